@@ -1,0 +1,72 @@
+"""What is held against every file before it is believed.
+
+A file is hostile until it is read: its header may declare more than it holds, a few compressed
+bytes may stand for gigabytes, and a parser that meets garbage may raise anything. So a declared
+size is compared with the file's length before anything is allocated, compressed data with
+DEFLATE's largest ratio, which is 1,032 to 1, and what a parser raises becomes one line that names
+the file.
+"""
+
+from __future__ import annotations
+
+import struct
+import tarfile
+import tokenize
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+LARGEST = 1 << 34
+"""Bytes that a set read into memory may take (16 GiB)."""
+
+_DEFLATE_RATIO = 1032
+_PARSERS_RAISE = (
+    *(ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError),
+    *(TypeError, ValueError, struct.error, zlib.error, tokenize.TokenError, tarfile.TarError),
+    *(zipfile.BadZipFile, Image.DecompressionBombWarning, Image.DecompressionBombError),
+)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a parser raises about a file into a ``ValueError`` of one line that names it.
+
+    Errors that name the file already pass. A parser's warnings are dropped, but for that of a
+    decompression bomb, which is an error.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except _PARSERS_RAISE as error:
+        if isinstance(error, ValueError) and str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path}: cannot be read ({brief(error)}); get the file anew") from error
+
+
+def check_size(path: Path, declared: int, stored: int, compressed: bool) -> None:
+    """Refuse a declared size in bytes that ``stored`` bytes of a file cannot hold.
+
+    Raises ``ValueError``.
+    """
+    if declared > (stored * _DEFLATE_RATIO if compressed else stored):
+        raise ValueError(
+            f"{path}: declares {declared:,} bytes and cannot hold them in {stored:,}; "
+            "it is truncated or damaged, get the file anew"
+        )
+    if declared > LARGEST:
+        raise ValueError(
+            f"{path}: its {declared:,} bytes are more than are read into memory; "
+            "store the images as one .npy file, which is read a batch at a time"
+        )
+
+
+def brief(error: BaseException) -> str:
+    """Return an error's message on one line, at most 160 characters of it."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:160]

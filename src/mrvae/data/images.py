@@ -1,0 +1,216 @@
+"""A data set is uint8 images of shape (N, C, H, W) with a name and a split.
+
+A pixel's value is its *level*, 0 … levels-1. Three laws change the values, each image by itself:
+
+* ``binarised(seed)``: the grey value v of image i becomes 1 with probability v / (levels-1), by
+  one draw that is fixed by (seed, i). Validation and test sets are binarised so, once for all;
+* ``keep_bits(b)``: v becomes v >> (8-b), the b leading bits of an 8-bit value;
+* ``fitted(side)``: the largest centred square is resized to side × side.
+
+Small sets are one tensor. A set larger than memory is a :class:`~mrvae.data.rows.Rows`, and then
+the same laws are applied to a batch when it is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mrvae.data.pictures import fit, from_tensor, to_tensor
+from mrvae.data.randomness import Purpose, generator
+from mrvae.data.rows import Law, MappedRows, PickedRows, Rows
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Uint8 images of shape (N, C, H, W) whose pixels take the values 0 … levels-1.
+
+    Raises ``ValueError`` for another type or shape, for no images, and for a value that is too
+    large: at once for a tensor, when it is taken for images that are read when asked for.
+
+    Example:
+        >>> grey = Images(torch.tensor([[[[0, 16]]]], dtype=torch.uint8), "two", "test", levels=17)
+        >>> len(grey), grey.shape
+        (1, (1, 1, 2))
+        >>> grey.binarised(seed=0).take(torch.tensor([0])).tolist()
+        [[[[0, 1]]]]
+
+    """
+
+    pixels: Tensor | Rows = field(repr=False)
+    name: str
+    split: str
+    levels: int = 256
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.levels <= 256:
+            raise ValueError(f"{self.name}: levels is {self.levels}; it must be in 2…256")
+        shape = tuple(self.pixels.shape)
+        if len(shape) != 4 or min(shape) < 1:
+            raise ValueError(f"{self.name}: shape is {shape}; give images as (N, C, H, W), N ≥ 1")
+        if isinstance(self.pixels, Tensor):
+            if self.pixels.dtype != torch.uint8:
+                raise ValueError(
+                    f"{self.name}: pixels are {self.pixels.dtype}; give their levels as uint8"
+                )
+            check_levels(self.pixels, self.levels, self.name)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of every image."""
+        _, channels, height, width = self.pixels.shape
+        return channels, height, width
+
+    def take(self, indices: Tensor) -> Tensor:
+        """Return the images at ``indices`` (b,), in that order, with shape (b, C, H, W).
+
+        Raises ``ValueError`` for an index outside 0 … N-1.
+        """
+        self._check_indices(indices)
+        if isinstance(self.pixels, Tensor):
+            return self.pixels[indices]
+        images = self.pixels.rows(indices)
+        check_levels(images, self.levels, self.name)
+        return images
+
+    def subset(self, indices: Tensor) -> Images:
+        """Return the images at ``indices`` as a set of its own.
+
+        Raises ``ValueError`` as :meth:`take` does, and for no indices.
+        """
+        if isinstance(self.pixels, Tensor):
+            return replace(self, pixels=self.take(indices))
+        self._check_indices(indices)
+        return replace(self, pixels=PickedRows(self.pixels, indices))
+
+    def with_levels(self, levels: int) -> Images:
+        """Return the same images, read as values 0 … levels-1 (a file does not say how many).
+
+        Raises ``ValueError`` if a pixel is larger.
+        """
+        return replace(self, levels=levels)
+
+    def binarised(self, seed: int) -> Images:
+        """Return binary images: pixel v is 1 with probability v / (levels-1), fixed by the seed.
+
+        The draw of image i depends on (seed, i) alone, on no other image.
+        """
+        law = partial(_binarise_fixed, seed=seed, levels=self.levels, name=self.name)
+        return self._through(law, self.shape, levels=2)
+
+    def keep_bits(self, bits: int) -> Images:
+        """Return the ``bits`` leading bits of 8-bit values: v >> (8-bits), of 2^bits levels.
+
+        Raises ``ValueError`` unless 1 ≤ bits ≤ 8 and the images have 256 levels.
+        """
+        if not 1 <= bits <= 8:
+            raise ValueError(f"bits is {bits}; it must be in 1…8")
+        if self.levels != 256:
+            raise ValueError(
+                f"{self.name} has {self.levels} levels; bits are kept of 8-bit values (256 levels)"
+            )
+        return self._through(partial(_keep_bits, bits=bits), self.shape, levels=2**bits)
+
+    def fitted(self, side: int) -> Images:
+        """Return square images: the largest centred square, resized to ``side``.
+
+        Resizing is bicubic with antialiasing (Pillow), clamped to the levels. Raises ``ValueError`` for side < 1, and
+        for images of other than 1 or 3 channels.
+        """
+        channels, height, width = self.shape
+        if (height, width) == (side, side):
+            return self
+        if channels not in (1, 3):
+            raise ValueError(f"{self.name} has {channels} channels; only 1 or 3 can be resized")
+        law = partial(_fit_batch, side=side, levels=self.levels)
+        return self._through(law, (channels, side, side), levels=self.levels)
+
+    def _through(self, law: Law, image: tuple[int, int, int], levels: int) -> Images:
+        """Apply a law to every image: now for a tensor, else when images are taken."""
+        if not isinstance(self.pixels, Tensor):
+            return replace(self, pixels=MappedRows(self.pixels, law, image), levels=levels)
+        pixels = torch.empty((len(self), *image), dtype=torch.uint8)
+        for start in range(0, len(self), _CHUNK):
+            indices = torch.arange(start, min(start + _CHUNK, len(self)))
+            pixels[indices] = law(indices, self.pixels[indices])
+        return replace(self, pixels=pixels, levels=levels)
+
+    def _check_indices(self, indices: Tensor) -> None:
+        """Refuse an index that no image has."""
+        if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < len(self):
+            raise ValueError(
+                f"{self.name}: indices {int(indices.min())}…{int(indices.max())} are not all in "
+                f"0…{len(self) - 1}"
+            )
+
+
+def check_levels(images: Tensor, levels: int, name: str) -> None:
+    """Refuse uint8 images with a value that is none of the levels 0 … levels-1.
+
+    Raises ``ValueError``.
+    """
+    if levels < 256 and images.numel() and (largest := int(images.max())) >= levels:
+        raise ValueError(
+            f"{name}: holds a pixel of {largest}, but with {levels} levels the largest is "
+            f"{levels - 1}; give levels, not values scaled to 255"
+        )
+
+
+def all_batches(images: Images, batch: int) -> Iterator[tuple[range, Tensor]]:
+    """Visit every image once, in order: (its indices, the images), the last batch being shorter.
+
+    Example:
+        >>> images = Images(torch.zeros(5, 1, 2, 2, dtype=torch.uint8), "zeros", "test")
+        >>> [(indices, len(x)) for indices, x in all_batches(images, 2)]
+        [(range(0, 2), 2), (range(2, 4), 2), (range(4, 5), 1)]
+
+    """
+    if batch < 1:
+        raise ValueError(f"batch is {batch}; it must be at least 1")
+    for start in range(0, len(images), batch):
+        indices = range(start, min(start + batch, len(images)))
+        yield indices, images.take(torch.arange(indices.start, indices.stop))
+
+
+def bernoulli(image: Tensor, levels: int, stream: torch.Generator) -> Tensor:
+    """Draw a binary image: pixel v is 1 with probability v / (levels-1); 0 and levels-1 are sure.
+
+    ``image`` is uint8 of any shape, and the result has its shape.
+
+    Example:
+        >>> bernoulli(torch.tensor([0, 255], dtype=torch.uint8), 256, generator(0)).tolist()
+        [0, 1]
+
+    """
+    uniform = torch.rand(image.shape, generator=stream)
+    return (uniform < image / (levels - 1)).to(torch.uint8)
+
+
+def _binarise_fixed(
+    indices: Tensor, images: Tensor, *, seed: int, levels: int, name: str
+) -> Tensor:
+    check_levels(images, levels, name)
+    draws = [
+        bernoulli(image, levels, generator(seed, Purpose.FIXED_PIXELS, int(index)))
+        for index, image in zip(indices, images, strict=True)
+    ]
+    return torch.stack(draws)
+
+
+def _keep_bits(indices: Tensor, images: Tensor, *, bits: int) -> Tensor:
+    return images >> (8 - bits)
+
+
+def _fit_batch(indices: Tensor, images: Tensor, *, side: int, levels: int) -> Tensor:
+    fitted = [to_tensor(fit(from_tensor(image), side)) for image in images]
+    return torch.stack(fitted).clamp(max=levels - 1)

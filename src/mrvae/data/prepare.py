@@ -1,0 +1,51 @@
+"""The images that a recipe asks for: loaded, brought to its values and its shape, or refused.
+
+Binary recipes draw their training pixels anew at every step, so their training images stay grey
+and the stream draws; validation and test images are drawn once, by a fixed seed, so that every
+evaluation of every model sees the same binary images.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mrvae.data.images import Images
+from mrvae.data.sources import load
+from mrvae.recipes.schema import Recipe
+
+_BINARISATION_SEED = 0
+
+
+def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -> Images:
+    """Return a split of the recipe's images, with the model's channels, size and levels.
+
+    Training images of a binary recipe are returned grey.
+
+    Raises:
+        ValueError: if the data are missing or damaged, or do not fit the recipe's model.
+
+    Example:
+        >>> import mrvae
+        >>> len(images_for(mrvae.recipe("digits-vdvae"), "validation"))
+        100
+
+    """
+    data, model = recipe.data, recipe.model
+    images = load(data.source, split, data_dir, model.size if data.fit else None)
+    _check_shape(images, (model.channels, model.size, model.size))
+    if data.binary:
+        return images if split == "train" else images.binarised(_BINARISATION_SEED)
+    if data.bits < 8:
+        images = images.keep_bits(data.bits)
+    # A file does not say how many levels its values have; reading it with fewer checks them all.
+    levels = model.likelihood.levels
+    return images if images.levels == levels else images.with_levels(levels)
+
+
+def _check_shape(images: Images, expected: tuple[int, int, int]) -> None:
+    if images.shape != expected:
+        raise ValueError(
+            f"{images.name} has images of shape {images.shape}, the recipe's model {expected} "
+            "(channels, height, width); override model.channels and model.size, or resize the "
+            "images of a folder, file or hub with data.fit=true"
+        )

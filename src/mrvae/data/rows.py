@@ -1,0 +1,90 @@
+"""Images that are read when they are asked for.
+
+A set larger than memory is a file and a rule. :class:`Rows` is what such a set must offer: its
+shape, and the images at given indices. The members compose: a memory-mapped array, some of its
+rows, and a law applied to each image, so that nothing is read before it is needed. Everything
+here is a pure function of the indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Shape = tuple[int, int, int, int]
+Law = Callable[[Tensor, Tensor], Tensor]
+"""A function (indices, images) -> images that treats every image by itself."""
+
+
+class Rows(Protocol):
+    """A set of images that need not be in memory."""
+
+    @property
+    def shape(self) -> Shape:
+        """(N, C, H, W)."""
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Return the images at ``indices``: uint8 of shape (len(indices), C, H, W)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayRows:
+    """A memory-mapped uint8 array whose axes are (N, C, H, W) after ``axes`` is applied.
+
+    ``axes`` permutes the stored axes; a grey array of three axes is given one of length 1 first.
+    """
+
+    array: NDArray[np.uint8]
+    axes: tuple[int, int, int, int]
+
+    @property
+    def shape(self) -> Shape:
+        """(N, C, H, W)."""
+        count, channels, height, width = (self.array.shape[axis] for axis in self.axes)
+        return count, channels, height, width
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Copy the images at ``indices`` into memory."""
+        images = self.array[indices.numpy()].transpose(self.axes)
+        return torch.from_numpy(np.ascontiguousarray(images))
+
+
+@dataclass(frozen=True, eq=False)
+class PickedRows:
+    """The images of ``source`` at the positions ``order``."""
+
+    source: Rows
+    order: Tensor
+
+    @property
+    def shape(self) -> Shape:
+        """(N, C, H, W)."""
+        return (len(self.order), *self.source.shape[1:])
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Return the picked images at ``indices``."""
+        return self.source.rows(self.order[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class MappedRows:
+    """The images of ``source`` after ``law``, of which each is ``image`` = (C, H, W) large."""
+
+    source: Rows
+    law: Law
+    image: tuple[int, int, int]
+
+    @property
+    def shape(self) -> Shape:
+        """(N, C, H, W)."""
+        return (self.source.shape[0], *self.image)
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Return the images at ``indices`` after the law."""
+        return self.law(indices, self.source.rows(indices))

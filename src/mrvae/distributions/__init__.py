@@ -1,0 +1,28 @@
+"""Log-probabilities, divergences and samples: the probability theory of the package.
+
+Latents are diagonal :class:`Gaussian`; images are uint8 and every likelihood of theirs, a
+:class:`PixelDistribution`, is a normalised probability mass function over levels 0 … n-1, so that
+a bound computed with it is a bound and a code built on it can be decoded. Everything is in nats
+and in float32 or wider, and images meet the real line in :class:`Bins` alone.
+"""
+
+from __future__ import annotations
+
+from mrvae.distributions.bernoulli import Bernoulli
+from mrvae.distributions.categorical import Categorical
+from mrvae.distributions.discretize import Bins
+from mrvae.distributions.gaussian import Gaussian, RawScale, Scale, SoftplusScale
+from mrvae.distributions.logistic import DiscretizedLogisticMixture
+from mrvae.distributions.pixels import PixelDistribution
+
+__all__ = [
+    "Bernoulli",
+    "Bins",
+    "Categorical",
+    "DiscretizedLogisticMixture",
+    "Gaussian",
+    "PixelDistribution",
+    "RawScale",
+    "Scale",
+    "SoftplusScale",
+]

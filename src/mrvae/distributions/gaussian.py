@@ -1,0 +1,101 @@
+"""Diagonal Gaussians, the family of every latent, and how a network writes their scale.
+
+With mean μ and log-scale s = log σ, elementwise and in nats,
+
+    log N(z; μ, σ) = -½ ((z - μ) e^{-s})² - s - ½ log 2π,
+    KL(q ‖ p) = ½ (e^{2r} - 1) - r + ½ ((μ_q - μ_p) e^{-s_p})²,    r = s_q - s_p,
+
+the first term of which is an ``expm1``, so that the divergence keeps its digits where q ≈ p, which
+is where most latents of a deep hierarchy are.
+
+A network's output becomes a log-scale by value: :class:`RawScale` takes it as it is (Child 2021),
+:class:`SoftplusScale` as σ = softplus(β·raw)/β (Hazami et al. 2022, section 4), whose gradient in
+raw is bounded for large scales and whose σ is 1 at raw = 0 when β = log 2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mrvae.distributions.pixels import widen
+
+
+class Gaussian(NamedTuple):
+    """A Gaussian for each element, by mean and log standard deviation of one shape.
+
+    Example:
+        >>> prior = Gaussian(torch.zeros(2), torch.zeros(2))
+        >>> Gaussian(torch.ones(2), torch.zeros(2)).kl(prior)
+        tensor([0.5000, 0.5000])
+    """
+
+    mean: Tensor
+    log_scale: Tensor
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log N(z; μ, σ) in nats for each element."""
+        log_scale = widen(self.log_scale)
+        standard = (z - widen(self.mean)) * torch.exp(-log_scale)
+        return -0.5 * standard.square() - log_scale - 0.5 * math.log(2 * math.pi)
+
+    def kl(self, other: Gaussian) -> Tensor:
+        """Return KL(self ‖ other) in nats for each element."""
+        other_log_scale = widen(other.log_scale)
+        ratio = widen(self.log_scale) - other_log_scale
+        shift = (widen(self.mean) - widen(other.mean)) * torch.exp(-other_log_scale)
+        return 0.5 * (torch.expm1(2 * ratio) + shift.square()) - ratio
+
+    def sample(self, noise: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+        """Return μ + σ·temperature·noise, a draw if ``noise`` is standard normal."""
+        return widen(self.mean) + torch.exp(widen(self.log_scale)) * temperature * noise
+
+
+@dataclass(frozen=True)
+class RawScale:
+    """The network's output is log σ itself."""
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Return ``raw``."""
+        return raw
+
+
+# Below this, softplus(y) = e^y and above its negative softplus(y) = y, to float64's last digit.
+_LINEAR = 40.0
+
+
+@dataclass(frozen=True)
+class SoftplusScale:
+    """σ = softplus(β·raw)/β, computed as log σ without leaving the floating-point range.
+
+    For y = β·raw below t = -40, log softplus(y) = y to the last digit; so with y clamped at t,
+    log softplus(y) = log softplus(max(y, t)) + min(y - t, 0), exact in value and in gradient.
+
+    Raises:
+        ValueError: if ``beta`` is not positive.
+
+    Example:
+        >>> SoftplusScale()(torch.tensor([-1e4, 0.0])).round()
+        tensor([-6931.,     0.])
+    """
+
+    beta: float = math.log(2.0)
+
+    def __post_init__(self) -> None:
+        if not self.beta > 0:
+            raise ValueError(f"beta is {self.beta}; it must be positive")
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Return log σ for a network's output of any shape."""
+        y = self.beta * widen(raw)
+        clamped = y.clamp(min=-_LINEAR)
+        log_softplus = functional.softplus(clamped, threshold=_LINEAR).log() + (y - clamped)
+        return log_softplus - math.log(self.beta)
+
+
+Scale = RawScale | SoftplusScale

@@ -1,0 +1,26 @@
+"""The hierarchy: levels, cells, the two paths, the one walk, and the model that they make.
+
+A multi-resolution VAE is a resolution ladder, a hierarchy of cells that walks it from coarse to
+fine, a prior at its top and a likelihood at its bottom. Each is a value here.
+"""
+
+from mrvae.models.decoder import Decoder
+from mrvae.models.elbo import Elbo, bits_per_dim
+from mrvae.models.encoder import Encoder
+from mrvae.models.hvae import HVAE
+from mrvae.models.image import ImageFrame
+from mrvae.models.level import Level, parse_levels
+from mrvae.models.variants import build, vdvae
+
+__all__ = [
+    "HVAE",
+    "Decoder",
+    "Elbo",
+    "Encoder",
+    "ImageFrame",
+    "Level",
+    "bits_per_dim",
+    "build",
+    "parse_levels",
+    "vdvae",
+]

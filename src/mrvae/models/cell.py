@@ -1,0 +1,78 @@
+"""The cell of VDVAE (Child 2021, figure 3).
+
+With N three bottlenecks and [·,·] concatenation of channels,
+
+    q(z | h, e) = N(N_q([h, e])),      p(z | h), u = N_p(h),
+    h ← h + u,      h ← h + P z,      h ← h + N_r(h).
+
+The posterior reads h before u is added. N_p ends in zeros, so that at the start p = N(0, 1) and
+u = 0; the pointwise P and the last convolution of N_r are scaled by 1/√n, n the number of cells
+that are applied. Scales come out as log σ: a distribution's second half of channels, read by a
+``Scale``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from mrvae.distributions import Gaussian
+from mrvae.layers import Bottleneck, convolution, scale_weight
+
+Scale = Callable[[Tensor], Tensor]
+
+
+class VDVAECell(nn.Module):
+    """One latent of ``latent`` channels on a state of ``width`` channels.
+
+    Args:
+        width: channels of the state and of the encoder's features.
+        latent: channels of z.
+        middle: channels inside the bottlenecks.
+        kernel: side of their spatial convolutions.
+        applied: number of cells on the whole way, for the 1/√n of the first weights.
+        scale: turns the networks' raw output into log σ.
+
+    Example:
+        >>> from mrvae.distributions import RawScale
+        >>> cell = VDVAECell(8, latent=2, middle=4, kernel=3, applied=1, scale=RawScale())
+        >>> prior, h = cell.prior(torch.randn(1, 8, 4, 4))
+        >>> prior.mean.abs().max().item(), prior.log_scale.abs().max().item()
+        (0.0, 0.0)
+    """
+
+    def __init__(
+        self, width: int, latent: int, middle: int, kernel: int, applied: int, scale: Scale
+    ) -> None:
+        super().__init__()
+        self.latent = latent
+        self.scale = scale
+        self.posterior_net = Bottleneck(2 * width, middle, 2 * latent, kernel)
+        self.prior_net = Bottleneck(width, middle, 2 * latent + width, kernel)
+        self.project = convolution(latent, width, 1)
+        self.residual = Bottleneck(width, middle, width, kernel)
+        scale_weight(self.prior_net.leave, 0.0)
+        scale_weight(self.project, applied**-0.5)
+        scale_weight(self.residual.leave, applied**-0.5)
+
+    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
+        """Return p(z | h) and h + u."""
+        out = self.prior_net(h)
+        return self._gaussian(out[:, : 2 * self.latent]), h + out[:, 2 * self.latent :]
+
+    def posterior(self, h: Tensor, features: Tensor) -> Gaussian:
+        """Return q(z | h, e); ``features`` is GELU(e), as the encoder hands it out."""
+        return self._gaussian(self.posterior_net.forward_pair(h, features))
+
+    def advance(self, h: Tensor, z: Tensor) -> Tensor:
+        """Return h + P z + N_r(h + P z)."""
+        h = h + self.project(z)
+        return h + self.residual(h)
+
+    def _gaussian(self, raw: Tensor) -> Gaussian:
+        # Latents and their KL stay in full precision whatever the convolutions run in.
+        full = raw if raw.dtype == torch.float64 else raw.float()
+        mean, raw_scale = full.chunk(2, dim=1)
+        return Gaussian(mean, self.scale(raw_scale))

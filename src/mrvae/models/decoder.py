@@ -1,0 +1,134 @@
+"""The top-down path: cells on a ladder, walked from the coarsest level to the finest.
+
+Each level begins with its learned bias b_R, one value for every pixel and channel (Child 2021: the
+biases stand for all positional information; levels above ``bias_up_to`` have none). The coarsest
+state is b; at each finer level the state below is embedded, E h, and added to its bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from mrvae.models.cell import Scale, VDVAECell
+from mrvae.models.encoder import middle_width
+from mrvae.models.level import Level
+from mrvae.models.walk import Cell, Choose, Rung, Shape, Step, descend
+from mrvae.resolution import Ladder
+
+
+class Decoder(nn.Module):
+    """The hierarchy's rungs and the one walk over them.
+
+    Args:
+        rungs: coarse to fine; each keeps the contract of :class:`mrvae.models.walk.Rung`.
+    """
+
+    def __init__(self, rungs: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.modules_ = nn.ModuleList(rungs)
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The rungs, coarse to fine."""
+        return tuple(cast(Rung, rung) for rung in self.modules_)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Shape (C, H, W) of every latent, coarse to fine."""
+        return tuple(shape for rung in self.rungs for shape in rung.shapes)
+
+    @property
+    def noise_size(self) -> int:
+        """Number of latent values of one image."""
+        return sum(c * h * w for c, h, w in self.shapes)
+
+    def split_noise(self, noise: Tensor) -> list[Tensor]:
+        """Cut noise (B, noise_size) into one (B, C, H, W) for each latent."""
+        if noise.dim() != 2 or noise.shape[1] != self.noise_size:
+            raise ValueError(
+                f"noise has shape {tuple(noise.shape)}; this hierarchy needs (B, {self.noise_size})"
+            )
+        parts = noise.split([c * h * w for c, h, w in self.shapes], dim=1)
+        # Channels vary fastest, as they do in memory where the convolutions are fastest.
+        return [
+            part.unflatten(1, (h, w, c)).permute(0, 3, 1, 2)
+            for part, (c, h, w) in zip(parts, self.shapes, strict=True)
+        ]
+
+    def walk(
+        self, features: Sequence[Tensor] | None, choices: Sequence[Choose], noise: Tensor
+    ) -> tuple[Tensor, list[Step]]:
+        """Descend the hierarchy; see :func:`mrvae.models.walk.descend`.
+
+        ``features`` are None where no choice looks at a posterior; ``noise`` is (B, noise_size).
+
+        Raises:
+            ValueError: if there is not one choice for each latent, or the noise has another size.
+        """
+        if len(choices) != len(self.shapes):
+            raise ValueError(f"{len(choices)} choices for {len(self.shapes)} latents")
+        pieces: Sequence[Tensor | None] = features or [None] * len(self.modules_)
+        return descend(self.rungs, pieces, choices, self.split_noise(noise))
+
+
+class VDVAERung(nn.Module):
+    """The cells of one level, behind its bias.
+
+    Args:
+        level: which one.
+        bottleneck: ratio of a network's inner width to the level's.
+        applied: number of cells that the whole decoder applies.
+        scale: turns raw scales into log σ.
+        bias: whether the level has a learned bias.
+        ladder: the embedding between levels.
+        below: the next coarser level, or None for the coarsest.
+    """
+
+    def __init__(
+        self,
+        level: Level,
+        bottleneck: float,
+        applied: int,
+        scale: Scale,
+        bias: bool,
+        ladder: Ladder,
+        below: Level | None,
+    ) -> None:
+        super().__init__()
+        self.level = level
+        self.ladder = ladder
+        self.steps = ladder.level(level.size) - ladder.level(level.size if below is None else below.size)
+        shape = (1, level.width, level.size, level.size)
+        self.bias = nn.Parameter(torch.zeros(shape)) if bias else None
+        middle = middle_width(level, bottleneck)
+        self.cells = nn.ModuleList(
+            VDVAECell(level.width, level.latent, middle, level.kernel, applied, scale)
+            for _ in range(level.cells + (below is not None))
+        )
+
+    @property
+    def visits(self) -> Sequence[Cell]:
+        """The mixing cell once, then every other as often as the level repeats it."""
+        cells = [cast(VDVAECell, cell) for cell in self.cells]
+        mixing = len(cells) - self.level.cells
+        repeated = [cell for cell in cells[mixing:] for _ in range(self.level.repeat)]
+        return cells[:mixing] + repeated
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Shape of the latent of every visit."""
+        return ((self.level.latent, self.level.size, self.level.size),) * len(self.visits)
+
+    def enter(self, h: Tensor | None, batch: int) -> Tensor:
+        """Return b + E h, the coarser state cut to this level's width; b alone at the top."""
+        if h is not None:
+            embedded = self.ladder.embed(h[:, : self.level.width], self.steps)
+            return embedded if self.bias is None else self.bias + embedded
+        if self.bias is None:
+            weight = cast(VDVAECell, self.cells[0]).project.weight
+            return weight.new_zeros(batch, self.level.width, self.level.size, self.level.size)
+        return self.bias.expand(batch, -1, -1, -1)

@@ -1,0 +1,279 @@
+"""The hierarchical VAE: encoder, hierarchy and likelihood, and what one asks of them.
+
+Everything here is a short driver of the decoder's one walk. Latents are tuples of tensors
+(B, C, H, W), coarse to fine, one for each stochastic layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mrvae.distributions import PixelDistribution
+from mrvae.models.decoder import Decoder
+from mrvae.models.elbo import Elbo, sum_per_image
+from mrvae.models.image import ImageFrame
+from mrvae.models.walk import Choose, Step, from_posterior, from_prior, given
+
+Latents = tuple[Tensor, ...]
+
+
+class HVAE(nn.Module):
+    """A top-down hierarchical VAE over uint8 images.
+
+    Args:
+        encoder: normalised images (B, C, S, S) → one feature for each rung, coarse to fine.
+        decoder: the rungs and their walk.
+        head: the last state → a distribution of the image.
+        frame: the image's place in the network.
+
+    Example:
+        >>> import mrvae
+        >>> model = mrvae.build(mrvae.recipe("digits-vdvae"))
+        >>> x = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+        >>> elbo = model.elbo(x)
+        >>> elbo.value.shape == (2,) and elbo.kl.shape == (2, model.stochastic_depth)
+        True
+    """
+
+    def __init__(
+        self, encoder: nn.Module, decoder: Decoder, head: nn.Module, frame: ImageFrame
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.head = head
+        self.frame = frame
+
+    # ------------------------------------------------------------------------------- the bound
+
+    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tensors of :meth:`elbo`; a tuple, so that wrappers can handle it."""
+        h, steps = self.decoder.walk(self.features(x), self._all(from_posterior()), noise)
+        return self._likelihood(h).log_prob(x), _analytic_kl(steps)
+
+    def elbo(self, x: Tensor, noise: Tensor | None = None) -> Elbo:
+        """Return the one-sample bound of uint8 images x (B, C, H, W).
+
+        KL(q‖p) is in closed form for each layer, at the z of the layers above. ``noise`` is
+        standard normal of shape (B, noise_size); drawn here if it is not given.
+
+        Raises:
+            ValueError: if x is not uint8 or has another shape.
+        """
+        self.frame.check(x)
+        return Elbo(*self(x, self.noise(len(x)) if noise is None else noise))
+
+    def log_weights(self, x: Tensor, samples: int, noise: Tensor | None = None) -> Tensor:
+        """Return log p(x, z) - log q(z | x) at ``samples`` draws z ~ q, shape (samples, B).
+
+        The image is encoded once. ``noise`` has shape (samples, B, noise_size).
+
+        Raises:
+            ValueError: if samples is not positive, or x is not a batch of the model's images.
+        """
+        if samples < 1:
+            raise ValueError(f"samples is {samples}; at least one is needed")
+        self.frame.check(x)
+        features = self.features(x)
+        if noise is None:
+            noise = self.noise(samples * len(x)).unflatten(0, (samples, len(x)))
+        return self.weigh(features, x, noise)
+
+    def weigh(self, features: Sequence[Tensor], x: Tensor, noise: Tensor) -> Tensor:
+        """Return :meth:`log_weights` from the features of x and noise (K, B, noise_size)."""
+        samples = len(noise)
+        repeated = [feature.repeat(samples, 1, 1, 1) for feature in features]
+        h, steps = self.decoder.walk(repeated, self._all(from_posterior()), noise.flatten(0, 1))
+        log_likelihood = self._likelihood(h).log_prob(x.repeat(samples, 1, 1, 1))
+        return (log_likelihood + _log_ratio(steps)).unflatten(0, (samples, len(x)))
+
+    # ---------------------------------------------------------------------- images and latents
+
+    def sample(
+        self,
+        n: int,
+        temperature: float | Sequence[float] = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return n images x ~ p(x | z), z ~ p(z): uint8 (n, C, H, W).
+
+        ``temperature`` multiplies the prior's standard deviations: one number, or one for each
+        resolution, coarse to fine.
+
+        Raises:
+            ValueError: if n is not positive or a temperature is negative.
+        """
+        return self.draw(n, temperature, generator).sample(generator)
+
+    def draw(
+        self,
+        n: int,
+        temperature: float | Sequence[float] = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> PixelDistribution:
+        """Return p(x | z) for n draws z ~ p(z); its mean is the smooth picture of a sample."""
+        if n < 1:
+            raise ValueError(f"n is {n}; at least one image must be asked for")
+        return self._descend((), n, temperature, generator)
+
+    def encode(
+        self, x: Tensor, temperature: float = 0.0, generator: torch.Generator | None = None
+    ) -> Latents:
+        """Return latents of x, coarse to fine: posterior means, or draws at a temperature.
+
+        At temperature 0 every z_l is the mean of q(z_l | z_<l, x) given the means above it.
+
+        Raises:
+            ValueError: if x is not a batch of the model's images or the temperature is negative.
+        """
+        self.frame.check(x)
+        choices = self._all(from_posterior(_temperature(temperature)))
+        _, steps = self.decoder.walk(
+            self.features(x), choices, self.noise(len(x), generator)
+        )
+        return tuple(step.z for step in steps)
+
+    def decode(
+        self,
+        latents: Sequence[Tensor],
+        temperature: float | Sequence[float] = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the mean image given the top latents, rounded to levels: uint8 (B, C, H, W).
+
+        Latents that are not given come from the prior, at ``temperature``.
+
+        Raises:
+            ValueError: if a latent has not the shape of its layer, or none is given.
+        """
+        mean = self.likelihood(latents, temperature, generator).mean()
+        return mean.round().to(torch.uint8)
+
+    def likelihood(
+        self,
+        latents: Sequence[Tensor],
+        temperature: float | Sequence[float] = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> PixelDistribution:
+        """Return p(x | z) given the top latents, the rest from the prior at ``temperature``."""
+        self._check_latents(latents)
+        return self._descend(latents, len(latents[0]), temperature, generator)
+
+    def reconstruct(
+        self,
+        x: Tensor,
+        keep: int | None = None,
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return x as its top ``keep`` latents tell it (all of them by default).
+
+        Kept latents are posterior means; the rest come from the prior at ``temperature``.
+
+        Raises:
+            ValueError: if keep is not in 1 … stochastic_depth.
+        """
+        return self.decode(self.encode(x)[: self.check_keep(keep)], temperature, generator)
+
+    # ------------------------------------------------------------------------------- its parts
+
+    @property
+    def stochastic_depth(self) -> int:
+        """Number of latents, every visit of a shared cell counted."""
+        return len(self.decoder.shapes)
+
+    def features(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the encoder's features of uint8 images x."""
+        weight = next(self.parameters())
+        features: tuple[Tensor, ...] = self.encoder(self.frame.prepare(x, weight.dtype))
+        return features
+
+    def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return standard normal noise (n, noise_size) on the model's device."""
+        weight = next(self.parameters())
+        shape = (n, self.decoder.noise_size)
+        return torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
+
+    def check_keep(self, keep: int | None) -> int:
+        """Return how many top latents ``keep`` names, or refuse it."""
+        if keep is None:
+            return self.stochastic_depth
+        if not 1 <= keep <= self.stochastic_depth:
+            raise ValueError(
+                f"keep is {keep}; this model has {self.stochastic_depth} latents, "
+                "so keep 1 or more of them and at most all"
+            )
+        return keep
+
+    def _all(self, choose: Choose) -> list[Choose]:
+        return [choose] * self.stochastic_depth
+
+    def _likelihood(self, h: Tensor) -> PixelDistribution:
+        distribution: PixelDistribution = self.head(h)
+        return distribution
+
+    def _descend(
+        self,
+        latents: Sequence[Tensor],
+        n: int,
+        temperature: float | Sequence[float],
+        generator: torch.Generator | None,
+    ) -> PixelDistribution:
+        """Walk with the top latents given and the rest from the prior."""
+        free = [from_prior(t) for t in self._temperatures(temperature)]
+        choices = [given(z) for z in latents] + free[len(latents) :]
+        h, _ = self.decoder.walk(None, choices, self.noise(n, generator))
+        return self._likelihood(h)
+
+    def _temperatures(self, temperature: float | Sequence[float]) -> list[float]:
+        """Return one temperature for each latent."""
+        rungs = self.decoder.rungs
+        if isinstance(temperature, int | float):
+            return [_temperature(temperature)] * self.stochastic_depth
+        if len(temperature) != len(rungs):
+            raise ValueError(
+                f"{len(temperature)} temperatures for {len(rungs)} resolutions; "
+                "give one for all, or one for each, coarse to fine"
+            )
+        each = zip(rungs, temperature, strict=True)
+        return [_temperature(t) for rung, t in each for _ in rung.shapes]
+
+    def _check_latents(self, latents: Sequence[Tensor]) -> None:
+        """Refuse latents that are not the first ones of this hierarchy."""
+        shapes = self.decoder.shapes
+        if not 1 <= len(latents) <= len(shapes):
+            raise ValueError(f"{len(latents)} latents are given; this model has {len(shapes)}")
+        for index, (z, shape) in enumerate(zip(latents, shapes, strict=False)):
+            if tuple(z.shape) != (len(latents[0]), *shape):
+                raise ValueError(
+                    f"latent {index} has shape {tuple(z.shape)}; expected (B, {shape})"
+                )
+
+
+def _temperature(value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"temperature is {value}; it must be a number of at least 0")
+    return float(value)
+
+
+def _analytic_kl(steps: Sequence[Step]) -> Tensor:
+    """Return KL(q‖p) of every step, summed over its latent: (B, layers)."""
+    columns = [
+        sum_per_image(step.posterior.kl(step.prior))
+        for step in steps
+        if step.posterior is not None
+    ]
+    return torch.stack(columns, dim=1)
+
+
+def _log_ratio(steps: Sequence[Step]) -> Tensor:
+    """Return log p(z) - log q(z | x) at the drawn z: (B,)."""
+    ratios = [
+        sum_per_image(step.prior.log_prob(step.z) - step.posterior.log_prob(step.z))
+        for step in steps
+        if step.posterior is not None
+    ]
+    return torch.stack(ratios).sum(dim=0)

@@ -1,0 +1,69 @@
+"""Between a uint8 image and the tensor that a network sees.
+
+A pixel's value is its level, 0 … n-1. The network sees (x - mean)/std, and where the finest
+resolution of the hierarchy is larger than the image, the image stands in its middle, surrounded
+by black. What the network returns is cut back to the image's own pixels before it is scored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class ImageFrame:
+    """An image of ``channels`` × ``size`` × ``size`` in a network of ``network_size``.
+
+    Raises:
+        ValueError: if the image does not fit into the network.
+
+    Example:
+        >>> frame = ImageFrame(channels=1, size=2, network_size=4, mean=0.5, std=0.5)
+        >>> frame.prepare(torch.ones(1, 1, 2, 2, dtype=torch.uint8), torch.float32)[0, 0]
+        tensor([[-1., -1., -1., -1.],
+                [-1.,  1.,  1., -1.],
+                [-1.,  1.,  1., -1.],
+                [-1., -1., -1., -1.]])
+    """
+
+    channels: int
+    size: int
+    network_size: int
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        if self.size > self.network_size:
+            raise ValueError(
+                f"images of {self.size} pixels do not fit into a hierarchy whose finest "
+                f"resolution is {self.network_size}; add a level, or resize the images"
+            )
+
+    @property
+    def dims(self) -> int:
+        """Number of values of one image."""
+        return self.channels * self.size * self.size
+
+    def check(self, x: Tensor) -> None:
+        """Refuse a batch that is not uint8 of shape (B, channels, size, size)."""
+        expected = (self.channels, self.size, self.size)
+        if x.dtype != torch.uint8:
+            raise ValueError(f"images are {x.dtype}; they must be torch.uint8, values from 0")
+        if x.dim() != 4 or tuple(x.shape[1:]) != expected:
+            raise ValueError(f"images have shape {tuple(x.shape)}; expected (B, *{expected})")
+
+    def prepare(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return (x - mean)/std, padded with black to (B, C, network_size, network_size)."""
+        before = (self.network_size - self.size) // 2
+        after = self.network_size - self.size - before
+        padded = functional.pad(x.to(dtype), (before, after, before, after))
+        return (padded - self.mean) / self.std
+
+    def crop(self, h: Tensor) -> Tensor:
+        """Return the part (B, C, size, size) of (B, C, network_size, network_size) that is image."""
+        start = (self.network_size - self.size) // 2
+        return h[..., start : start + self.size, start : start + self.size]

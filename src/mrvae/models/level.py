@@ -1,0 +1,209 @@
+"""A hierarchy is data: one ``Level`` for each resolution, coarse to fine.
+
+The papers write a hierarchy as two strings. In the encoder's, fine to coarse, ``32x11`` is eleven
+residual blocks at 32×32 and ``32d2`` one more that then pools by 2; in the decoder's, coarse to
+fine, ``32m16`` is a cell that begins by mixing in the embedded state of 16×16 and ``32x21`` is 21
+further cells. ``32x21r3`` visits each of the 21 three times in a row (weights shared in time), and
+``32r3`` is one block visited three times. This module reads them, and nothing else knows them.
+
+Every resolution but the finest is reached by exactly one ``d`` block, and every one but the
+coarsest begins with exactly one ``m`` cell, as in all published models; so a ``Level`` need not
+say so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_PIECE = re.compile(r"(\d{1,5})(?:x(\d{1,4})(?:r(\d{1,4}))?|r(\d{1,4})|d(\d{1,5})|m(\d{1,5}))?")
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of a hierarchy.
+
+    Attributes:
+        size: pixels a side.
+        width: channels of the encoder's and decoder's states.
+        latent: channels of each latent.
+        blocks: residual blocks of the encoder, the pooling one not counted.
+        cells: cells of the decoder, the mixing one not counted.
+        block_repeat: how often each encoder block is applied, one after the other.
+        repeat: how often each cell is applied, one after the other.
+
+    Raises:
+        ValueError: if a value is out of range.
+
+    Example:
+        >>> Level(size=8, width=32, latent=4, blocks=1, cells=2, repeat=3).visits
+        6
+    """
+
+    size: int
+    width: int
+    latent: int
+    blocks: int
+    cells: int
+    block_repeat: int = 1
+    repeat: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("size", "width", "latent", "block_repeat", "repeat"):
+            value = getattr(self, name)
+            if value < 1:
+                raise ValueError(f"{name} of a level is {value}; it must be at least 1")
+        if min(self.blocks, self.cells) < 0:
+            raise ValueError(f"a level cannot have {self.blocks} blocks and {self.cells} cells")
+
+    @property
+    def visits(self) -> int:
+        """How many latents the level draws, the mixing cell's not counted."""
+        return self.cells * self.repeat
+
+    @property
+    def kernel(self) -> int:
+        """Side of its spatial convolutions: 1 where a 3×3 would see mostly padding."""
+        return 3 if self.size > 2 else 1
+
+
+def parse_levels(
+    encoder: str, decoder: str, width: Sequence[int], latent: Sequence[int]
+) -> tuple[Level, ...]:
+    """Read the papers' block strings into levels, coarse to fine.
+
+    Args:
+        encoder: such as ``"32x11,32d2,16x6,16d16,1x3"``, fine to coarse.
+        decoder: such as ``"1x1,16m1,16x10,32m16,32x21"``, coarse to fine.
+        width: one number of channels, or one for each resolution, coarse to fine.
+        latent: likewise for the latents.
+
+    Raises:
+        ValueError: if a piece cannot be read, the two strings name different resolutions, or a
+            resolution lacks its pooling block or its mixing cell.
+
+    Example:
+        >>> [level.size for level in parse_levels("8x2,8d2,4x1", "4x1,8m4,8x3r2", [16], [4])]
+        [4, 8]
+    """
+    below, blocks = _encoder_stacks(_pieces(encoder, "encoder"))
+    above, cells = _decoder_stacks(_pieces(decoder, "decoder"))
+    sizes = sorted(cells)
+    if sorted(blocks) != sizes or below != above:
+        raise ValueError(
+            f"the encoder visits resolutions {sorted(blocks)} and the decoder {sizes}; "
+            "both must name the same ones, joined by the same steps"
+        )
+    widths, latents = _spread("width", width, sizes), _spread("latent", latent, sizes)
+    if any(fine > coarse for coarse, fine in pairwise(widths)):
+        raise ValueError(f"widths {widths}, coarse to fine, must not grow; reorder or equalise them")
+    return tuple(
+        Level(size, w, z, blocks[size][0], cells[size][0], blocks[size][1], cells[size][1])
+        for size, w, z in zip(sizes, widths, latents, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Piece:
+    size: int
+    count: int
+    repeat: int
+    pool: int | None
+    mix: int | None
+    text: str
+
+
+def _pieces(blocks: str, which: str) -> list[_Piece]:
+    """Split a block string into its pieces."""
+    found = []
+    for text in blocks.replace(" ", "").split(","):
+        match = _PIECE.fullmatch(text)
+        if match is None:
+            raise ValueError(
+                f"{which} blocks: cannot read {text!r} in {blocks!r}; "
+                "a piece is like 32x11, 32x11r3, 32r3, 32d2 or 32m16"
+            )
+        size, count, each, repeat, pool, mix = match.groups()
+        found.append(
+            _Piece(
+                int(size),
+                int(count or 1),
+                int(each or repeat or 1),
+                int(pool) if pool else None,
+                int(mix) if mix else None,
+                text,
+            )
+        )
+    return found
+
+
+Stacks = dict[int, tuple[int, int]]
+Joints = set[tuple[int, int]]
+
+
+def _encoder_stacks(pieces: list[_Piece]) -> tuple[Joints, Stacks]:
+    """Return the (fine, coarse) joints and the (blocks, repeat) of each resolution."""
+    joints: Joints = set()
+    stacks: Stacks = {}
+    size = pieces[0].size
+    for piece in pieces:
+        if piece.mix is not None or piece.size != size:
+            raise ValueError(f"encoder blocks: {piece.text!r} cannot stand at resolution {size}")
+        stacks.setdefault(size, (0, 1))
+        if piece.pool is None:
+            stacks[size] = _stack(stacks[size], piece)
+        else:
+            if piece.pool < 2 or size % piece.pool:
+                raise ValueError(f"encoder blocks: {piece.text!r} does not divide {size} evenly")
+            joints.add((size, size // piece.pool))
+            size //= piece.pool
+            stacks.setdefault(size, (0, 1))
+    return joints, stacks
+
+
+def _decoder_stacks(pieces: list[_Piece]) -> tuple[Joints, Stacks]:
+    """Return the (fine, coarse) joints and the (cells, repeat) of each resolution."""
+    joints: Joints = set()
+    stacks: Stacks = {}
+    size = None
+    for piece in pieces:
+        if piece.mix is not None:
+            if piece.mix != size or piece.size <= piece.mix or piece.size % piece.mix:
+                raise ValueError(f"decoder blocks: {piece.text!r} cannot follow resolution {size}")
+            joints.add((piece.size, piece.mix))
+            size = piece.size
+            stacks[size] = (0, 1)
+        elif piece.pool is not None or (size is not None and piece.size != size):
+            raise ValueError(
+                f"decoder blocks: {piece.text!r} cannot stand at resolution {size}; "
+                f"a new resolution begins with a piece like {piece.size}m{size}"
+            )
+        else:
+            size = piece.size
+            stacks[size] = _stack(stacks.get(size, (0, 1)), piece)
+    return joints, stacks
+
+
+def _stack(before: tuple[int, int], piece: _Piece) -> tuple[int, int]:
+    """Put a piece on the blocks that its resolution has already."""
+    count, repeat = before
+    if piece.count < 1 or piece.repeat < 1 or (count and repeat != piece.repeat):
+        raise ValueError(
+            f"blocks: {piece.text!r} repeats unlike the pieces before it; "
+            "all blocks of one resolution are repeated equally often"
+        )
+    return count + piece.count, piece.repeat
+
+
+def _spread(name: str, values: Sequence[int], sizes: list[int]) -> list[int]:
+    """Give every resolution its value."""
+    if len(values) == 1:
+        return [values[0]] * len(sizes)
+    if len(values) != len(sizes):
+        raise ValueError(
+            f"{name} has {len(values)} values for {len(sizes)} resolutions {sizes}; "
+            "give one for all, or one for each, coarse to fine"
+        )
+    return list(values)

@@ -1,0 +1,106 @@
+"""Models on disk: weights as safetensors, the recipe that built them as JSON, and nothing that runs.
+
+A run directory is self-contained: ``recipe.json`` and ``weights.safetensors``, which holds the
+averaged weights, are enough to load it. The model is first built without memory, and the file's
+names, shapes and types are held against it before anything is allocated: a file can ask for no
+more than its own size.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mrvae.files import atomic
+from mrvae.models.hvae import HVAE
+from mrvae.models.variants import build
+from mrvae.recipes.schema import Recipe
+from mrvae.recipes.serial import from_json
+
+_LARGEST_RECIPE = 1 << 20
+
+
+def load(run: Path | str, best: bool = False) -> HVAE:
+    """Load the model of a run directory, in evaluation mode, on the CPU.
+
+    ``best`` takes the averaged weights of the best validation instead of the last ones.
+
+    Raises:
+        ValueError: if the directory, its recipe or its weights are missing, damaged or do not
+            belong together.
+    """
+    folder = Path(run)
+    with torch.device("meta"):
+        model = build(read_recipe(folder))
+    weights = folder / ("best.safetensors" if best else "weights.safetensors")
+    if not weights.is_file():
+        raise ValueError(f"{weights} does not exist; train the run first, or resume it")
+    model.load_state_dict(read_tensors(weights, model), strict=True, assign=True)
+    return model.eval()
+
+
+def read_recipe(run: Path) -> Recipe:
+    """Read the recipe of a run directory.
+
+    Raises:
+        ValueError: if there is none, or it cannot be read.
+    """
+    path = run / "recipe.json"
+    if not path.is_file():
+        raise ValueError(f"{run} is no run directory: it has no recipe.json; give one that train made")
+    if path.stat().st_size > _LARGEST_RECIPE:
+        raise ValueError(f"{path} is too large to be a recipe")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict) or "recipe" not in found:
+        raise ValueError(f"{path} holds no recipe; it was not written by train")
+    return from_json(found["recipe"])
+
+
+def read_tensors(path: Path, model: HVAE) -> dict[str, Tensor]:
+    """Read a file that holds exactly the model's tensors.
+
+    Raises:
+        ValueError: if it is damaged, or another model's, naming the first difference.
+    """
+    expected = model.state_dict()
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = set(file.keys())
+            _refuse_difference(path, names, set(expected))
+            for name, tensor in expected.items():
+                shape = file.get_slice(name).get_shape()
+                if list(tensor.shape) != list(shape):
+                    raise ValueError(
+                        f"{path} belongs to another model: {name} has shape {shape}, "
+                        f"this recipe's {list(tensor.shape)}"
+                    )
+            return {name: _full(path, name, file.get_tensor(name)) for name in expected}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or no safetensors file: {error}") from None
+
+
+def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors by name, atomically; equal tensors give equal bytes."""
+    with atomic(path) as temporary:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary)
+
+
+def _refuse_difference(path: Path, found: set[str], expected: set[str]) -> None:
+    for what, names in (("lacks", expected - found), ("has a foreign", found - expected)):
+        if names:
+            raise ValueError(f"{path} belongs to another model: it {what} tensor {min(names)}")
+
+
+def _full(path: Path, name: str, tensor: Tensor) -> Tensor:
+    """Refuse weights that are not finite floats."""
+    if not tensor.dtype.is_floating_point or not bool(torch.isfinite(tensor).all()):
+        raise ValueError(f"{path}: tensor {name} holds values that are not finite numbers")
+    return tensor

@@ -1,0 +1,124 @@
+r"""The one walk down the hierarchy, and the choices that drive it.
+
+A top-down hierarchical VAE draws z₁, …, z_L, coarse to fine, and carries a state h along:
+
+    p(z_l | z_<l) = prior(h),   q(z_l | z_<l, x) = posterior(h, e),   h ← advance(h, z_l),
+
+with e the encoder's feature at the resolution of the cell. Training, sampling, reconstruction
+from the top latents, importance weighting and coding differ in one thing only: how z_l is chosen.
+So there is one walk, and it asks a ``Choose`` at each cell. A choice is pure: its noise is drawn
+outside and comes in as a tensor, so that a step can be computed again, on any device or process,
+with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from mrvae.distributions import Gaussian
+
+Shape = tuple[int, int, int]
+Choose = Callable[[Gaussian, Gaussian | None, Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """What happened at one cell: the latent, and the distributions that it was chosen by."""
+
+    z: Tensor
+    prior: Gaussian
+    posterior: Gaussian | None
+
+
+class Cell(Protocol):
+    """One stochastic step; all tensors have shape (B, C, H, W), and the state may change it."""
+
+    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
+        """Return p(z | h), and the state with what the prior's network adds to it."""
+        ...
+
+    def posterior(self, h: Tensor, features: Tensor) -> Gaussian:
+        """Return q(z | h, e); it sees the state before the prior has added to it."""
+        ...
+
+    def advance(self, h: Tensor, z: Tensor) -> Tensor:
+        """Return the next state."""
+        ...
+
+
+class Rung(Protocol):
+    """The cells of one resolution, in the order of their visits."""
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Shape (C, H, W) of the latent of every visit."""
+        ...
+
+    @property
+    def visits(self) -> Sequence[Cell]:
+        """The cells, one entry a visit: a shared cell stands here as often as it is applied."""
+        ...
+
+    def enter(self, h: Tensor | None, batch: int) -> Tensor:
+        """Return the state in which the first cell finds this resolution."""
+        ...
+
+
+def descend(
+    rungs: Sequence[Rung],
+    features: Sequence[Tensor | None],
+    choices: Sequence[Choose],
+    noise: Sequence[Tensor],
+) -> tuple[Tensor, list[Step]]:
+    """Walk from the coarsest rung to the finest and return the last state and every step.
+
+    Args:
+        rungs: coarse to fine.
+        features: the encoder's, one a rung, or None where no posterior is asked for.
+        choices: one a visit, coarse to fine.
+        noise: standard normal, one tensor (B, C, H, W) a visit.
+    """
+    h: Tensor | None = None
+    steps: list[Step] = []
+    for rung, feature in zip(rungs, features, strict=True):
+        h = rung.enter(h, noise[0].shape[0])
+        for cell in rung.visits:
+            posterior = None if feature is None else cell.posterior(h, feature)
+            prior, h = cell.prior(h)
+            z = choices[len(steps)](prior, posterior, noise[len(steps)])
+            h = cell.advance(h, z)
+            steps.append(Step(z, prior, posterior))
+    if h is None:
+        raise ValueError("a hierarchy needs at least one rung")
+    return h, steps
+
+
+def from_posterior(temperature: float = 1.0) -> Choose:
+    """Choose z ~ q(z | z_<l, x), its standard deviation multiplied by ``temperature``."""
+
+    def choose(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+        if posterior is None:
+            raise ValueError("a latent of the posterior needs the encoder's features")
+        return posterior.sample(noise, temperature)
+
+    return choose
+
+
+def from_prior(temperature: float = 1.0) -> Choose:
+    """Choose z ~ p(z | z_<l), its standard deviation multiplied by ``temperature``."""
+
+    def choose(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+        return prior.sample(noise, temperature)
+
+    return choose
+
+
+def given(z: Tensor) -> Choose:
+    """Choose the latent that is given."""
+
+    def choose(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+        return z
+
+    return choose

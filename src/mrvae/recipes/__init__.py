@@ -1,0 +1,40 @@
+"""Every recipe as data: what is trained, on what, and how, without importing torch.
+
+A recipe is a frozen dataclass (:mod:`~mrvae.recipes.schema`), reads and writes itself as JSON
+(:mod:`~mrvae.recipes.serial`) and is changed by ``key=value`` (:mod:`~mrvae.recipes.overrides`).
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from mrvae.recipes.falck2022 import FALCK2022
+from mrvae.recipes.overrides import override
+from mrvae.recipes.published import PUBLISHED
+from mrvae.recipes.schema import Recipe
+from mrvae.recipes.serial import from_json, to_json
+from mrvae.recipes.small import SMALL
+
+__all__ = ["ALL", "Recipe", "from_json", "override", "recipe", "to_json"]
+
+ALL: tuple[Recipe, ...] = (*SMALL, *FALCK2022, *PUBLISHED)
+
+
+def recipe(name: str) -> Recipe:
+    """Return the recipe of this name.
+
+    Raises:
+        ValueError: if there is none; near names are given.
+
+    Example:
+        >>> recipe("vdvae-cifar10").parameters
+        39145700
+    """
+    for known in ALL:
+        if known.name == name:
+            return known
+    names = [known.name for known in ALL]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        raise ValueError(f"there is no recipe {name!r}; did you mean {' or '.join(near)}?")
+    raise ValueError(f"there is no recipe {name!r}; there are {', '.join(names)}")

@@ -1,0 +1,293 @@
+"""What a recipe may say: every value that decides a run, as frozen data.
+
+A recipe names its data, its model and its training, and nothing else does: a run is a function of
+(recipe, seed, steps). Choices among kinds, such as the likelihood, are closed unions of small
+dataclasses; in JSON each carries its ``kind``. Values that a field's type cannot refuse are
+refused in ``__post_init__``, so that a recipe that exists is a recipe that makes sense. The block
+strings are the papers' own notation; they are stored as they were published, and read by
+:mod:`mrvae.models.level` alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+def _demand(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)
+
+
+def _positive(owner: object, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        _demand(value > 0 and math.isfinite(value), f"{name} is {value}; it must be positive")
+
+
+# ------------------------------------------------------------------------------------ likelihoods
+
+
+@dataclass(frozen=True)
+class BernoulliPixels:
+    """Binary pixels, one logit per channel."""
+
+    @property
+    def levels(self) -> int:
+        """Number of values a pixel can take."""
+        return 2
+
+
+@dataclass(frozen=True)
+class CategoricalPixels:
+    """A free probability for each of a few grey levels."""
+
+    levels: int = 17
+
+    def __post_init__(self) -> None:
+        _demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+
+
+@dataclass(frozen=True)
+class LogisticMixturePixels:
+    """A mixture of discretised logistics over ``levels`` values a channel."""
+
+    levels: int = 256
+    components: int = 10
+    autoregressive: bool = True
+
+    def __post_init__(self) -> None:
+        _demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        _positive(self, "components")
+
+
+Likelihood = BernoulliPixels | CategoricalPixels | LogisticMixturePixels
+
+# --------------------------------------------------------------------------------- scales of z
+
+
+@dataclass(frozen=True)
+class RawScale:
+    """The network's output is log σ itself, as published by Child (2021)."""
+
+
+@dataclass(frozen=True)
+class SoftplusScale:
+    """σ = softplus(β·raw)/β; with β = ln 2 a raw value of 0 means σ = 1 (Hazami et al. 2022)."""
+
+    beta: float = math.log(2.0)
+
+    def __post_init__(self) -> None:
+        _positive(self, "beta")
+
+
+Scale = RawScale | SoftplusScale
+
+# ------------------------------------------------------------------------------------------ data
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which images, and what is done to their values before any model sees them.
+
+    ``source`` is a known name (``digits``, ``mnist``, ``omniglot``, ``cifar10``), a folder of
+    images, a ``.npy`` or ``.npz`` file, or ``hf:owner/name``. ``binary`` draws each pixel from
+    its grey value, anew at every training step and once for all in validation and test;
+    ``bits`` keeps that many leading bits of an 8-bit value. ``fit`` resizes the shorter side to
+    the model's size and crops the centre; without it, images of another size are refused.
+    """
+
+    source: str
+    binary: bool = False
+    bits: int = 8
+    fit: bool = False
+
+    def __post_init__(self) -> None:
+        _demand(bool(self.source), "source is empty; name a data set, a file or a folder")
+        _demand(1 <= self.bits <= 8, f"bits is {self.bits}; it must be in 1…8")
+        _demand(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
+
+
+# ----------------------------------------------------------------------------------------- model
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """The network's input is (x - mean) / std, in units of pixel levels."""
+
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        _positive(self, "std")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A top-down hierarchical VAE, in the papers' block notation.
+
+    ``width`` and ``latent`` hold one value for all resolutions, or one for each, coarse to fine.
+    ``size`` is the side of the image; the finest resolution of the blocks may be larger, and then
+    the image is padded for the network and scored on its own pixels.
+    """
+
+    channels: int
+    size: int
+    encoder: str
+    decoder: str
+    width: tuple[int, ...]
+    latent: tuple[int, ...]
+    likelihood: Likelihood
+    input: Normalise
+    bottleneck: float = 0.25
+    scale: Scale = field(default_factory=RawScale)
+    bias_up_to: int = 64
+
+    def __post_init__(self) -> None:
+        _positive(self, "channels", "size", "bottleneck")
+        for name in ("width", "latent"):
+            values = getattr(self, name)
+            _demand(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
+            _demand(min(values) > 0, f"{name} is {values}; every value must be positive")
+        _demand(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
+
+
+# -------------------------------------------------------------------------------------- training
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled weight decay; the published VDVAE sets both betas to 0.9."""
+
+    rate: float = 2e-4
+    beta1: float = 0.9
+    beta2: float = 0.9
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check_moments(self)
+
+
+@dataclass(frozen=True)
+class Adamax:
+    """Adam with an infinity norm, as Efficient-VDVAE and NVAE use it."""
+
+    rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_moments(self)
+
+
+def _check_moments(optimizer: AdamW | Adamax) -> None:
+    _positive(optimizer, "rate")
+    for name in ("beta1", "beta2"):
+        value = getattr(optimizer, name)
+        _demand(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
+    decay = optimizer.weight_decay
+    _demand(decay >= 0, f"weight_decay is {decay}; it must not be negative")
+
+
+Optimizer = AdamW | Adamax
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The rate stays where the warm-up leaves it."""
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """After the warm-up the rate falls along half a cosine to ``final`` times its peak."""
+
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _demand(0 <= self.final <= 1, f"final is {self.final}; it must be in [0, 1]")
+
+
+Schedule = Constant | Cosine
+
+
+@dataclass(frozen=True)
+class SkipRule:
+    """When an update is left out: its gradient norm exceeds ``factor`` times a running quantile.
+
+    The quantile is taken over the last ``window`` finite norms, skipped ones included, so the
+    threshold follows the run; after ``in_a_row`` skips for size the next update is made whatever
+    its (clipped) norm, because a fixed threshold can freeze a run for ever. A loss or gradient
+    that is not finite is always skipped; after ``broken_in_a_row`` of those the run stops.
+    """
+
+    quantile: float = 0.9
+    factor: float = 4.0
+    window: int = 200
+    in_a_row: int = 10
+    broken_in_a_row: int = 25
+
+    def __post_init__(self) -> None:
+        _demand(0 < self.quantile <= 1, f"quantile is {self.quantile}; it must be in (0, 1]")
+        _demand(self.factor > 1, f"factor is {self.factor}; it must be more than 1")
+        _positive(self, "window", "in_a_row", "broken_in_a_row")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights are found. ``batch`` is the global batch, whatever the number of devices."""
+
+    steps: int
+    batch: int
+    optimizer: Optimizer = field(default_factory=AdamW)
+    schedule: Schedule = field(default_factory=Constant)
+    warmup: int = 100
+    clip: float = 200.0
+    skip: SkipRule = field(default_factory=SkipRule)
+    ema: float = 0.999
+    accumulate: int = 1
+    bf16: bool = False
+    compile: bool = False
+    validate_every: int = 1000
+    checkpoint_every: int = 1000
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        _positive(self, "steps", "batch", "clip", "accumulate", "validate_every")
+        _positive(self, "checkpoint_every", "keep")
+        _demand(self.warmup >= 0, f"warmup is {self.warmup}; it must not be negative")
+        _demand(0 <= self.ema < 1, f"ema is {self.ema}; it must be in [0, 1)")
+        _demand(
+            self.batch % self.accumulate == 0,
+            f"batch {self.batch} cannot be split into {self.accumulate} equal parts",
+        )
+
+
+# ---------------------------------------------------------------------------------------- recipe
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One named run: data, model and training, and what is known of the result.
+
+    ``parameters`` and ``depth`` are stored beside the recipe so that listing needs no torch; a
+    test holds them against the model that is built.
+    """
+
+    name: str
+    about: str
+    paper: str
+    row: str
+    budget: str
+    parameters: int
+    depth: int
+    data: Data
+    model: Model
+    training: Training
+
+    def __post_init__(self) -> None:
+        levels = 2 if self.data.binary else self.model.likelihood.levels
+        _demand(
+            levels == self.model.likelihood.levels,
+            f"binary images need a likelihood of 2 levels, not {self.model.likelihood.levels}",
+        )

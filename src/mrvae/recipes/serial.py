@@ -1,0 +1,165 @@
+"""A recipe as JSON, and back: the two are inverse to each other.
+
+The mapping follows the types of the fields. A dataclass becomes an object with one key per field,
+a tuple becomes a list, and where a field is a union of dataclasses the object carries one more
+key, ``kind``, taken from a closed table of names. Reading is strict, because a recipe decides a
+run: a key that is missing, unknown or of another type is refused with the place where it stands,
+rather than filled in or ignored. Only what the types foresee is descended into, so that no input,
+however deep, takes more than the schema's own depth.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from functools import cache
+from reprlib import repr as short
+from typing import TypeGuard
+
+from mrvae.recipes import schema
+from mrvae.recipes.schema import Recipe
+
+KINDS: Mapping[type, str] = types.MappingProxyType(
+    {
+        schema.BernoulliPixels: "bernoulli",
+        schema.CategoricalPixels: "categorical",
+        schema.LogisticMixturePixels: "logistic_mixture",
+        schema.RawScale: "raw",
+        schema.SoftplusScale: "softplus",
+        schema.AdamW: "adamw",
+        schema.Adamax: "adamax",
+        schema.Constant: "constant",
+        schema.Cosine: "cosine",
+    }
+)
+"""The name by which JSON and the command line call each member of a union."""
+
+EXPECTED: Mapping[object, str] = types.MappingProxyType(
+    {
+        int: "a whole number",
+        float: "a finite number",
+        bool: "true or false",
+        str: "a text",
+        tuple[int, ...]: "a list of whole numbers",
+    }
+)
+"""What each type of a field is called in a message."""
+
+
+def to_json(recipe: Recipe) -> dict[str, object]:
+    """Return the recipe as values that JSON can hold.
+
+    Example:
+        >>> from mrvae.recipes import recipe
+        >>> to_json(recipe("digits-vdvae"))["model"]["likelihood"]
+        {'kind': 'categorical', 'levels': 17}
+    """
+    written = _write(Recipe, recipe)
+    return typing.cast("dict[str, object]", written)
+
+
+def from_json(value: object) -> Recipe:
+    """Return the recipe that ``value``, as read from JSON, describes.
+
+    Raises:
+        ValueError: if a key is missing or unknown, or a value has the wrong type or range; the
+            message gives its dotted path, what was found and what was expected.
+
+    Example:
+        >>> from mrvae.recipes import recipe
+        >>> from_json(to_json(recipe("mnist-vdvae"))) == recipe("mnist-vdvae")
+        True
+    """
+    return typing.cast("Recipe", _read(Recipe, value, "recipe"))
+
+
+@cache
+def hints(cls: type) -> dict[str, object]:
+    """Return the type of each field of a dataclass, by name."""
+    return dict(typing.get_type_hints(cls))
+
+
+def members(hint: object) -> dict[str, type]:
+    """Return the dataclasses of a union by their kind; nothing if ``hint`` is no union."""
+    if not isinstance(hint, types.UnionType):
+        return {}
+    return {KINDS[member]: member for member in typing.get_args(hint)}
+
+
+def _write(hint: object, value: object) -> object:
+    """Turn a value of a field of type ``hint`` into JSON's values."""
+    if isinstance(value, tuple):
+        return list(value)
+    if not is_dataclass(value):
+        return value
+    cls: type = type(value)
+    kind = {"kind": KINDS[cls]} if members(hint) else {}
+    return kind | {name: _write(sub, getattr(value, name)) for name, sub in hints(cls).items()}
+
+
+def _read(hint: object, value: object, path: str) -> object:
+    """Turn JSON's value into one of type ``hint``."""
+    union = members(hint)
+    if union:
+        return _read_union(union, value, path)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _read_fields(hint, _object(value, path), path)
+    return _read_plain(hint, value, path)
+
+
+def _read_union(union: dict[str, type], value: object, path: str) -> object:
+    """Read the member of a union that the object's ``kind`` names."""
+    found = dict(_object(value, path))
+    if "kind" not in found:
+        raise ValueError(f"{path}: the key 'kind' is missing; give one of {', '.join(union)}")
+    kind = found.pop("kind")
+    if not isinstance(kind, str) or kind not in union:
+        raise ValueError(f"{path}.kind: found {short(kind)}, expected one of {', '.join(union)}")
+    return _read_fields(union[kind], found, path)
+
+
+def _read_fields(cls: type, value: dict[str, object], path: str) -> object:
+    """Read a dataclass whose fields are exactly the keys of the object."""
+    wanted = hints(cls)
+    unknown, missing = value.keys() - wanted.keys(), wanted.keys() - value.keys()
+    if unknown:
+        known = ", ".join(wanted) or "none"
+        raise ValueError(f"{path}: unknown key {short(min(unknown))}; the keys are: {known}")
+    if missing:
+        raise ValueError(f"{path}: the key {min(missing)!r} is missing")
+    fields = {name: _read(hint, value[name], f"{path}.{name}") for name, hint in wanted.items()}
+    try:
+        return cls(**fields)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _object(value: object, path: str) -> dict[str, object]:
+    """Return the value if it is a JSON object."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: found {short(value)}, expected an object")
+    return value
+
+
+def _read_plain(hint: object, value: object, path: str) -> object:
+    """Read a number, a text, a truth value or a list of whole numbers."""
+    if hint is float and _number(value):
+        return float(value)
+    if (hint is int and _whole(value)) or (hint in (bool, str) and type(value) is hint):
+        return value
+    if hint == tuple[int, ...] and isinstance(value, list) and all(map(_whole, value)):
+        return tuple(value)
+    raise ValueError(f"{path}: found {short(value)}, expected {EXPECTED[hint]}")
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    """Tell whether a value is an integer; to Python a truth value is one, to us it is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: object) -> TypeGuard[float]:
+    """Tell whether a value is a number that a float can hold; infinity and NaN are not."""
+    return (isinstance(value, float) or _whole(value)) and abs(value) <= sys.float_info.max

@@ -1,0 +1,18 @@
+"""The mathematics of scale: a ladder of nested spaces of images, without weights or chance.
+
+V_0 ⊂ V_1 ⊂ … ⊂ V_J are images of b, 2b, …, b·2^J pixels a side, a coarser image being a finer one
+that is constant on blocks. A :class:`Ladder` holds the projection P from V_j to V_{j-1}, which
+averages, and the embedding E back, which repeats. P after E is the identity; E after P is the
+orthogonal projection of V_j onto V_{j-1}.
+
+What a projection loses is an orthogonal complement, and :class:`Haar` is the orthonormal change of
+basis V_j = V_{j-1} ⊕ details that names it: in d dimensions P is 2^{-d/2} times its coarse part
+(Falck et al. 2022, section 2), so a U-Net that averages works in the Haar basis.
+"""
+
+from __future__ import annotations
+
+from mrvae.resolution.haar import Haar
+from mrvae.resolution.ladder import Ladder
+
+__all__ = ["Haar", "Ladder"]

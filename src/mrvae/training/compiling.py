@@ -1,0 +1,35 @@
+"""``torch.compile`` as an option that is tried, and fallen back from with one line.
+
+Compilation pays where a model is made of many small operations, and it can fail: without a C++
+compiler on the machine, or on an assertion of a back end. So the compiled model makes one forward
+and backward pass on the first batch before the run depends on it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import torch
+
+from mrvae.objectives import training_loss
+from mrvae.training.update import Updater
+
+
+def try_compile(updater: Updater) -> float | None:
+    """Compile the model in place; return the seconds it took, or None after falling back."""
+    start = time.perf_counter()
+    updater.model.compile()
+    try:
+        elbo = updater.bound(*updater.inputs(0, updater.parts[0]))
+        training_loss(elbo, updater.model.frame.dims).backward()
+        with torch.no_grad():
+            updater.bound(*updater.inputs(0, updater.parts[0]))
+    except Exception as error:  # noqa: BLE001 - a compiler may raise anything at all
+        updater.model._compiled_call_impl = None
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        print(f"mrvae: torch.compile failed ({first[:120]}); going on without it", file=sys.stderr)
+        return None
+    finally:
+        updater.optimizer.zero_grad(set_to_none=True)
+    return time.perf_counter() - start

@@ -1,0 +1,209 @@
+"""A whole run: from a recipe to a directory of weights, metrics and checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from mrvae.data import Images, Stream, images_for
+from mrvae.models.saved import save_weights
+from mrvae.models.variants import build
+from mrvae.recipes.schema import Recipe
+from mrvae.training import checkpoint
+from mrvae.training.checkpoint import Progress
+from mrvae.training.compiling import try_compile
+from mrvae.training.metrics import Metrics
+from mrvae.training.progress import Bar
+from mrvae.training.rundir import RunDirectory
+from mrvae.training.stop import Interrupted, StopRequest
+from mrvae.training.update import Report, Updater
+from mrvae.training.validation import validate
+
+_LOGGED = 2000
+_VALIDATED = 1000
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a finished run came to; ``nats`` is the last −ELBO per validation image."""
+
+    run: Path
+    steps: int
+    seconds: float
+    nats: float
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    seed: int = 0,
+    data_dir: Path | None = None,
+    resume: bool = False,
+    tracker: str | None = None,
+    quiet: bool = False,
+) -> Summary:
+    """Train a recipe into the run directory ``out``, or go on with it.
+
+    Everything is checked before anything is written. The result is a function of
+    (recipe, seed) on one kind of machine, however often the run was interrupted.
+
+    Args:
+        recipe: its ``training.steps`` is the total.
+        out: the run directory; made if it does not exist.
+        seed: of the first weights, the data order and all noise.
+        data_dir: local folder with the data; see :mod:`mrvae.data.sources`.
+        resume: go on from the newest checkpoint in ``out``; from step 0 if there is none.
+        tracker: a tracker of accelerate, such as ``"tensorboard"``.
+        quiet: no progress bar.
+
+    Raises:
+        ValueError: if the recipe, the data or the directory do not allow the run.
+        Diverged: if losses or gradients stay infinite.
+        Interrupted: on SIGINT or SIGTERM, after saving.
+    """
+    directory = RunDirectory(Path(out))
+    directory.check(recipe, seed, resume)
+    training_images = images_for(recipe, "train", data_dir)
+    validation_images = _first(images_for(recipe, "validation", data_dir), _VALIDATED)
+    set_seed(seed)
+    model = build(recipe)
+    accelerator = Accelerator(
+        mixed_precision="no", log_with=tracker, project_dir=str(directory.path)
+    )
+    stream = Stream(training_images, recipe.training.batch, seed, recipe.data.binary)
+    model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    updater = Updater(model, recipe.training, stream, accelerator)
+    if accelerator.is_main_process:
+        directory.begin(recipe, seed)
+    accelerator.wait_for_everyone()
+    run = _Run(recipe, directory, updater, validation_images, tracker is not None)
+    return run.go(quiet or not accelerator.is_main_process)
+
+
+class _Run:
+    """The loop: step after step, with what happens between them."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        directory: RunDirectory,
+        updater: Updater,
+        validation: Images,
+        tracked: bool,
+    ) -> None:
+        self.recipe = recipe
+        self.training = recipe.training
+        self.directory = directory
+        self.updater = updater
+        self.accelerator = updater.accelerator
+        self.validation = validation
+        self.tracked = tracked
+        self.metrics = Metrics(directory.metrics)
+        self.progress = Progress()
+        self.began, self.before = time.perf_counter(), 0.0
+
+    def go(self, quiet: bool) -> Summary:
+        """Go from the newest checkpoint to the last step."""
+        self.progress = checkpoint.restore(self.directory.state, self.updater)
+        start, steps = self.progress.step, self.training.steps
+        self._recall()
+        if start < steps:
+            self._prepare()
+            levels = self.recipe.model.likelihood.levels
+            stop = StopRequest()
+            with Bar(self.updater.model, levels, start, steps, quiet) as bar, stop.listening():
+                self._loop(bar, stop)
+        nats = math.nan if self.progress.nats is None else self.progress.nats
+        return Summary(self.directory.path, steps, self._seconds(), nats)
+
+    def _loop(self, bar: Bar, stop: StopRequest) -> None:
+        every = max(1, self.training.steps // _LOGGED)
+        for step in range(self.progress.step, self.training.steps):
+            report = self.updater.update(step)
+            done = step + 1
+            self.progress = Progress(done, self.progress.nats, self.progress.best)
+            bar.show(done, report)
+            if done % every == 0 or report.skipped:
+                self._log(report)
+            last = done == self.training.steps
+            if last or done % self.training.validate_every == 0:
+                self._validate(bar)
+            if last or done % self.training.checkpoint_every == 0 or stop.signal_number:
+                self._save()
+            if stop.signal_number and not last:
+                raise Interrupted(
+                    f"stopped after step {done} of {self.training.steps}, and saved; "
+                    f"go on with --resume --out {self.directory.path}",
+                    stop.signal_number,
+                )
+
+    def _prepare(self) -> None:
+        """Compile and begin tracking, where that is asked for."""
+        if self.training.compile:
+            seconds = try_compile(self.updater)
+            if seconds is not None and self.accelerator.is_main_process:
+                self.metrics.append({"step": self.progress.step, "compile_seconds": seconds})
+        if self.tracked:
+            self.accelerator.init_trackers(self.recipe.name)
+
+    def _recall(self) -> None:
+        """Drop the events of steps that will be made again, and recall the seconds spent."""
+        if not self.accelerator.is_main_process:
+            return
+        self.metrics.forget_after(self.progress.step)
+        spent = [event["seconds"] for event in self.metrics.read() if event.get("seconds")]
+        self.before = float(spent[-1] or 0.0) if spent else 0.0
+
+    def _log(self, report: Report) -> None:
+        event = {
+            "nats": report.nats,
+            "kl": report.kl,
+            "norm": report.norm,
+            "rate": report.rate,
+            "skipped": self.updater.monitor.skipped,
+            "broken": self.updater.monitor.broken,
+        }
+        self._write(event)
+
+    def _validate(self, bar: Bar) -> None:
+        """Measure the averaged weights, and keep them if they are the best so far."""
+        nats = validate(self.updater, self.validation, min(self.training.batch, len(self.validation)))
+        best = self.progress.best
+        improved = math.isfinite(nats) and (best is None or nats < best)
+        self.progress = Progress(self.progress.step, nats, nats if improved else best)
+        self._write({"validation_nats": nats, "seconds": self._seconds()})
+        bar.say(f"step {self.progress.step}: validation −ELBO {bar.unit(nats)}")
+        if improved and self.accelerator.is_main_process:
+            save_weights(self.directory.best, self._averages())
+
+    def _write(self, event: dict[str, float]) -> None:
+        if self.accelerator.is_main_process:
+            self.metrics.append({"step": self.progress.step, **event})
+        if self.tracked:
+            self.accelerator.log(event, step=self.progress.step)
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            checkpoint.save(self.directory.state, self.updater, self.progress, self.training.keep)
+            save_weights(self.directory.weights, self._averages())
+        self.accelerator.wait_for_everyone()
+        if self.tracked and self.progress.step == self.training.steps:
+            self.accelerator.end_training()
+
+    def _averages(self) -> dict[str, torch.Tensor]:
+        names = [name for name, _ in self.updater.model.named_parameters()]
+        return dict(zip(names, self.updater.ema.averages, strict=True))
+
+    def _seconds(self) -> float:
+        return self.before + time.perf_counter() - self.began
+
+
+def _first(images: Images, count: int) -> Images:
+    return images if len(images) <= count else images.subset(torch.arange(count))

@@ -1,0 +1,112 @@
+"""The run directory, and what ``--resume`` may do to one.
+
+    recipe.json           the recipe and the seed
+    weights.safetensors   averaged weights of the last checkpoint
+    best.safetensors      averaged weights of the best validation
+    state/                checkpoints to resume from
+    metrics.jsonl         one line for each event
+
+A new run is refused where one exists. A resumed run has the same recipe and seed; it may have
+more steps.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mrvae.files import write_json
+from mrvae.models.saved import read_recipe
+from mrvae.recipes.schema import Recipe
+from mrvae.recipes.serial import to_json
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths of a run."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe and the seed."""
+        return self.path / "recipe.json"
+
+    @property
+    def weights(self) -> Path:
+        """The averaged weights of the last checkpoint."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The averaged weights of the best validation."""
+        return self.path / "best.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "state"
+
+    @property
+    def metrics(self) -> Path:
+        """The events."""
+        return self.path / "metrics.jsonl"
+
+    def check(self, recipe: Recipe, seed: int, resume: bool) -> None:
+        """Refuse a run that may not be made here; change nothing.
+
+        Raises:
+            ValueError: if the directory holds something and this is not its resumption.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self.path} is a file; --out names a folder")
+        if not self.recipe.exists():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise ValueError(f"{self.path} holds files but no run; choose another --out")
+            return
+        if not resume:
+            raise ValueError(
+                f"{self.path} holds a run already; go on with --resume, or choose another --out"
+            )
+        self._check_same(recipe, seed)
+
+    def begin(self, recipe: Recipe, seed: int) -> None:
+        """Create the directory and write the recipe and the seed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.recipe, {"recipe": to_json(recipe), "seed": seed})
+
+    def _check_same(self, recipe: Recipe, seed: int) -> None:
+        before = read_recipe(self.path)
+        seed_before = json.loads(self.recipe.read_text()).get("seed")
+        if seed_before != seed:
+            raise ValueError(f"{self.path} was begun with seed {seed_before}, not {seed}")
+        steps, steps_before = recipe.training.steps, before.training.steps
+        if steps < steps_before:
+            raise ValueError(
+                f"{self.path} was begun with {steps_before} steps; it cannot be resumed with {steps}"
+            )
+        same = replace(recipe, training=replace(recipe.training, steps=steps_before))
+        if same != before:
+            raise ValueError(
+                f"{self.path} was begun with another recipe ({_difference(same, before)}); "
+                "resume with the same one, or choose another --out"
+            )
+
+
+def _difference(recipe: Recipe, before: Recipe) -> str:
+    """Name the first value in which two recipes differ."""
+    new, old = _flat(to_json(recipe)), _flat(to_json(before))
+    for key in new | old:
+        if new.get(key) != old.get(key):
+            return f"{key} was {old.get(key)!r}, not {new.get(key)!r}"
+    return "no value differs"
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat: dict[str, object] = {}
+    for key, inner in value.items():
+        flat |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    return flat

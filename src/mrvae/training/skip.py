@@ -1,0 +1,82 @@
+"""Which updates are left out.
+
+Very deep VAEs meet batches whose gradient is thousands of times larger than usual; one such
+update can undo a run. The published remedy, a fixed threshold on the norm, freezes a run for ever
+once its usual norm has grown past it (openai/vdvae, issue 25). Here the threshold is ``factor``
+times a running quantile of the norms, skipped ones included, and no more than ``in_a_row``
+updates are left out one after the other. A norm that is not finite is always left out, and is not
+part of the quantile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+from mrvae.recipes.schema import SkipRule
+from mrvae.training.stop import Diverged
+
+_FEWEST = 20
+
+
+class SkipMonitor:
+    """Judges the gradient norm of every update, and remembers what it needs for the next.
+
+    Example:
+        >>> monitor = SkipMonitor(SkipRule(factor=4.0))
+        >>> [monitor.skips(1.0) for _ in range(30)].count(True), monitor.skips(100.0)
+        (0, True)
+    """
+
+    def __init__(self, rule: SkipRule) -> None:
+        self.rule = rule
+        self.norms: deque[float] = deque(maxlen=rule.window)
+        self.in_a_row = 0
+        self.broken_in_a_row = 0
+        self.skipped = 0
+        self.broken = 0
+
+    @property
+    def threshold(self) -> float:
+        """The norm above which an update is left out; infinite until enough norms are known."""
+        if len(self.norms) < min(_FEWEST, self.rule.window):
+            return math.inf
+        rank = math.ceil(self.rule.quantile * len(self.norms)) - 1
+        return self.rule.factor * sorted(self.norms)[rank]
+
+    def skips(self, norm: float) -> bool:
+        """Say whether the update with this gradient norm is to be left out.
+
+        Raises:
+            Diverged: if it is the last of ``broken_in_a_row`` that are not finite.
+        """
+        if not math.isfinite(norm):
+            self._count_broken()
+            return True
+        self.broken_in_a_row = 0
+        large = norm > self.threshold and self.in_a_row < self.rule.in_a_row
+        self.norms.append(norm)
+        self.in_a_row = self.in_a_row + 1 if large else 0
+        self.skipped += large
+        return large
+
+    def state(self) -> tuple[list[float], list[int]]:
+        """Return the norms and the counters, for a checkpoint."""
+        counters = [self.in_a_row, self.broken_in_a_row, self.skipped, self.broken]
+        return list(self.norms), counters
+
+    def restore(self, norms: Sequence[float], counters: Sequence[int]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self.norms = deque(norms, maxlen=self.rule.window)
+        self.in_a_row, self.broken_in_a_row, self.skipped, self.broken = counters
+
+    def _count_broken(self) -> None:
+        self.broken += 1
+        self.broken_in_a_row += 1
+        if self.broken_in_a_row >= self.rule.broken_in_a_row:
+            raise Diverged(
+                f"{self.broken_in_a_row} losses or gradients in a row were not finite; the last "
+                "checkpoint is intact. Resume with a lower rate (training.optimizer.rate), a "
+                "longer warm-up, softplus scales (model.scale=softplus) or without bf16"
+            )

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from mrvae.recipes import ALL, Recipe, recipe
+
+PUBLISHED = {
+    "vdvae-cifar10": (39_145_700, 43),
+    "vdvae-imagenet32": (119_280_868, 78),
+    "vdvae-imagenet64": (125_005_860, 75),
+    "vdvae-ffhq256": (114_874_852, 66),
+    "falck2022-mnist-x1": (106_689, 9),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_counts_are_stored(name: str) -> None:
+    assert (recipe(name).parameters, recipe(name).depth) == PUBLISHED[name]
+
+
+def test_names_are_distinct() -> None:
+    assert len({known.name for known in ALL}) == len(ALL)
+
+
+@pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
+def test_a_recipe_is_found_by_its_name(known: Recipe) -> None:
+    assert recipe(known.name) is known
+
+
+@pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
+def test_a_recipe_says_what_it_is(known: Recipe) -> None:
+    for text in (known.about, known.paper, known.row, known.budget):
+        assert text.strip() == text != ""
+        assert "\n" not in text
+
+
+@pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
+def test_the_levels_of_a_pixel_are_those_its_bits_leave(known: Recipe) -> None:
+    likelihood = known.model.likelihood
+    if known.data.source != "digits" and not known.data.binary:
+        assert likelihood.levels == 2**known.data.bits
+
+
+def test_a_near_name_is_suggested() -> None:
+    with pytest.raises(ValueError, match="no recipe 'digit-vdvae'; did you mean digits-vdvae"):
+        recipe("digit-vdvae")
+
+
+def test_every_name_is_given_when_none_is_near() -> None:
+    with pytest.raises(ValueError, match=r"'zzz'; there are digits-vdvae, .*vdvae-ffhq256"):
+        recipe("zzz")
+
+
+def test_the_room_needs_neither_torch_nor_numpy() -> None:
+    program = (
+        "import sys, mrvae.recipes;"
+        "print([name for name in ('torch', 'numpy', 'mrvae.models') if name in sys.modules])"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -24,19 +24,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import mrvae
 from mrvae.distributions import RawScale
-from mrvae.files import atomic, write_json
 from mrvae.layers import Bottleneck
 from mrvae.models import HVAE, Encoder
 from mrvae.models.cell import VDVAECell
 from mrvae.models.decoder import VDVAERung
 from mrvae.models.likelihood import Head
+from mrvae.models.saved import save_weights
 from mrvae.recipes.schema import BernoulliPixels, LogisticMixturePixels, Recipe
-from mrvae.recipes.serial import to_json
+from mrvae.training.rundir import RunDirectory
 
 Pairs = Iterator[tuple[str, Tensor]]
 
@@ -195,11 +194,9 @@ def write(model: HVAE, recipe: Recipe, run: Path) -> None:
     """
     if run.exists():
         raise ValueError(f"{run} exists already; name a new directory")
-    run.mkdir(parents=True)
-    write_json(run / "recipe.json", to_json(recipe))
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    with atomic(run / "weights.safetensors") as temporary:
-        save_file(weights, temporary)
+    directory = RunDirectory(run)
+    directory.begin(recipe, seed=0)
+    save_weights(directory.weights, model.state_dict())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,7 +22,10 @@ from mrvae.data.hostile import reading
 from mrvae.data.images import Images
 from mrvae.data.splits import held_out
 
-_TRAIN, _TEST, _VALIDATION, _SIDE = 24_345, 8_070, 1_000, 28
+TRAIN, TEST, VALIDATION = 24_345, 8_070, 1_000
+"""Images in the published file for training and for the test, and those held out."""
+
+_SIDE = 28
 _LARGEST_FILE = 1 << 29
 _REMOTE = Remote(
     "https://github.com/yburda/iwae/raw/master/datasets/OMNIGLOT/chardata.mat",
@@ -40,11 +43,11 @@ def load_omniglot(split: str, data_dir: Path | None) -> Images:
     Source: Y. Burda, R. Grosse and R. Salakhutdinov, Importance weighted autoencoders, 2016.
     """
     path = find(_REMOTE, data_dir)
-    key, count = ("testdata", _TEST) if split == "test" else ("data", _TRAIN)
+    key, count = ("testdata", TEST) if split == "test" else ("data", TRAIN)
     images = Images(torch.from_numpy(read_levels(path, key, count)), "omniglot", split)
     if split == "test":
         return images
-    return images.subset(held_out(split, count, _VALIDATION))
+    return images.subset(held_out(split, count, VALIDATION))
 
 
 def read_levels(path: Path, key: str, count: int) -> NDArray[np.uint8]:

@@ -3,8 +3,8 @@
 A batch is a Python pickle, and to unpickle is to run a program that the file contains. Nothing of
 it is run here. :func:`pickletools.genops` only *disassembles* the program into its instructions
 and their operands; the pixels of 10,000 images are the one operand of exactly 10,000·3·32·32 bytes,
-the raw contents of a uint8 array in C order. Every other instruction, whatever it would have done,
-is passed over.
+the raw contents of a uint8 array in C order. A file that would have called anything but NumPy's
+reconstruction of an array is refused, although it could do no harm: it is not the published one.
 
 The validation images are those of the published VDVAE code (Child 2021), which takes the first
 5,000 of a frozen permutation of the 50,000.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import pickletools
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pooch
@@ -26,10 +27,18 @@ from mrvae.data.hostile import brief, reading
 from mrvae.data.images import Images
 from mrvae.data.splits import held_out
 
-BATCH = 10_000
-"""Images in a published batch."""
+BATCH, VALIDATION = 10_000, 5_000
+"""Images in a published batch, and those of the five training batches that are held out."""
 
 _IMAGE = (3, 32, 32)
+_NAMING = {"GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"}
+_ARRAY_NAMES = {
+    "numpy.core.multiarray _reconstruct",
+    "numpy._core.multiarray _reconstruct",
+    "numpy ndarray",
+    "numpy dtype",
+    "_codecs encode",
+}
 _LARGEST_FILE = 1 << 26
 _FOLDER = "cifar-10-batches-py"
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -55,14 +64,14 @@ def load_cifar10(split: str, data_dir: Path | None) -> Images:
     with reading(path):
         batches = _from_folder(path, names) if path.is_dir() else _from_archive(path, names)
     named = zip(names, batches, strict=True)
-    pixels = torch.cat([pixels_of(batch, f"{path}, {name}") for name, batch in named])
+    pixels = torch.cat([pixels_of(batch, f"{path}, {name}", BATCH) for name, batch in named])
     images = Images(pixels, "cifar10", split)
     if split == "test":
         return images
-    return images.subset(held_out(split, len(images), validation=5000))
+    return images.subset(held_out(split, len(images), VALIDATION))
 
 
-def pixels_of(batch: bytes, name: str, count: int = BATCH) -> Tensor:
+def pixels_of(batch: bytes, name: str, count: int) -> Tensor:
     """Return the pixels in the bytes of a batch: uint8 of shape (count, 3, 32, 32).
 
     The batch is disassembled and never executed. Raises ``ValueError`` if it is not a pickle from
@@ -70,8 +79,7 @@ def pixels_of(batch: bytes, name: str, count: int = BATCH) -> Tensor:
     """
     wanted = count * 3 * 32 * 32
     try:
-        operands = (operand for _, operand, _ in pickletools.genops(io.BytesIO(batch)))
-        found = [o for o in operands if isinstance(o, str | bytes) and len(o) == wanted]
+        found = [o for o in _operands(batch) if isinstance(o, str | bytes) and len(o) == wanted]
         # Python 2 wrote byte strings, which are disassembled into one Latin-1 letter a byte.
         raw = [o.encode("latin-1") if isinstance(o, str) else o for o in found]
     except (ValueError, OverflowError) as error:
@@ -84,6 +92,14 @@ def pixels_of(batch: bytes, name: str, count: int = BATCH) -> Tensor:
             f"one, the pixels of {count:,} images; get the file anew"
         )
     return torch.frombuffer(bytearray(raw[0]), dtype=torch.uint8).view(count, *_IMAGE)
+
+
+def _operands(batch: bytes) -> Iterator[object]:
+    """Yield the operands of a pickle's instructions, if it names only what arrays are made of."""
+    for instruction, operand, _ in pickletools.genops(io.BytesIO(batch)):
+        if instruction.name in _NAMING and operand not in _ARRAY_NAMES:
+            raise ValueError(f"it would call {operand or 'something unnamed'}")
+        yield operand
 
 
 def _from_folder(folder: Path, names: tuple[str, ...]) -> list[bytes]:

@@ -5,7 +5,7 @@ A pixel's value is its *level*, 0 … levels-1. Three laws change the values, ea
 * ``binarised(seed)``: the grey value v of image i becomes 1 with probability v / (levels-1), by
   one draw that is fixed by (seed, i). Validation and test sets are binarised so, once for all;
 * ``keep_bits(b)``: v becomes v >> (8-b), the b leading bits of an 8-bit value;
-* ``fitted(side)``: the largest centred square is resized to side × side.
+* ``fitted(side)``: the shorter side is resized to ``side`` and the centre cropped.
 
 Small sets are one tensor. A set larger than memory is a :class:`~mrvae.data.rows.Rows`, and then
 the same laws are applied to a batch when it is taken.
@@ -105,7 +105,7 @@ class Images:
 
         The draw of image i depends on (seed, i) alone, on no other image.
         """
-        law = partial(_binarise_fixed, seed=seed, levels=self.levels, name=self.name)
+        law = partial(_binarise_fixed, seed=seed, levels=self.levels)
         return self._through(law, self.shape, levels=2)
 
     def keep_bits(self, bits: int) -> Images:
@@ -122,10 +122,10 @@ class Images:
         return self._through(partial(_keep_bits, bits=bits), self.shape, levels=2**bits)
 
     def fitted(self, side: int) -> Images:
-        """Return square images: the largest centred square, resized to ``side``.
+        """Return square images: the shorter side resized to ``side``, the centre cropped.
 
-        Resizing is bicubic with antialiasing (Pillow), clamped to the levels. Raises ``ValueError`` for side < 1, and
-        for images of other than 1 or 3 channels.
+        Resizing is bicubic with antialiasing (Pillow), clamped to the levels. Raises
+        ``ValueError`` for side < 1, and for images of other than 1 or 3 channels.
         """
         channels, height, width = self.shape
         if (height, width) == (side, side):
@@ -138,7 +138,8 @@ class Images:
     def _through(self, law: Law, image: tuple[int, int, int], levels: int) -> Images:
         """Apply a law to every image: now for a tensor, else when images are taken."""
         if not isinstance(self.pixels, Tensor):
-            return replace(self, pixels=MappedRows(self.pixels, law, image), levels=levels)
+            checked = partial(_after_check, law=law, levels=self.levels, name=self.name)
+            return replace(self, pixels=MappedRows(self.pixels, checked, image), levels=levels)
         pixels = torch.empty((len(self), *image), dtype=torch.uint8)
         for start in range(0, len(self), _CHUNK):
             indices = torch.arange(start, min(start + _CHUNK, len(self)))
@@ -196,10 +197,12 @@ def bernoulli(image: Tensor, levels: int, stream: torch.Generator) -> Tensor:
     return (uniform < image / (levels - 1)).to(torch.uint8)
 
 
-def _binarise_fixed(
-    indices: Tensor, images: Tensor, *, seed: int, levels: int, name: str
-) -> Tensor:
+def _after_check(indices: Tensor, images: Tensor, *, law: Law, levels: int, name: str) -> Tensor:
     check_levels(images, levels, name)
+    return law(indices, images)
+
+
+def _binarise_fixed(indices: Tensor, images: Tensor, *, seed: int, levels: int) -> Tensor:
     draws = [
         bernoulli(image, levels, generator(seed, Purpose.FIXED_PIXELS, int(index)))
         for index, image in zip(indices, images, strict=True)

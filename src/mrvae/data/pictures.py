@@ -70,9 +70,10 @@ def shape(picture: Image.Image, name: str) -> tuple[int, int, int]:
 
 
 def fit(picture: Image.Image, side: int) -> Image.Image:
-    """Cut out the largest centred square and resize it to ``side``, bicubic with antialiasing.
+    """Resize the shorter side to ``side``, bicubic with antialiasing, and crop the centre square.
 
-    Raises ``ValueError`` for side < 1.
+    Only the square is computed, so a long strip asks for no more memory. Raises
+    ``ValueError`` for side < 1.
     """
     if side < 1:
         raise ValueError(f"side is {side}; images are fitted to at least 1 pixel")

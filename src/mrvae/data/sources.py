@@ -2,8 +2,8 @@
 
 A source is a known name (``digits``, ``mnist``, ``omniglot``, ``cifar10``), a path to a .npy file,
 an .npz file or a folder of images, or ``hf:owner/name``. With a data folder, given or in the
-environment variable MRVAE_DATA, nothing is downloaded. Every way in which a source can be wrong is
-a ``ValueError`` of one line that names the file and what to do.
+environment variable MRVAE_DATA, nothing is downloaded but what ``hf:`` asks for by name. Every way
+in which a source can be wrong is a ``ValueError`` of one line that names the file and what to do.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ def _load_path(source: str, split: str, root: Path | None, fit: int | None) -> I
     path = _existing(source, root)
     if path.is_dir():
         return load_folder(path, split, fit)
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         images = load_npy(path, split)
-    elif path.suffix == ".npz":
+    elif path.suffix.lower() == ".npz":
         images = load_npz(path, split)
     else:
         raise ValueError(f"{path} is not read; give a folder of images, a .npy or an .npz file")
@@ -104,7 +104,7 @@ def _existing(source: str, root: Path | None) -> Path:
     """Return the path of a source, or say what it may have been meant to be."""
     candidates = [Path(source)] if root is None else [Path(source), root / source]
     for path in candidates:
-        if source and path.exists():
+        if source and _exists(path):
             return path
     near = get_close_matches(source, NAMES, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
@@ -113,3 +113,11 @@ def _existing(source: str, root: Path | None) -> Path:
         f"{source!r} is no known source, and there is no {tried}; {hint}known are "
         f"{', '.join(NAMES)}, a folder of images, a .npy or .npz file, or hf:owner/name"
     )
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a path; one that cannot even be asked for, being too long, is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False

@@ -73,8 +73,8 @@ _LINEAR = 40.0
 class SoftplusScale:
     """σ = softplus(β·raw)/β, computed as log σ without leaving the floating-point range.
 
-    For y = β·raw below t = -40, log softplus(y) = y to the last digit; so with y clamped at t,
-    log softplus(y) = log softplus(max(y, t)) + min(y - t, 0), exact in value and in gradient.
+    For y = β·raw below t = -40, log softplus(y) = y to the last digit, so that
+    log softplus(y) = log softplus(max(y, t)) - max(t - y, 0), exact in value and in gradient.
 
     Raises:
         ValueError: if ``beta`` is not positive.
@@ -93,9 +93,10 @@ class SoftplusScale:
     def __call__(self, raw: Tensor) -> Tensor:
         """Return log σ for a network's output of any shape."""
         y = self.beta * widen(raw)
-        clamped = y.clamp(min=-_LINEAR)
-        log_softplus = functional.softplus(clamped, threshold=_LINEAR).log() + (y - clamped)
-        return log_softplus - math.log(self.beta)
+        softplus = functional.softplus(y.clamp(min=-_LINEAR), threshold=_LINEAR)
+        # A rectifier, not a difference: its slope is 0 or 1, and cancels no digit of the other's.
+        beyond = functional.relu(-_LINEAR - y)
+        return softplus.log() - beyond - math.log(self.beta)
 
 
 Scale = RawScale | SoftplusScale

@@ -29,6 +29,7 @@ def recipe(name: str) -> Recipe:
     Example:
         >>> recipe("vdvae-cifar10").parameters
         39145700
+
     """
     for known in ALL:
         if known.name == name:

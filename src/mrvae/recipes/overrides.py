@@ -40,6 +40,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
         >>> changed = override(recipe("digits-vdvae"), ["training.steps=100", "width=64"])
         >>> changed.training.steps, changed.model.width, changed.parameters
         (100, (64,), 0)
+
     """
     if not assignments:
         return recipe
@@ -99,6 +100,7 @@ def resolve(key: str, paths: Sequence[str]) -> str:
     Example:
         >>> resolve("rate", ["training.steps", "training.optimizer.rate"])
         'training.optimizer.rate'
+
     """
     if key in paths:
         return key

@@ -56,6 +56,7 @@ def to_json(recipe: Recipe) -> dict[str, object]:
         >>> from mrvae.recipes import recipe
         >>> to_json(recipe("digits-vdvae"))["model"]["likelihood"]
         {'kind': 'categorical', 'levels': 17}
+
     """
     written = _write(Recipe, recipe)
     return typing.cast("dict[str, object]", written)
@@ -72,6 +73,7 @@ def from_json(value: object) -> Recipe:
         >>> from mrvae.recipes import recipe
         >>> from_json(to_json(recipe("mnist-vdvae"))) == recipe("mnist-vdvae")
         True
+
     """
     return typing.cast("Recipe", _read(Recipe, value, "recipe"))
 

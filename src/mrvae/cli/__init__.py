@@ -1,0 +1,103 @@
+"""The command line: one frozen dataclass per command, in a file of its own.
+
+A command is parsed by tyro from its dataclass, run, and answers with values (``--json``) and a
+text for people; this is the only place that prints to stdout. Whatever a user can do wrong ends
+in one line on stderr and exit code 2. torch is imported by the commands that need it, when they
+run, so that help and lists are instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import mrvae
+from mrvae.cli.answer import Answer, Command, Stopped
+from mrvae.cli.describe import Describe
+from mrvae.cli.evaluate import Evaluate
+from mrvae.cli.inspect import Inspect
+from mrvae.cli.parse import overview, parse
+from mrvae.cli.recipes import Recipes
+from mrvae.cli.reconstruct import Reconstruct
+from mrvae.cli.sample import Sample
+from mrvae.cli.train import Train
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS: dict[str, type[Command]] = {
+    "recipes": Recipes,
+    "describe": Describe,
+    "train": Train,
+    "evaluate": Evaluate,
+    "sample": Sample,
+    "reconstruct": Reconstruct,
+    "inspect": Inspect,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: done; 1: the run diverged; 2: a user's mistake; 130: interrupted.
+
+    Example:
+        >>> main(["--version"])
+        mrvae 0.1.0
+        0
+
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(arguments)
+    except ZeroDivisionError:
+        # The reader has gone; Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Stopped as stop:
+        return _fail(str(stop), stop.code)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except OSError as error:
+        return _fail(_file_problem(error), 2)
+    except ValueError as error:
+        return _fail(str(error), 2)
+
+
+def _main(arguments: list[str]) -> int:
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(overview(COMMANDS))
+        return 0
+    if arguments[:1] == ["--version"]:
+        print(f"mrvae {mrvae.__version__}")
+        return 0
+    command = parse(COMMANDS, arguments)
+    if command is None:
+        return 0
+    # Nothing that a library prints may get between a program and its JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        answer = command.run()
+    _print(answer, command.json)
+    return 0
+
+
+def _print(answer: Answer, as_json: bool) -> None:
+    """Print an answer for a program or for a person; nothing if there is none."""
+    if as_json and answer.values:
+        print(json.dumps(answer.values, allow_nan=False), flush=True)
+    elif answer.text:
+        print(answer.text, flush=True)
+
+
+def _fail(problem: str, code: int) -> int:
+    """Say on one line of stderr what is wrong."""
+    print(f"mrvae: {' '.join(problem.split())}", file=sys.stderr)
+    return code
+
+
+def _file_problem(error: OSError) -> str:
+    """Say what the operating system refused, and where."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason

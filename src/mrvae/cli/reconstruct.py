@@ -1,0 +1,93 @@
+"""``mrvae reconstruct``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mrvae.cli.answer import Answer
+from mrvae.cli.options import (
+    DataDir,
+    File,
+    Json,
+    MaybeWhole,
+    RunPath,
+    Split,
+    Whole,
+    check_picture,
+    check_positive,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mrvae.models import HVAE
+
+_COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Write images above what a model keeps of them.
+
+    With --keep M only the top M latents are taken from the image, coarse to fine, and the others
+    from the prior: what is left is what the coarse latents know.
+    """
+
+    run_path: RunPath
+    keep: MaybeWhole = None
+    """number of top latents taken from the image; by default all"""
+    n: Whole = 32
+    """number of images"""
+    split: Split = "test"
+    data_dir: DataDir = None
+    out: File = Path("reconstructions.png")
+    """picture to write"""
+    json: Json = False
+
+    def run(self) -> Answer:
+        """Reconstruct, and write the picture."""
+        check_positive(keep=self.keep, n=self.n)
+        check_picture(self.out)
+        import torch
+
+        from mrvae.cli.runs import open_run, write_images
+
+        run = open_run(self.run_path)
+        keep = run.model.check_keep(self.keep)
+        images = run.images(self.split, self.data_dir, self.n)
+        x = images.take(torch.arange(len(images)))
+        with torch.inference_mode():
+            parts = [_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64)]
+        write_images(self.out, interleave(x, torch.cat(parts)), run.levels, _COLUMNS)
+        values = {
+            "run": str(self.run_path),
+            "split": self.split,
+            "images": len(x),
+            "keep": keep,
+            "out": str(self.out),
+        }
+        text = f"wrote {len(x)} images, each above what {keep} latents keep of it, to {self.out}"
+        return Answer(values, text)
+
+
+def _means(model: HVAE, x: Tensor, keep: int) -> Tensor:
+    """Return the mean levels that the top ``keep`` latents of x give, the prior's means below."""
+    return model.likelihood(model.encode(x)[:keep]).mean().cpu()
+
+
+def interleave(x: Tensor, y: Tensor, columns: int = _COLUMNS) -> Tensor:
+    """Return rows of ``columns`` images: of x, of y below, of x again; the last may be shorter.
+
+    Example:
+        >>> import torch
+        >>> interleave(torch.tensor([1, 2, 3]), torch.tensor([4, 5, 6]), columns=2).tolist()
+        [1, 2, 4, 5, 3, 0, 6, 0]
+
+    """
+    import torch
+
+    black = x.new_zeros((-len(x) % columns, *x.shape[1:]))
+    rows = [torch.cat([images, black]).reshape(-1, columns, *x.shape[1:]) for images in (x, y)]
+    return torch.stack(rows, dim=1).flatten(0, 2)

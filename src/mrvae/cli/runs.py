@@ -1,0 +1,97 @@
+"""What commands on a finished run share: its model, its images, its pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mrvae.pictures import arrange, write_png
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mrvae.data import Images
+    from mrvae.models import HVAE
+    from mrvae.recipes import Recipe
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model, its recipe, and the device on which it is used."""
+
+    path: Path
+    recipe: Recipe
+    model: HVAE
+
+    @property
+    def levels(self) -> int:
+        """Number of values of a pixel."""
+        return self.recipe.model.likelihood.levels
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def generator(self, seed: int) -> torch.Generator:
+        """Return the random stream of a seed on the model's device."""
+        import torch
+
+        return torch.Generator(self.device).manual_seed(seed)
+
+    def images(self, split: str, data_dir: Path | None, limit: int | None = None) -> Images:
+        """Return the first ``limit`` images of a split, as the model sees them."""
+        import torch
+
+        from mrvae.data import images_for
+
+        images = images_for(self.recipe, split, data_dir)
+        if images.levels != self.levels:
+            # The grey training images of a binary recipe, which training draws anew each step.
+            images = images.binarised(0)
+        if limit is None or limit >= len(images):
+            return images
+        return images.subset(torch.arange(limit))
+
+
+def open_run(path: Path) -> Run:
+    """Load a run onto the fastest device that there is.
+
+    Raises:
+        ValueError: if it is no run, or its weights are missing, damaged or another model's.
+
+    """
+    import torch
+
+    from mrvae.models.saved import load, read_recipe
+
+    model = load(path)
+    if torch.cuda.is_available():
+        model = model.to("cuda")
+    elif torch.backends.mps.is_available():
+        model = model.to("mps")
+    return Run(path, read_recipe(path), model)
+
+
+def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False) -> Tensor:
+    """Return n samples, or their mean levels, a few at a time to bound the memory."""
+    import torch
+
+    value = temperature[0] if len(temperature) == 1 else temperature
+    generator = run.generator(seed)
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, n, _CHUNK):
+            pixels = run.model.draw(min(_CHUNK, n - start), value, generator)
+            parts.append((pixels.mean() if mean else pixels.sample(generator)).cpu())
+    return torch.cat(parts)
+
+
+def write_images(path: Path, images: Tensor, levels: int, columns: int | None = None) -> None:
+    """Write images (N, C, H, W) of levels, or of mean levels, as one picture."""
+    # A mean may leave the range of the levels by a rounding error.
+    write_png(path, arrange(images.clamp(0, levels - 1).numpy(), levels, columns))

@@ -1,0 +1,57 @@
+"""``mrvae sample``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from mrvae.cli.answer import Answer
+from mrvae.cli.options import (
+    File,
+    Flag,
+    Json,
+    Numbers,
+    RunPath,
+    Seed,
+    Whole,
+    check_picture,
+    check_positive,
+    check_seed,
+    check_temperature,
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw images from a trained model and write them as one picture.
+
+    The temperature multiplies the standard deviations of the prior: one number, or one for each
+    resolution, coarse to fine, as in --temperature 1,1,0.9,0.8.
+    """
+
+    run_path: RunPath
+    n: Whole = 64
+    """number of images"""
+    temperature: Numbers = (1.0,)
+    """of the prior; below 1 for likelier, less varied images"""
+    mean: Annotated[bool, Flag] = False
+    """show the mean of every pixel given the latents, instead of a draw of it"""
+    seed: Seed = 0
+    out: File = Path("samples.png")
+    """picture to write"""
+    json: Json = False
+
+    def run(self) -> Answer:
+        """Sample, and write the picture."""
+        check_positive(n=self.n)
+        check_temperature(self.temperature)
+        check_seed(self.seed)
+        check_picture(self.out)
+        from mrvae.cli.runs import draw, open_run, write_images
+
+        run = open_run(self.run_path)
+        images = draw(run, self.n, self.temperature, self.seed, self.mean)
+        write_images(self.out, images, run.levels)
+        values = {"run": str(self.run_path), "n": self.n, "out": str(self.out)}
+        return Answer(values, f"wrote {self.n} samples to {self.out}")

@@ -1,0 +1,134 @@
+"""``mrvae train``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from mrvae.cli.answer import Answer, Stopped
+from mrvae.cli.options import (
+    DataDir,
+    Flag,
+    Json,
+    MaybeFile,
+    MaybeName,
+    MaybeWhole,
+    Overrides,
+    RecipeName,
+    Seed,
+    check_positive,
+    check_seed,
+    read_recipe,
+)
+from mrvae.recipes import Recipe
+from mrvae.report import loss_figure, read_events, write_figure
+
+if TYPE_CHECKING:
+    from mrvae.training import Summary
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a recipe and write its run directory.
+
+    A value of the recipe is changed by key=value, such as training.batch=32. When it ends, or
+    when it is stopped by Ctrl-C, the run directory is whole, and --resume goes on from it.
+    """
+
+    recipe: RecipeName
+    overrides: Overrides = ()
+    out: MaybeFile = None
+    """run directory to make; by default runs/RECIPE"""
+    steps: MaybeWhole = None
+    """total number of steps; it fixes the schedule; by default the recipe's"""
+    seed: Seed = 0
+    resume: Annotated[bool, Flag] = False
+    """go on with the run in the directory"""
+    data_dir: DataDir = None
+    tracker: MaybeName = None
+    """also log to tensorboard, wandb or another tracker of accelerate"""
+    quiet: Annotated[bool, Flag] = False
+    """show no progress bar"""
+    json: Json = False
+
+    def run(self) -> Answer:
+        """Train, then draw the loss and some samples."""
+        check_positive(steps=self.steps)
+        check_seed(self.seed)
+        recipe = read_recipe(self.recipe, self.overrides, self.steps)
+        out = Path("runs") / recipe.name if self.out is None else self.out
+        before = _written(out)
+        summary = self._train(recipe, out)
+        from accelerate import PartialState
+
+        if not PartialState().is_main_process:
+            return Answer({}, "")
+        if _written(out) != before or not _pictures_exist(out):
+            _draw(recipe, out)
+        return _answer(recipe, summary)
+
+    def _train(self, recipe: Recipe, out: Path) -> Summary:
+        """Train, and turn a run that stopped early into its one line and exit code."""
+        from mrvae.training import Diverged, Interrupted, train
+
+        try:
+            return train(
+                recipe,
+                out,
+                seed=self.seed,
+                data_dir=self.data_dir,
+                resume=self.resume,
+                tracker=self.tracker,
+                quiet=self.quiet,
+            )
+        except Interrupted as stop:
+            raise Stopped(str(stop), 128 + stop.signal_number) from None
+        except Diverged as stop:
+            raise Stopped(str(stop), 1) from None
+
+
+def _written(out: Path) -> int:
+    """Return when the weights were last written, in nanoseconds; 0 if there are none."""
+    weights = out / "weights.safetensors"
+    return weights.stat().st_mtime_ns if weights.is_file() else 0
+
+
+def _pictures_exist(out: Path) -> bool:
+    return (out / "loss.png").is_file() and (out / "samples.png").is_file()
+
+
+def _draw(recipe: Recipe, out: Path) -> None:
+    """Write the loss curve and 64 samples into the run directory."""
+    from mrvae.cli.runs import draw, open_run, write_images
+
+    run = open_run(out)
+    dims = None if run.levels == 2 else run.model.frame.dims
+    write_figure(out / "loss.png", loss_figure(read_events(out / "metrics.jsonl"), dims))
+    write_images(out / "samples.png", draw(run, 64, (1.0,), seed=0), run.levels)
+
+
+def _answer(recipe: Recipe, summary: Summary) -> Answer:
+    from mrvae.models import bits_per_dim
+
+    dims = recipe.model.channels * recipe.model.size**2
+    nats = summary.nats if math.isfinite(summary.nats) else None
+    values = {
+        "run": str(summary.run),
+        "steps": summary.steps,
+        "seconds": summary.seconds,
+        "nats": nats,
+        "recipe": recipe.name,
+    }
+    bits = bits_per_dim(summary.nats, dims)
+    text = f"""\
+trained {summary.steps} steps in {summary.seconds:.0f} s
+validation −ELBO {summary.nats:.2f} nats per image, {bits:.3f} bits/dim
+run directory {summary.run}, with loss.png and samples.png
+
+next: mrvae evaluate {summary.run}
+      mrvae sample {summary.run} --out samples.png
+      mrvae reconstruct {summary.run}
+      mrvae inspect {summary.run} latents"""
+    return Answer(values, text)

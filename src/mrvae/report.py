@@ -1,0 +1,174 @@
+"""Figures of a run: how the bound fell, and where its nats are.
+
+A very deep hierarchy spends its Kullback-Leibler nats unevenly: coarse latents hold few, because
+they are small, and a latent that holds none has collapsed onto its prior. ``latents_figure`` shows
+one bar a latent, coarse to fine, a colour for each resolution. ``loss_figure`` shows −ELBO over the
+steps. matplotlib is imported when a figure is drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mrvae.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Event = Mapping[str, object]
+Curve = tuple[list[int], list[float]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Neighbouring latents of one resolution: indices ``start`` … ``stop``-1.
+
+    Example:
+        >>> groups([1, 4, 4])
+        [Group(size=1, start=0, stop=1), Group(size=4, start=1, stop=3)]
+
+    """
+
+    size: int
+    start: int
+    stop: int
+
+
+def groups(sizes: Sequence[int]) -> list[Group]:
+    """Return the runs of equal sizes, in order."""
+    found: list[Group] = []
+    for size, run in groupby(sizes):
+        start = found[-1].stop if found else 0
+        found.append(Group(size, start, start + len(list(run))))
+    return found
+
+
+def latents_figure(kl: Sequence[float], sizes: Sequence[int]) -> Figure:
+    """Draw a picture of nats per latent, coarse to fine, grouped by resolution.
+
+    Args:
+        kl: KL(q‖p) of each latent, in nats per image.
+        sizes: side of each latent, in pixels.
+
+    Raises:
+        ValueError: if ``kl`` and ``sizes`` differ in length, or there is none.
+
+    """
+    if len(kl) != len(sizes) or not kl:
+        raise ValueError(f"{len(kl)} KL values for {len(sizes)} latents; give one for each")
+    figure, axes = _figure(width=max(6.0, 2.0 + 0.18 * len(kl)))
+    for color, group in enumerate(groups(sizes)):
+        indices = range(group.start, group.stop)
+        total = math.fsum(kl[group.start : group.stop])
+        axes.bar(
+            indices,
+            kl[group.start : group.stop],
+            color=f"C{color}",
+            label=f"{group.size}×{group.size}: {total:.1f}",
+        )
+    axes.set_xlabel("latent, coarse to fine")
+    axes.set_ylabel("KL in nats per image")
+    axes.set_title(f"{math.fsum(kl):.1f} nats in {len(kl)} latents")
+    axes.legend(title="resolution: nats", frameon=False)
+    return figure
+
+
+def loss_figure(events: Sequence[Event], dims: int | None = None) -> Figure:
+    """Draw a picture of −ELBO over the steps: training, smoothed, and validation.
+
+    Args:
+        events: of ``metrics.jsonl``; other keys and values that are not finite are passed over.
+        dims: values of one image, to show bits per dimension; nats per image without.
+
+    """
+    scale = 1.0 if dims is None else 1 / (dims * math.log(2))
+    steps, nats = curve(events, "nats", scale)
+    valid_steps, valid_nats = curve(events, "validation_nats", scale)
+    figure, axes = _figure(width=7.0)
+    if steps:
+        axes.plot(steps, nats, color="C0", alpha=0.3, linewidth=0.7)
+        axes.plot(steps, smoothed(nats), color="C0", label="training")
+    if valid_steps:
+        axes.plot(valid_steps, valid_nats, "o-", color="C1", markersize=4, label="validation")
+    if steps or valid_steps:
+        axes.set_ylim(*_visible(nats, valid_nats))
+        axes.legend(frameon=False)
+    axes.set_xlabel("step")
+    axes.set_ylabel("−ELBO in nats per image" if dims is None else "−ELBO in bits per dimension")
+    return figure
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG, atomically."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def read_events(path: Path) -> list[dict[str, object]]:
+    """Return the events of a ``metrics.jsonl``; a line that is not whole is passed over."""
+    events = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(event, dict):
+            events.append(event)
+    return events
+
+
+def curve(events: Sequence[Event], key: str, scale: float = 1.0) -> Curve:
+    """Return the steps at which a finite value of ``key`` was noted, and the values by ``scale``.
+
+    Example:
+        >>> curve([{"step": 1, "nats": 4.0}, {"step": 2, "nats": None}, {"step": 3}], "nats", 0.5)
+        ([1], [2.0])
+
+    """
+    steps, values = [], []
+    for event in events:
+        step, value = event.get("step"), event.get(key)
+        if isinstance(step, int) and isinstance(value, int | float) and math.isfinite(value):
+            steps.append(step)
+            values.append(value * scale)
+    return steps, values
+
+
+def smoothed(values: Sequence[float], window: int = 25) -> list[float]:
+    """Return the mean of each value and up to ``window`` - 1 before it.
+
+    Example:
+        >>> smoothed([1.0, 3.0, 5.0], window=2)
+        [1.0, 2.0, 4.0]
+
+    """
+    means = []
+    for stop in range(1, len(values) + 1):
+        part = values[max(0, stop - window) : stop]
+        means.append(math.fsum(part) / len(part))
+    return means
+
+
+def _visible(nats: Sequence[float], validation: Sequence[float]) -> tuple[float, float]:
+    """Return limits that leave out the first steps' much larger values."""
+    later = list(nats[len(nats) // 20 :]) + list(validation)
+    low, high = min(later), sorted(later)[(len(later) * 97) // 100]
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _figure(width: float) -> tuple[Figure, Axes]:
+    """Return an empty figure, which belongs to no window system."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 4.0), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes

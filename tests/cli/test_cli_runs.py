@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cli_tools import STEPS, TINY, Capture, ask, refuse, trained
+from PIL import Image
+
+import mrvae
+from mrvae.cli import main
+from mrvae.cli.reconstruct import interleave
+from mrvae.data import load
+from mrvae.pictures import Grid, grey
+from mrvae.recipes import ALL, Recipe
+
+SIDE = 8
+
+
+def _read_back(path: Path, count: int, columns: int) -> np.ndarray:
+    """Return the 8×8 images of a grid that the command line wrote, as grey values."""
+    picture = np.asarray(Image.open(path).convert("L"))
+    grid = Grid(count, columns, SIDE, SIDE, enlarge=8)
+    assert picture.shape == grid.shape
+    corners = [grid.corner(index) for index in range(count)]
+    return np.stack([picture[y : y + 64 : 8, x : x + 64 : 8] for y, x in corners])
+
+
+def _contents(run: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(run)): p.read_bytes() for p in run.rglob("*") if p.is_file()}
+
+
+# ------------------------------------------------------------------------------------- recipes
+
+
+def test_recipes_lists_every_recipe(capsys: Capture) -> None:
+    listed = ask(capsys, "recipes")["recipes"]
+    assert [(r["recipe"], r["parameters"]) for r in listed] == [(r.name, r.parameters) for r in ALL]
+    assert main(["recipes"]) == 0
+    text = capsys.readouterr().out
+    assert all(r.name in text and f"{r.parameters:,}" in text for r in ALL)
+
+
+# ------------------------------------------------------------------------------------ describe
+
+
+@pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
+def test_describe_counts_what_the_recipe_stores(capsys: Capture, known: Recipe) -> None:
+    values = ask(capsys, "describe", known.name)
+    assert values["recipe"] == known.name
+    assert values["parameters"] == known.parameters
+    assert values["stochastic_depth"] == known.depth
+    assert sum(level["layers"] for level in values["levels"]) == known.depth
+    assert sum(level["latents"] for level in values["levels"]) == values["latents"]
+
+
+@pytest.mark.parametrize(
+    ("name", "latents"),
+    [
+        ("vdvae-cifar10", 412_432),
+        ("vdvae-imagenet32", 765_216),
+        ("vdvae-imagenet64", 1_451_040),
+        ("vdvae-ffhq256", 4_470_816),
+    ],
+)
+def test_the_published_numbers_of_latents(capsys: Capture, name: str, latents: int) -> None:
+    assert ask(capsys, "describe", name)["latents"] == latents
+
+
+def test_flops_are_those_of_the_published_code(capsys: Capture) -> None:
+    # The reference's step takes 3.79 GFLOP for 32 images, forward and backward: about 3 forwards.
+    flops = ask(capsys, "describe", "falck2022-mnist-x1")["flops_per_image"]
+    assert 32 * 3 * flops == pytest.approx(3.79e9, rel=0.05)
+
+
+def test_flops_grow_with_the_width_squared(capsys: Capture) -> None:
+    narrow, wide = (
+        ask(capsys, "describe", "cifar10-vdvae-small", f"width={w}")["flops_per_image"]
+        for w in (256, 512)
+    )
+    assert 3.5 < wide / narrow < 4
+
+
+# --------------------------------------------------------------------------------------- train
+
+
+def test_training_leaves_a_whole_run_directory() -> None:
+    names = set(_contents(trained()))
+    assert {"recipe.json", "weights.safetensors", "metrics.jsonl"} <= names
+    assert {"loss.png", "samples.png"} <= names
+    assert not [name for name in names if Path(name).name.startswith(".")]
+
+
+def test_a_finished_run_is_left_as_it_is(capsys: Capture) -> None:
+    before = _contents(trained())
+    stamps = {p: p.stat().st_mtime_ns for p in trained().glob("*.png")}
+    arguments = ["train", "digits-vdvae", *TINY, "--steps", STEPS, "--out", trained()]
+    values = ask(capsys, *arguments, "--resume")
+    assert (values["run"], values["steps"]) == (str(trained()), STEPS)
+    assert values["nats"] > 0
+    assert _contents(trained()) == before
+    assert {p: p.stat().st_mtime_ns for p in trained().glob("*.png")} == stamps
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--steps", STEPS], "holds a run already; go on with --resume"),
+        (["--steps", STEPS, "--resume", "--seed", 1], "begun with seed 0, not 1"),
+        (["--steps", STEPS - 1, "--resume"], f"begun with {STEPS} steps"),
+        (["--steps", STEPS, "--resume", "rate=1"], "begun with another recipe"),
+    ],
+)
+def test_a_run_is_not_trained_over(capsys: Capture, arguments: list[object], message: str) -> None:
+    before = _contents(trained())
+    line = refuse(capsys, "train", "digits-vdvae", *TINY, "--out", trained(), *arguments)
+    assert message in line
+    assert _contents(trained()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digit-vdvae"], "did you mean digits-vdvae"),
+        (["digits-vdvae", "stpes=3"], "did you mean training.steps"),
+        (["digits-vdvae", "steps=many"], "training.steps=many: expected a whole number"),
+        (["digits-vdvae", "width=-3"], "width is (-3,)"),
+        (["digits-vdvae", "encoder=8x2,8q2"], "cannot read '8q2'"),
+        (["digits-vdvae", "--steps", 0], "--steps is 0"),
+        (["digits-vdvae", "--seed", -1], "--seed is -1"),
+        (["digits-vdvae", "data=nowhere.npz"], "nowhere.npz"),
+        (["digits-vdvae", "channels=3"], "(3, 8, 8)"),
+        (["mnist-vdvae", "--data-dir", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_leaves_no_run_behind(
+    capsys: Capture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[object],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in refuse(capsys, "train", *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_goes_by_default_to_a_folder_of_its_name(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = ask(capsys, "train", "digits-vdvae", *TINY, "--steps", 1, "--quiet")
+    assert values["run"] == "runs/digits-vdvae"
+    assert (tmp_path / "runs/digits-vdvae/weights.safetensors").is_file()
+
+
+# -------------------------------------------------------------------------------------- sample
+
+
+def test_the_picture_holds_the_models_samples(capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "s.png"
+    ask(capsys, "sample", trained(), "--n", 5, "--temperature", 0.7, "--seed", 3, "--out", out)
+    generator = torch.Generator().manual_seed(3)
+    with torch.inference_mode():
+        expected = mrvae.load(trained()).sample(5, 0.7, generator)
+    assert np.array_equal(_read_back(out, 5, 3), grey(expected[:, 0].numpy(), 17))
+
+
+def test_a_seed_fixes_the_samples(capsys: Capture, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        ask(
+            capsys, "sample", trained(), "--seed", seed, "--n", 4, "--out", tmp_path / f"{name}.png"
+        )
+    first, again, other = (tmp_path / f"{name}.png" for name in "abc")
+    assert first.read_bytes() == again.read_bytes() != other.read_bytes()
+
+
+def test_one_temperature_for_all_is_the_same_as_one_for_each(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    for name, temperature in (("a", "0.5"), ("b", "0.5,0.5")):
+        out = tmp_path / f"{name}.png"
+        ask(capsys, "sample", trained(), "--temperature", temperature, "--out", out)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_means_at_temperature_zero_are_all_alike(capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "s.png"
+    ask(capsys, "sample", trained(), "--mean", "--temperature", 0, "--n", 4, "--out", out)
+    images = _read_back(out, 4, 2)
+    assert (images == images[0]).all()
+
+
+def test_more_samples_than_one_chunk(capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "s.png"
+    ask(capsys, "sample", trained(), "--n", 70, "--out", out)
+    assert len({image.tobytes() for image in _read_back(out, 70, 9)}) == 70
+
+
+# --------------------------------------------------------------------------------- reconstruct
+
+
+@pytest.mark.parametrize("keep", [None, 1])
+def test_each_image_stands_above_its_reconstruction(
+    capsys: Capture, tmp_path: Path, keep: int | None
+) -> None:
+    out = tmp_path / "r.png"
+    more = [] if keep is None else ["--keep", keep]
+    values = ask(capsys, "reconstruct", trained(), "--n", 10, "--out", out, *more)
+    model = mrvae.load(trained())
+    assert values["keep"] == (model.stochastic_depth if keep is None else keep)
+    x = load("digits", "test").take(torch.arange(10))
+    with torch.inference_mode():
+        means = model.likelihood(model.encode(x)[: values["keep"]]).mean()
+    rows = _read_back(out, 32, 8).reshape(2, 2, 8, SIDE, SIDE)
+    seen, kept = rows[:, 0].reshape(16, SIDE, SIDE), rows[:, 1].reshape(16, SIDE, SIDE)
+    assert np.array_equal(seen[:10], grey(x[:, 0].numpy(), 17))
+    assert np.abs(kept[:10].astype(int) - grey(means[:, 0].numpy(), 17)).max() <= 1
+    assert not seen[10:].any()
+    assert not kept[10:].any()
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 9])
+@pytest.mark.parametrize("columns", [1, 4])
+def test_rows_alternate_between_the_two(count: int, columns: int) -> None:
+    x = torch.arange(1, count + 1)
+    rows = interleave(x, -x, columns).reshape(-1, 2, columns)
+    assert torch.equal(rows[:, 0], -rows[:, 1])
+    assert torch.equal(rows[:, 0].flatten()[:count], x)
+
+
+# ------------------------------------------------------------------------------------- inspect
+
+
+def test_inspect_measures_the_models_kl(capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "latents.png"
+    values = ask(capsys, "inspect", trained(), "latents", "--limit", 100, "--out", out)
+    assert values["sizes"] == [4, 8, 8]
+    model, x = mrvae.load(trained()), load("digits", "test").take(torch.arange(100))
+    with torch.inference_mode():
+        draws = torch.stack([model.elbo(x).kl.mean(dim=0) for _ in range(20)])
+    spread = draws.std(dim=0).clamp(min=1e-6)
+    assert ((torch.tensor(values["kl"]) - draws.mean(dim=0)).abs() < 6 * spread).all()
+    assert np.asarray(Image.open(out)).ndim == 3
+
+
+# -------------------------------------------------------------------------------- any of these
+
+PICTURES = [["sample"], ["reconstruct"], ["inspect", "latents"]]
+
+
+def _on(command: list[str], run: Path) -> list[object]:
+    return [command[0], run, *command[1:]]
+
+
+@pytest.mark.parametrize("command", PICTURES, ids=lambda command: command[0])
+def test_a_run_that_is_none_is_refused(capsys: Capture, tmp_path: Path, command: list[str]) -> None:
+    out = ["--out", tmp_path / "x.png"]
+    assert "no run directory" in refuse(capsys, *_on(command, tmp_path / "nowhere"), *out)
+    broken = tmp_path / "broken"
+    shutil.copytree(trained(), broken)
+    weights = broken / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-7])
+    assert "weights.safetensors" in refuse(capsys, *_on(command, broken), *out)
+    weights.unlink()
+    assert "weights.safetensors" in refuse(capsys, *_on(command, broken), *out)
+    (broken / "recipe.json").write_text("{")
+    assert "recipe.json" in refuse(capsys, *_on(command, broken), *out)
+    assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize("command", PICTURES, ids=lambda command: command[0])
+def test_a_picture_that_cannot_be_written_is_refused_first(
+    capsys: Capture, tmp_path: Path, command: list[str]
+) -> None:
+    # The run does not exist either: it is the picture that is looked at first.
+    asked = _on(command, tmp_path / "nowhere")
+    assert "does not exist" in refuse(capsys, *asked, "--out", tmp_path / "no" / "x.png")
+    assert "ends in .png" in refuse(capsys, *asked, "--out", tmp_path / "x.jpg")
+    (tmp_path / "folder.png").mkdir()
+    assert "is a folder" in refuse(capsys, *asked, "--out", tmp_path / "folder.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample", "--n", 0], "--n is 0"),
+        (["sample", "--n", -3], "--n is -3"),
+        (["sample", "--temperature", -1], "--temperature is -1"),
+        (["sample", "--temperature", "1,nan"], "--temperature is nan"),
+        (["sample", "--temperature", "inf"], "--temperature is inf"),
+        (["sample", "--temperature", "1,1,1"], "3 temperatures for 2 resolutions"),
+        (["sample", "--seed", -1], "--seed is -1"),
+        (["reconstruct", "--keep", 0], "--keep is 0"),
+        (["reconstruct", "--keep", 4], "keep is 4; this model has 3 latents"),
+        (["reconstruct", "--n", 0], "--n is 0"),
+        (["inspect", "latents", "--limit", 0], "--limit is 0"),
+    ],
+)
+def test_values_out_of_range_are_refused(
+    capsys: Capture, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    out = tmp_path / "x.png"
+    assert message in refuse(capsys, arguments[0], trained(), *arguments[1:], "--out", out)
+    assert not out.exists()

@@ -1,0 +1,77 @@
+"""Levels, their centres and their bins."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mrvae.distributions import Bins
+
+COUNTS = (2, 3, 17, 32, 255, 256)
+DTYPES = (torch.float32, torch.float64)
+
+
+def levels(count: int) -> torch.Tensor:
+    return torch.arange(count, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", COUNTS)
+def test_levels_survive_the_round_trip(count: int, dtype: torch.dtype) -> None:
+    unit = Bins(count).to_unit(levels(count), dtype)
+    assert unit.dtype == dtype
+    assert unit[[0, -1]].tolist() == [-1, 1]
+    assert torch.equal(Bins(count).to_level(unit), levels(count))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", COUNTS)
+def test_bins_meet_to_the_last_bit(count: int, dtype: torch.dtype) -> None:
+    lower, upper = Bins(count).edges(levels(count), dtype)
+    assert torch.equal(upper[:-1], lower[1:])
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_bin_reaches_half_a_spacing_from_its_level(count: int) -> None:
+    bins = Bins(count)
+    centre = bins.to_unit(levels(count), torch.float64)
+    lower, upper = bins.edges(levels(count), torch.float64)
+    torch.testing.assert_close(centre.diff(), torch.full_like(centre[1:], 2 * bins.half_width))
+    torch.testing.assert_close(upper - centre, torch.full_like(centre, bins.half_width))
+    torch.testing.assert_close(centre - lower, torch.full_like(centre, bins.half_width))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_value_goes_to_the_level_whose_bin_holds_it(count: int) -> None:
+    bins = Bins(count)
+    lower, upper = bins.edges(levels(count), torch.float64)
+    assert torch.equal(bins.to_level(lower + 1e-9), levels(count))
+    assert torch.equal(bins.to_level(upper - 1e-9), levels(count))
+    far = torch.tensor([-torch.inf, -7.0, 7.0, torch.inf])
+    assert bins.to_level(far).tolist() == [0, 0, count - 1, count - 1]
+
+
+def test_eight_bits_are_the_familiar_ones() -> None:
+    x = levels(256)
+    torch.testing.assert_close(
+        Bins(256).to_unit(x, torch.float64), (x.double() - 127.5) / 127.5, rtol=0, atol=1e-15
+    )
+
+
+def test_the_default_type_is_torchs() -> None:
+    assert Bins(4).to_unit(levels(4)).dtype == torch.get_default_dtype()
+
+
+@pytest.mark.parametrize("count", [-1, 0, 1, 257])
+def test_impossible_counts_are_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=str(count)):
+        Bins(count)
+
+
+def test_images_of_other_levels_are_refused() -> None:
+    Bins(17).check(levels(17))
+    Bins(17).check(levels(0))
+    with pytest.raises(ValueError, match=r"value 17; expected levels 0…16"):
+        Bins(17).check(levels(18))
+    with pytest.raises(ValueError, match=r"float32.*uint8"):
+        Bins(17).check(torch.zeros(3))

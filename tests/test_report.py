@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from mrvae.report import (
+    curve,
+    groups,
+    latents_figure,
+    loss_figure,
+    read_events,
+    smoothed,
+    write_figure,
+)
+
+KL = [0.5, 0.25, 4.0, 3.0, 0.0]
+SIZES = [1, 4, 4, 8, 8]
+
+
+def _bars(axes: Axes) -> list[Rectangle]:
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    return sorted(bars, key=lambda bar: bar.get_x())
+
+
+def test_bars_are_the_nats_of_the_latents_in_order() -> None:
+    (axes,) = latents_figure(KL, SIZES).axes
+    assert [bar.get_height() for bar in _bars(axes)] == KL
+    assert "7.8 nats in 5 latents" in axes.get_title()
+
+
+def test_a_resolution_has_one_colour_and_its_sum() -> None:
+    (axes,) = latents_figure(KL, SIZES).axes
+    colors = [bar.get_facecolor() for bar in _bars(axes)]
+    for i, j in np.ndindex(5, 5):
+        assert (colors[i] == colors[j]) == (SIZES[i] == SIZES[j])
+    legend = axes.get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["1×1: 0.5", "4×4: 4.2", "8×8: 3.0"]
+
+
+def test_groups_cover_the_latents_once() -> None:
+    found = groups([1, 4, 4, 8, 4])
+    assert [i for group in found for i in range(group.start, group.stop)] == list(range(5))
+    assert [group.size for group in found] == [1, 4, 8, 4]
+
+
+@pytest.mark.parametrize(("kl", "sizes"), [([], []), ([1.0], [1, 2])])
+def test_each_latent_needs_its_size(kl: list[float], sizes: list[int]) -> None:
+    with pytest.raises(ValueError, match="give one for each"):
+        latents_figure(kl, sizes)
+
+
+EVENTS: list[dict[str, object]] = [
+    {"step": 1, "nats": 90.0, "kl": 3.0},
+    {"step": 2, "nats": None},
+    {"step": 2, "validation_nats": 80.0, "seconds": 3.0},
+    {"step": 3, "nats": 70.0},
+    {"step": 4, "nats": float("nan")},
+]
+
+
+def test_curves_hold_the_finite_values_of_their_key() -> None:
+    assert curve(EVENTS, "nats") == ([1, 3], [90.0, 70.0])
+    assert curve(EVENTS, "validation_nats", 0.5) == ([2], [40.0])
+
+
+@pytest.mark.parametrize(("dims", "unit"), [(None, 1.0), (10, 1 / (10 * math.log(2)))])
+def test_the_loss_is_drawn_in_its_unit(dims: int | None, unit: float) -> None:
+    (axes,) = loss_figure(EVENTS, dims).axes
+    raw, smooth, valid = (np.asarray(line.get_xydata()) for line in axes.get_lines())
+    assert raw == pytest.approx(np.array([[1, 90 * unit], [3, 70 * unit]]))
+    assert smooth == pytest.approx(np.array([[1, 90 * unit], [3, 80 * unit]]))
+    assert valid == pytest.approx(np.array([[2, 80 * unit]]))
+    assert ("bits" in axes.get_ylabel()) == (dims is not None)
+
+
+def test_the_first_steps_do_not_hide_the_rest() -> None:
+    events = [{"step": i, "nats": 1e6 if i < 3 else 100.0 - i / 100} for i in range(1000)]
+    (axes,) = loss_figure(events).axes
+    low, high = axes.get_ylim()
+    assert 80 < low < 91
+    assert 99 < high < 105
+
+
+@pytest.mark.parametrize("events", [[], [{"step": 1, "nats": 3.0}], EVENTS])
+def test_figures_of_any_run_are_written_whole(
+    tmp_path: Path, events: list[dict[str, object]]
+) -> None:
+    write_figure(tmp_path / "loss.png", loss_figure(events))
+    assert np.asarray(Image.open(tmp_path / "loss.png").convert("L")).min() < 128
+    assert [path.name for path in tmp_path.iterdir()] == ["loss.png"]
+
+
+def test_smoothing_keeps_a_constant_and_looks_back_only() -> None:
+    assert smoothed([3.0] * 60) == [3.0] * 60
+    jump = smoothed([0.0] * 10 + [1.0] * 10, window=5)
+    assert jump[:10] == [0.0] * 10
+    assert jump[10:15] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+def test_a_line_that_a_killed_run_left_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "nats": 2.0}\n[]\n{"step": 2, "na')
+    assert read_events(path) == [{"step": 1, "nats": 2.0}]
+
+
+def test_matplotlib_waits_for_the_first_figure() -> None:
+    program = "import sys, mrvae.report, mrvae.pictures; print('matplotlib' in sys.modules)"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

@@ -112,7 +112,8 @@ def case(shape: Shape) -> tuple[Recipe, literal.Hyperparameters]:
         return recipe("falck2022-mnist-x1"), literal.mnist()
     full, (encoder, decoder) = recipe("vdvae-cifar10"), literal.small_ladder(1)
     model = replace(full.model, encoder=encoder, decoder=decoder)
-    return replace(full, model=model, training=replace(full.training, batch=16)), literal.cifar10()
+    training = replace(full.training, batch=16)
+    return replace(full, model=model, training=training), literal.cifar10()
 
 
 def synthetic(recipe_: Recipe) -> Images:
@@ -302,7 +303,8 @@ def print_table(results: list[Result]) -> None:
     table = Table(*HEADINGS, title="One training step: literal / ours, taken in turns")
     for line in rows(results):
         table.add_row(*line)
-    Console().print(table)
+    # Ten columns do not fit into the 80 that a pipe is taken to have.
+    Console(width=max(Console().width, 140)).print(table)
 
 
 def machine(options: Options) -> dict[str, object]:

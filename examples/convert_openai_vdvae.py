@@ -18,10 +18,10 @@ exact mass of every level, where the published code takes a density for masses b
 from __future__ import annotations
 
 import argparse
-import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -178,7 +178,7 @@ def read(checkpoint: Path) -> Mapping[str, object]:
     """
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         reason = str(error).strip().splitlines() or ["it is cut off"]
         raise ValueError(f"cannot read {checkpoint} as a checkpoint: {reason[0]}") from None
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):

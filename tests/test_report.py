@@ -65,11 +65,12 @@ EVENTS: list[dict[str, object]] = [
     {"step": 2, "validation_nats": 80.0, "seconds": 3.0},
     {"step": 3, "nats": 70.0},
     {"step": 4, "nats": float("nan")},
+    {"step": 5, "nats": 80.0},
 ]
 
 
 def test_curves_hold_the_finite_values_of_their_key() -> None:
-    assert curve(EVENTS, "nats") == ([1, 3], [90.0, 70.0])
+    assert curve(EVENTS, "nats") == ([1, 3, 5], [90.0, 70.0, 80.0])
     assert curve(EVENTS, "validation_nats", 0.5) == ([2], [40.0])
 
 
@@ -77,8 +78,8 @@ def test_curves_hold_the_finite_values_of_their_key() -> None:
 def test_the_loss_is_drawn_in_its_unit(dims: int | None, unit: float) -> None:
     (axes,) = loss_figure(EVENTS, dims).axes
     raw, smooth, valid = (np.asarray(line.get_xydata()) for line in axes.get_lines())
-    assert raw == pytest.approx(np.array([[1, 90 * unit], [3, 70 * unit]]))
-    assert smooth == pytest.approx(np.array([[1, 90 * unit], [3, 80 * unit]]))
+    assert raw == pytest.approx(np.array([[1, 90 * unit], [3, 70 * unit], [5, 80 * unit]]))
+    assert smooth == pytest.approx(np.array([[1, 90 * unit], [3, 80 * unit], [5, 80 * unit]]))
     assert valid == pytest.approx(np.array([[2, 80 * unit]]))
     assert ("bits" in axes.get_ylabel()) == (dims is not None)
 
@@ -100,11 +101,11 @@ def test_figures_of_any_run_are_written_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["loss.png"]
 
 
-def test_smoothing_keeps_a_constant_and_looks_back_only() -> None:
-    assert smoothed([3.0] * 60) == [3.0] * 60
-    jump = smoothed([0.0] * 10 + [1.0] * 10, window=5)
-    assert jump[:10] == [0.0] * 10
-    assert jump[10:15] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+def test_smoothing_keeps_lines_and_halves_noise() -> None:
+    line = [3.0 - 0.5 * i for i in range(60)]
+    assert smoothed(line) == pytest.approx(line)
+    noisy = [value + (-1) ** i for i, value in enumerate(line)]
+    assert np.abs(np.subtract(smoothed(noisy), line))[5:-5].max() < 0.1
 
 
 def test_a_line_that_a_killed_run_left_is_passed_over(tmp_path: Path) -> None:

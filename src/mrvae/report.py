@@ -141,17 +141,20 @@ def curve(events: Sequence[Event], key: str, scale: float = 1.0) -> Curve:
     return steps, values
 
 
-def smoothed(values: Sequence[float], window: int = 25) -> list[float]:
-    """Return the mean of each value and up to ``window`` - 1 before it.
+def smoothed(values: Sequence[float], reach: int = 10) -> list[float]:
+    """Return the mean of each value and its neighbours, up to ``reach`` on both sides.
+
+    At the ends both sides are shortened alike, so that a falling curve is not lifted.
 
     Example:
-        >>> smoothed([1.0, 3.0, 5.0], window=2)
-        [1.0, 2.0, 4.0]
+        >>> smoothed([1.0, 3.0, 8.0, 4.0], reach=1)
+        [1.0, 4.0, 5.0, 4.0]
 
     """
     means = []
-    for stop in range(1, len(values) + 1):
-        part = values[max(0, stop - window) : stop]
+    for index in range(len(values)):
+        side = min(reach, index, len(values) - 1 - index)
+        part = values[index - side : index + side + 1]
         means.append(math.fsum(part) / len(part))
     return means
 

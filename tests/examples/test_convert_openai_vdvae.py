@@ -148,6 +148,26 @@ def test_bernoulli_heads_agree() -> None:
     assert torch.allclose(found.log_likelihood, expected.log_likelihood, rtol=1e-10, atol=0)
 
 
+@pytest.mark.parametrize("name", ["vdvae-cifar10", "vdvae-imagenet32", "vdvae-imagenet64"])
+def test_published_recipes_have_every_published_tensor(name: str) -> None:
+    recipe = mrvae.recipe(name)
+    model = recipe.model
+    H = Hyperparameters(
+        model.encoder,
+        model.decoder,
+        width=model.width[0],
+        zdim=model.latent[0],
+        image_channels=3,
+        image_size=model.size,
+    )
+    with torch.device("meta"):
+        theirs, mine = VAE(H).state_dict(), build(recipe)
+        found = dict(example.counterparts(*example.parts(mine)))
+    shapes = [(name, tensor.shape) for name, tensor in found.items()]
+    assert shapes == [(name, tensor.shape) for name, tensor in theirs.items()]
+    assert {id(t) for t in found.values()} == {id(p) for p in mine.parameters()}
+
+
 def test_prefix_of_several_processes_is_taken_off() -> None:
     state = published(shape()).state_dict()
     plain, wrapped = ours(architecture()), ours(architecture())

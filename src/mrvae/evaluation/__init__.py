@@ -1,0 +1,11 @@
+"""What a trained model is worth: bounds on its likelihood, and what its latents carry.
+
+Everything here reads a model and a set of images and returns numbers. Every image counts once,
+the noise of an image is a function of its index, and memory has a bound, so that a result depends
+neither on the machine nor on how the work was cut into pieces.
+"""
+
+from mrvae.evaluation.latents import LatentUnits, latent_units
+from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
+
+__all__ = ["LatentUnits", "LikelihoodReport", "draws", "evaluate", "latent_units"]

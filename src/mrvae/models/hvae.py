@@ -51,7 +51,11 @@ class HVAE(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tensors of :meth:`elbo`; a tuple, so that wrappers can handle it."""
-        h, steps = self.decoder.walk(self.features(x), self._all(from_posterior()), noise)
+        return self.terms(self.features(x), x, noise)
+
+    def terms(self, features: Sequence[Tensor], x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p(x | z) (B,) and KL (B, layers) from the features of x."""
+        h, steps = self.decoder.walk(features, self._all(from_posterior()), noise)
         return self._likelihood(h).log_prob(x), _analytic_kl(steps)
 
     def elbo(self, x: Tensor, noise: Tensor | None = None) -> Elbo:
@@ -85,7 +89,8 @@ class HVAE(nn.Module):
     def weigh(self, features: Sequence[Tensor], x: Tensor, noise: Tensor) -> Tensor:
         """Return :meth:`log_weights` from the features of x and noise (K, B, noise_size)."""
         samples = len(noise)
-        repeated = [feature.repeat(samples, 1, 1, 1) for feature in features]
+        # Unlike repeat, cat keeps the channels where the convolutions want them.
+        repeated = [torch.cat([feature] * samples) for feature in features]
         h, steps = self.decoder.walk(repeated, self._all(from_posterior()), noise.flatten(0, 1))
         log_likelihood = self._likelihood(h).log_prob(x.repeat(samples, 1, 1, 1))
         return (log_likelihood + _log_ratio(steps)).unflatten(0, (samples, len(x)))
@@ -131,9 +136,7 @@ class HVAE(nn.Module):
         """
         self.frame.check(x)
         choices = self._all(from_posterior(_temperature(temperature)))
-        _, steps = self.decoder.walk(
-            self.features(x), choices, self.noise(len(x), generator)
-        )
+        _, steps = self.decoder.walk(self.features(x), choices, self.noise(len(x), generator))
         return tuple(step.z for step in steps)
 
     def decode(
@@ -262,9 +265,7 @@ def _temperature(value: float) -> float:
 def _analytic_kl(steps: Sequence[Step]) -> Tensor:
     """Return KL(q‖p) of every step, summed over its latent: (B, layers)."""
     columns = [
-        sum_per_image(step.posterior.kl(step.prior))
-        for step in steps
-        if step.posterior is not None
+        sum_per_image(step.posterior.kl(step.prior)) for step in steps if step.posterior is not None
     ]
     return torch.stack(columns, dim=1)
 

@@ -21,6 +21,10 @@ from itertools import pairwise
 _PIECE = re.compile(r"(\d{1,5})(?:x(\d{1,4})(?:r(\d{1,4}))?|r(\d{1,4})|d(\d{1,5})|m(\d{1,5}))?")
 
 
+# A recipe may come from outside: it shall not make a list of 10⁸ cells by eleven characters.
+_MOST = 10_000
+
+
 @dataclass(frozen=True)
 class Level:
     """One resolution of a hierarchy.
@@ -55,8 +59,14 @@ class Level:
             value = getattr(self, name)
             if value < 1:
                 raise ValueError(f"{name} of a level is {value}; it must be at least 1")
-        if min(self.blocks, self.cells) < 0:
-            raise ValueError(f"a level cannot have {self.blocks} blocks and {self.cells} cells")
+        for name, count, repeat in (
+            ("blocks", self.blocks, self.block_repeat),
+            ("cells", self.cells, self.repeat),
+        ):
+            if not 0 <= count * repeat <= _MOST:
+                raise ValueError(
+                    f"a level has {count} {name} applied {repeat} times; 0 … {_MOST} are allowed"
+                )
 
     @property
     def visits(self) -> int:

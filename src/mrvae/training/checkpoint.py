@@ -52,8 +52,18 @@ def save(folder: Path, updater: Updater, progress: Progress, keep: int) -> None:
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     _flush(folder)
-    for old in checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
+    _forget(folder, final, keep)
+
+
+def _forget(folder: Path, newest: Path, keep: int) -> None:
+    """Delete all but the ``keep`` checkpoints that end with ``newest``.
+
+    One of a later step could not be read when the run was resumed; it must not outlive this one.
+    """
+    found = checkpoints(folder)
+    upto = found.index(newest) + 1
+    for path in found[: max(upto - keep, 0)] + found[upto:]:
+        shutil.rmtree(path)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -74,15 +84,18 @@ def restore(folder: Path, updater: Updater) -> Progress:
 def _read(path: Path, updater: Updater) -> Progress:
     """Read one checkpoint whole before anything of ``updater`` is changed."""
     values = json.loads((path / "state.json").read_text())
-    progress = Progress(**values["progress"])
+    progress, updates = Progress(**values["progress"]), int(values["updates"])
     tensors = load_file(path / "tensors.safetensors", device=str(updater.accelerator.device))
-    expected = _tensors(updater) if updater.updates else _expected(updater)
-    for name, shape in expected.items():
-        if tuple(tensors[name].shape) != tuple(shape.shape):
+    moments = _moments(updater, tensors)
+    for name, tensor in _expected(updater).items():
+        if tensors[name].shape != tensor.shape:
             raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}")
-    _write_tensors(updater, tensors)
-    updater.updates = int(values["updates"])
     updater.monitor.restore(values["norms"], values["counters"])
+    updater.updates = updates
+    with torch.no_grad():
+        for name, tensor in _expected(updater).items():
+            tensor.copy_(tensors[name])
+    updater.optimizer.state.update(moments)
     return progress
 
 
@@ -110,18 +123,24 @@ def _tensors(updater: Updater) -> dict[str, Tensor]:
     return found
 
 
-def _write_tensors(updater: Updater, tensors: dict[str, Tensor]) -> None:
-    with torch.no_grad():
-        for name, value in _expected(updater).items():
-            value.copy_(tensors[name])
+def _moments(updater: Updater, tensors: dict[str, Tensor]) -> dict[Tensor, dict[str, Tensor]]:
+    """Return the optimiser's state of every parameter, laid out in memory as the parameter is.
+
+    A fused optimiser walks a weight and its moments by one index, whatever their strides say.
+    """
+    found: dict[Tensor, dict[str, Tensor]] = {}
+    keys = sorted({name.split(".")[1] for name in tensors if name.startswith("optimizer.")})
     for name, parameter in zip(_names(updater), updater.parameters, strict=True):
-        moments = {
-            key.split(".", 2)[1]: value
-            for key, value in tensors.items()
-            if key.startswith("optimizer.") and key.split(".", 2)[2] == name
-        }
-        if moments:
-            updater.optimizer.state[parameter] = moments
+        found[parameter] = state = {}
+        for key in keys:
+            value = tensors[f"optimizer.{key}.{name}"]
+            if value.dim() == 0:
+                state[key] = value
+            elif value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter).detach().copy_(value)
+            else:
+                raise ValueError(f"{key} of {name} has shape {tuple(value.shape)}")
+    return found if keys else {}
 
 
 def _values(updater: Updater, progress: Progress) -> dict[str, object]:

@@ -191,8 +191,9 @@ class _Run:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            checkpoint.save(self.directory.state, self.updater, self.progress, self.training.keep)
+            # The checkpoint last: once its step is written, a resumed run makes nothing before it.
             save_weights(self.directory.weights, self._averages())
+            checkpoint.save(self.directory.state, self.updater, self.progress, self.training.keep)
         self.accelerator.wait_for_everyone()
         if self.tracked and self.progress.step == self.training.steps:
             self.accelerator.end_training()

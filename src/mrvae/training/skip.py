@@ -68,8 +68,10 @@ class SkipMonitor:
 
     def restore(self, norms: Sequence[float], counters: Sequence[int]) -> None:
         """Go on from what :meth:`state` returned."""
-        self.norms = deque(norms, maxlen=self.rule.window)
-        self.in_a_row, self.broken_in_a_row, self.skipped, self.broken = counters
+        in_a_row, broken_in_a_row, skipped, broken = (int(count) for count in counters)
+        self.norms = deque((float(norm) for norm in norms), maxlen=self.rule.window)
+        self.in_a_row, self.broken_in_a_row = in_a_row, broken_in_a_row
+        self.skipped, self.broken = skipped, broken
 
     def _count_broken(self) -> None:
         self.broken += 1

@@ -3,15 +3,14 @@
     python results/fill.py            rewrites every marked block
     python results/fill.py --check    only says which pages are behind, and exits with 1
 
-A block lies between two comments, and what stands in it is replaced:
+A block lies between two comments, and what stands between them is replaced:
 
-    <!-- results:NAME -->…<!-- /results -->      the bounds measured under NAME, mean over seeds
-    <!-- results:all -->…<!-- /results -->       a table of everything that was recorded
-    <!-- speed:FILE -->…<!-- /speed -->          the timings of benchmarks/train_step.py in FILE.json
-    <!-- recipe:NAME -->…<!-- /recipe -->        parameters and stochastic layers of a recipe
-    <!-- status:NAME METRIC<=VALUE -->…<!-- /status -->
-                                                 whether the claim holds; without a condition,
-                                                 whether there is a measurement at all
+    <!-- results:NAME -->…<!-- /results -->    the bounds measured under NAME, mean over seeds
+    <!-- results:all -->…<!-- /results -->     a table of everything that was recorded
+    <!-- speed:FILE -->…<!-- /speed -->        the timings of benchmarks/train_step.py in FILE.json
+    <!-- recipe:NAME -->…<!-- /recipe -->      parameters and stochastic layers of a recipe
+    <!-- status:NAME -->…<!-- /status -->      whether there is a measurement
+    <!-- status:NAME nats<=97.65 -->…          whether the mean of a metric holds what was claimed
 
 A name that was never recorded is no error: its block says that it was not run.
 """
@@ -22,22 +21,22 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import record
 import tyro
-from record import ROOT, Result
 
 import mrvae
+from record import ROOT, Result, read
 
-_BLOCK = re.compile(r"(<!-- (results|speed|recipe|status):(\S+?)(?: (\S+))? -->).*?(<!-- /\2 -->)", re.S)
-_CONDITION = re.compile(r"(\w+)<=([\d.]+)")
+_KINDS = "results|speed|recipe|status"
+_BLOCK = re.compile(rf"(<!-- ({_KINDS}):(\S+?)(?: (\S+))? -->).*?(<!-- /\2 -->)", re.DOTALL)
+_CONDITION = re.compile(r"(\w+)<=(\d+(?:\.\d+)?)")
 _ABSENT = "not run yet"
 
-Runs = Sequence[Result]
+Rows = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Options:
     """Which pages to fill.
 
     Attributes:
-        check: change nothing; exit with 1 if a page is behind.
+        check: change nothing; exit with 1 if a page is behind its results.
         root: folder of README.md, docs/ and results/.
     """
 
@@ -53,13 +52,208 @@ class Options:
     root: Path = ROOT
 
 
+@dataclass(frozen=True)
+class Group:
+    """The runs recorded under one name, which differ in their seed alone."""
+
+    runs: tuple[Result, ...]
+
+    def __post_init__(self) -> None:
+        first, *others = self.runs
+        if any(other.recipe != first.recipe for other in others):
+            raise ValueError(f"the runs recorded as {first.name} have different recipes")
+
+    @property
+    def binary(self) -> bool:
+        """Whether the images are binary, so that bounds are shown in nats."""
+        return bool(cast("dict[str, object]", self.runs[0].recipe["data"])["binary"])
+
+    @property
+    def unit(self) -> str:
+        """The unit in which bounds of such images are usually given."""
+        return "nats" if self.binary else "bits/dim"
+
+    def values(self, metric: str) -> list[float]:
+        """Return a metric of each run, as it was recorded."""
+        return [float(cast("float", run.metrics[metric])) for run in self.runs]
+
+    def shown(self, metric: str) -> str:
+        """Write a metric in nats in the group's unit: with its error, or its range over seeds."""
+        scales = self._scales()
+        values = [v * s for v, s in zip(self.values(metric), scales, strict=True)]
+        digits = 2 if self.binary else 3
+        if len(values) > 1:
+            low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+            return f"{statistics.fmean(values):.{digits}f} ({low}–{high})"
+        error = self.values(f"{metric}_se")[0] * scales[0]
+        return f"{values[0]:.{digits}f} ± {error:.{digits}f}"
+
+    def _scales(self) -> list[float]:
+        """Return what one nat is in the unit, for each run."""
+        if self.binary:
+            return [1.0] * len(self.runs)
+        pairs = zip(self.values("bits_per_dim"), self.values("nats"), strict=True)
+        return [bits / nats for bits, nats in pairs]
+
+    @property
+    def samples(self) -> str:
+        """K of the importance-weighted bound."""
+        return str(self.runs[0].metrics["importance_samples"])
+
+    @property
+    def sentence(self) -> str:
+        """Both bounds on one line."""
+        seeds = f", mean of {len(self.runs)} seeds" if len(self.runs) > 1 else ""
+        weighted = f"IW-{self.samples} {self.shown('importance_nats')}"
+        return f"−ELBO {self.shown('nats')}, {weighted} {self.unit}{seeds}"
+
+
 def main(options: Options) -> int:
     """Fill the pages, or say which are behind; return the exit code."""
-    behind = [page for page in pages(options.root) if filled(page) != page.read_text("utf-8")]
-    for page in behind:
+    behind = 0
+    for page in pages(options.root):
+        old = page.read_text("utf-8")
+        new = filled(old, options.root / "results")
+        if new == old:
+            continue
+        behind += 1
         if options.check:
             print(f"{page} is behind its results; run python results/fill.py")
         else:
-            page.write_text(filled(page, options.root), "utf-8")
+            page.write_text(new, "utf-8")
             print(f"wrote {page}")
-    return int(options.check and bool(behind))
+    return int(options.check and behind > 0)
+
+
+def pages(root: Path) -> list[Path]:
+    """Return the pages that may hold marked blocks."""
+    return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+
+
+def filled(text: str, results: Path) -> str:
+    """Return a page with every marked block written anew from the files in ``results``."""
+    groups = read_groups(results)
+
+    def block(match: re.Match[str]) -> str:
+        begin, kind, name, condition, end = match.groups()
+        return begin + content(kind, name, condition, groups, results) + end
+
+    return _BLOCK.sub(block, text)
+
+
+def read_groups(results: Path) -> dict[str, Group]:
+    """Return what was recorded, by name; other files of measurements are passed over."""
+    found: dict[str, list[Result]] = {}
+    for path in sorted(results.glob("*-seed*.json")):
+        result = read(path)
+        found.setdefault(result.name, []).append(result)
+    return {
+        name: Group(tuple(sorted(runs, key=lambda run: run.seed))) for name, runs in found.items()
+    }
+
+
+def content(
+    kind: str, name: str, condition: str | None, groups: dict[str, Group], results: Path
+) -> str:
+    """Return what stands in a block."""
+    match kind:
+        case "recipe":
+            recipe = mrvae.recipe(name)
+            return f"{recipe.parameters:,} parameters, {recipe.depth} stochastic layers"
+        case "speed":
+            return speed(results / f"{name}.json")
+        case "status":
+            return status(groups.get(name), condition)
+        case _ if name == "all":
+            return overview(groups)
+    return groups[name].sentence if name in groups else _ABSENT
+
+
+def status(group: Group | None, condition: str | None) -> str:
+    """Say whether a claim, the mean of a metric being at most a number, was seen to hold.
+
+    Raises:
+        ValueError: if the condition is not written as METRIC<=NUMBER.
+    """
+    if group is None:
+        return _ABSENT
+    if condition is None:
+        return "measured"
+    found = _CONDITION.fullmatch(condition)
+    if found is None:
+        raise ValueError(f"cannot read the condition {condition!r}; write metric<=number")
+    metric, limit = found.groups()
+    return "holds" if statistics.fmean(group.values(metric)) <= float(limit) else "does not hold"
+
+
+def overview(groups: dict[str, Group]) -> str:
+    """Return a table of every group, and below it what each run was made with."""
+    if not groups:
+        return "\n\nNothing has been recorded yet.\n\n"
+    head = ["name", "seeds", "steps", "minutes", "images", "−ELBO", "IW bound", "K", "unit"]
+    rows = [_row(name, group) for name, group in sorted(groups.items())]
+    made = "\n".join(line for _, group in sorted(groups.items()) for line in _made_with(group))
+    return f"\n\n{table([head, *rows])}\n\n{made}\n\n"
+
+
+def _row(name: str, group: Group) -> list[str]:
+    """Return a group's line of the overview."""
+    first = group.runs[0]
+    minutes = statistics.fmean(run.seconds for run in group.runs) / 60
+    return [
+        name,
+        ", ".join(str(run.seed) for run in group.runs),
+        f"{first.steps:,}",
+        f"{minutes:.1f}",
+        f"{first.metrics['images']:,}",
+        group.shown("nats"),
+        group.shown("importance_nats"),
+        group.samples,
+        group.unit,
+    ]
+
+
+def _made_with(group: Group) -> Iterator[str]:
+    """Yield one line for each run: hardware, commit and note."""
+    for run in group.runs:
+        note = f" {run.note}" if run.note else ""
+        code = run.commit[:10] + ("+changes" if run.commit.endswith("+changes") else "")
+        yield f"- **{run.name}**, seed {run.seed}: {run.hardware}; commit `{code}`.{note}"
+
+
+def speed(path: Path) -> str:
+    """Return a table of the timings that benchmarks/train_step.py wrote."""
+    if not path.is_file():
+        return f"\n\nThe benchmark was {_ABSENT}.\n\n"
+    found = json.loads(path.read_text("utf-8"))
+    head = ["shape", "ours", "literal, s/step", "ours, s/step", "times faster (least–most)"]
+    rows = []
+    for timing in found["results"]:
+        literal, ours = timing["literal"]["wall"], timing["ours"]["wall"]
+        ratios = [a / b for a, b in zip(literal, ours, strict=True)]
+        shown = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+        variant = timing["variant"] + (" (fell back to eager)" if timing["fell_back"] else "")
+        seconds = [f"{statistics.median(each):.4f}" for each in (literal, ours)]
+        rows.append([timing["shape"], variant, *seconds, shown])
+    machine = found["machine"]
+    made = f"{machine['processor']}, {machine['threads']} threads; torch {machine['torch']};"
+    return f"\n\n{table([head, *rows])}\n\n{made} {machine['steps']} pairs of steps.\n\n"
+
+
+def table(rows: Rows) -> str:
+    """Return rows as a Markdown table; the first is the head.
+
+    Example:
+        >>> print(table([["name", "nats"], ["a", "1.0"]]))
+        | name | nats |
+        | --- | --- |
+        | a | 1.0 |
+
+    """
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options)))

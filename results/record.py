@@ -1,7 +1,7 @@
 """Keep what a run came to: one JSON file for each run, with everything a number needs beside it.
 
-    mrvae evaluate runs/mnist --importance-samples 100 --json > evaluation.json
-    python results/record.py runs/mnist evaluation.json --name mnist-vdvae
+    mrvae evaluate runs/mnist --importance-samples 100
+    python results/record.py runs/mnist --name mnist-vdvae
 
 writes ``results/mnist-vdvae-seed0.json``: the whole recipe, the commit, the seed, the hardware,
 the steps, the seconds of training, and what ``evaluate`` measured. Runs that differ in their seed
@@ -65,7 +65,8 @@ class Options:
 
     Attributes:
         run: run directory of a finished training.
-        evaluation: output of ``mrvae evaluate RUN --json``.
+        evaluation: output of ``mrvae evaluate RUN --json``; by default RUN/evaluation.json, which
+            evaluate writes once it has seen every test image.
         name: what the number is shown under; by default the recipe's name.
         note: what else a reader should know, such as which images were used.
         commit: of the code that trained; by default that of this checkout.
@@ -74,7 +75,7 @@ class Options:
     """
 
     run: Annotated[Positional[Path], arg(metavar="RUN")]
-    evaluation: Annotated[Positional[Path], arg(metavar="EVALUATION.json")]
+    evaluation: Annotated[Positional[Path | None], arg(metavar="[EVALUATION.json]")] = None
     name: str | None = None
     note: str = ""
     commit: str | None = None
@@ -98,7 +99,7 @@ def record(options: Options) -> Path:
         hardware=options.hardware or hardware(),
         steps=recipe.training.steps,
         seconds=seconds(options.run, recipe.training.steps),
-        metrics=read_metrics(options.evaluation, options.run),
+        metrics=read_metrics(options.evaluation or options.run / "evaluation.json", options.run),
         note=options.note,
     )
     path = options.folder / f"{result.name}-seed{seed}.json"
@@ -151,20 +152,24 @@ def read_metrics(evaluation: Path, run: Path) -> Tree:
     """Return what ``mrvae evaluate RUN --json`` measured.
 
     Raises:
-        ValueError: if it is of another run, or lacks a measure.
+        ValueError: if there is none, or it is of another run, or lacks a measure.
     """
+    if not evaluation.is_file():
+        raise ValueError(f"{evaluation} does not exist; make it by mrvae evaluate {run}")
     found = cast("Tree", json.loads(evaluation.read_text("utf-8")))
     evaluated = Path(str(found.pop("run", "")))
     if evaluated.name != run.name:
         raise ValueError(f"{evaluation} is of the run {evaluated}, not of {run}; evaluate {run}")
     missing = [name for name in _MEASURED if name not in found]
     if missing:
-        raise ValueError(f"{evaluation} lacks {', '.join(missing)}; make it by mrvae evaluate --json")
+        raise ValueError(
+            f"{evaluation} lacks {', '.join(missing)}; make it by mrvae evaluate --json"
+        )
     return found
 
 
 def commit(folder: Path) -> str:
-    """Return the commit of a checkout, followed by ``+changes`` if its code is not that commit's."""
+    """Return the commit of a checkout, with ``+changes`` if its code is not that commit's."""
     head = _git(folder, "rev-parse", "HEAD")
     return head + ("+changes" if _git(folder, "status", "--porcelain", "--", *_CODE) else "")
 

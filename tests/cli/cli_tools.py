@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from mrvae.cli import main
 
 TINY = ["width=8", "latent=1", "batch=8", "bottleneck=0.5", "encoder=8x1,8d2,4x1"]
-TINY += ["decoder=4x1,8m4,8x1", "validate_every=4"]
+TINY += ["decoder=4x1,8m4,8x1", "validate_every=4", "compile=false", "bf16=false"]
 STEPS = 6
 
 Json = dict[str, Any]
@@ -30,6 +32,19 @@ def trained() -> Path:
     run = Path(folder) / "tiny"
     arguments = ["train", "digits-vdvae", *TINY, "--steps", str(STEPS), "--out", str(run)]
     assert main([*arguments, "--quiet"]) == 0
+    return run
+
+
+@cache
+def lively() -> Path:
+    """Return a run whose latents matter, which those of a few steps hardly do."""
+    run = trained().with_name("lively")
+    shutil.copytree(trained(), run)
+    weights = load_file(run / "weights.safetensors")
+    generator = torch.Generator().manual_seed(0)
+    for tensor in weights.values():
+        tensor += 0.35 * torch.randn(tensor.shape, generator=generator)
+    save_file(weights, run / "weights.safetensors")
     return run
 
 

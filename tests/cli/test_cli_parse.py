@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from cli_tools import Capture, refuse
 
 from mrvae.cli import COMMANDS, main
+from mrvae.cli.answer import Answer, Stopped
 from mrvae.cli.parse import parse
 from mrvae.cli.sample import Sample
 from mrvae.cli.train import Train
@@ -98,6 +100,53 @@ def test_what_needs_no_torch_does_not_import_it(arguments: list[str]) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """Print what a library might, and answer."""
+
+    json: bool = False
+
+    def run(self) -> Answer:
+        print("loading")
+        return Answer({"value": 1}, "one")
+
+
+@pytest.mark.parametrize(("more", "out"), [([], "one\n"), (["--json"], '{"value": 1}\n')])
+def test_nothing_but_the_answer_goes_to_stdout(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, more: list[str], out: str
+) -> None:
+    monkeypatch.setitem(COMMANDS, "noisy", Noisy)
+    assert main(["noisy", *more]) == 0
+    assert capsys.readouterr() == (out, "loading\n")
+
+
+@pytest.mark.parametrize(
+    ("problem", "line", "code"),
+    [
+        (ValueError("a\n  b"), "mrvae: a b\n", 2),
+        (PermissionError(13, "Permission denied", "x/y"), "mrvae: x/y: Permission denied\n", 2),
+        (OSError(28, "No space left on device"), "mrvae: No space left on device\n", 2),
+        (KeyboardInterrupt(), "mrvae: interrupted\n", 130),
+        (Stopped("stopped after step 3", 143), "mrvae: stopped after step 3\n", 143),
+    ],
+    ids=["value", "permission", "space", "ctrl-c", "stopped"],
+)
+def test_every_end_has_its_line_and_code(
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: BaseException,
+    line: str,
+    code: int,
+) -> None:
+    def fail(self: Noisy) -> Answer:
+        raise problem
+
+    monkeypatch.setattr(Noisy, "run", fail)
+    monkeypatch.setitem(COMMANDS, "noisy", Noisy)
+    assert main(["noisy"]) == code
+    assert capsys.readouterr() == ("", line)
 
 
 def test_a_reader_that_leaves_early_is_no_mistake() -> None:

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from cli_tools import STEPS, TINY, Capture, ask, refuse, trained
+from cli_tools import STEPS, TINY, Capture, ask, lively, refuse, trained
 from PIL import Image
 
-import mrvae
+import mrvae.training
 from mrvae.cli import main
 from mrvae.cli.reconstruct import interleave
+from mrvae.cli.runs import open_run
 from mrvae.data import load
 from mrvae.pictures import Grid, grey
 from mrvae.recipes import ALL, Recipe
+from mrvae.training import Diverged, Interrupted
 
 SIDE = 8
 
@@ -53,7 +56,11 @@ def test_describe_counts_what_the_recipe_stores(capsys: Capture, known: Recipe) 
     assert values["parameters"] == known.parameters
     assert values["stochastic_depth"] == known.depth
     assert sum(level["layers"] for level in values["levels"]) == known.depth
-    assert sum(level["latents"] for level in values["levels"]) == values["latents"]
+    levels = values["levels"]
+    assert [level["size"] for level in levels] == sorted(level["size"] for level in levels)
+    for level in levels:
+        assert level["latents"] == level["layers"] * level["latent"] * level["size"] ** 2
+    assert sum(level["latents"] for level in levels) == values["latents"]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +163,26 @@ def test_a_run_goes_by_default_to_a_folder_of_its_name(
     assert (tmp_path / "runs/digits-vdvae/weights.safetensors").is_file()
 
 
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(Interrupted("stopped after step 3", 2), 130), (Diverged("lower the rate"), 1)],
+    ids=["ctrl-c", "diverged"],
+)
+def test_a_run_that_stops_says_so_in_one_line(
+    capsys: Capture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Exception,
+    code: int,
+) -> None:
+    def stop(*arguments: object, **options: object) -> None:
+        raise end
+
+    monkeypatch.setattr(mrvae.training, "train", stop)
+    assert main(["train", "digits-vdvae", "--out", str(tmp_path / "run")]) == code
+    assert capsys.readouterr() == ("", f"mrvae: {end}\n")
+
+
 # -------------------------------------------------------------------------------------- sample
 
 
@@ -208,16 +235,20 @@ def test_each_image_stands_above_its_reconstruction(
 ) -> None:
     out = tmp_path / "r.png"
     more = [] if keep is None else ["--keep", keep]
-    values = ask(capsys, "reconstruct", trained(), "--n", 10, "--out", out, *more)
-    model = mrvae.load(trained())
+    values = ask(capsys, "reconstruct", lively(), "--n", 10, "--out", out, *more)
+    model = mrvae.load(lively())
     assert values["keep"] == (model.stochastic_depth if keep is None else keep)
     x = load("digits", "test").take(torch.arange(10))
-    with torch.inference_mode():
-        means = model.likelihood(model.encode(x)[: values["keep"]]).mean()
+    with torch.no_grad():
+        means, everything = (
+            grey(model.likelihood(model.encode(x)[:top]).mean()[:, 0].numpy(), 17).astype(int)
+            for top in (values["keep"], None)
+        )
     rows = _read_back(out, 32, 8).reshape(2, 2, 8, SIDE, SIDE)
     seen, kept = rows[:, 0].reshape(16, SIDE, SIDE), rows[:, 1].reshape(16, SIDE, SIDE)
     assert np.array_equal(seen[:10], grey(x[:, 0].numpy(), 17))
-    assert np.abs(kept[:10].astype(int) - grey(means[:, 0].numpy(), 17)).max() <= 1
+    assert np.abs(kept[:10] - means).max() <= 1
+    assert (np.abs(kept[:10] - everything).max() > 3) == (keep is not None)
     assert not seen[10:].any()
     assert not kept[10:].any()
 
@@ -305,3 +336,88 @@ def test_values_out_of_range_are_refused(
     out = tmp_path / "x.png"
     assert message in refuse(capsys, arguments[0], trained(), *arguments[1:], "--out", out)
     assert not out.exists()
+
+
+# ------------------------------------------------------------------------------------ evaluate
+
+
+def test_evaluate_answers_with_every_key(capsys: Capture) -> None:
+    values = ask(capsys, "evaluate", trained(), "--importance-samples", 3, "--quiet")
+    assert (values["run"], values["split"], values["images"]) == (str(trained()), "test", 397)
+    assert values["importance_samples"] == 3
+    assert values["importance_nats"] < values["nats"] + 3 * values["nats_se"]
+    dims = SIDE * SIDE
+    for prefix in ("", "importance_"):
+        bits = values[f"{prefix}nats"] / (dims * np.log(2))
+        assert values[f"{prefix}bits_per_dim"] == pytest.approx(bits)
+        assert values[f"{prefix}nats_se"] > 0
+    assert len(values["kl"]) == 3
+    assert 0 <= values["active_units"] <= values["latent_units"] == 16 + 2 * 64
+
+
+def test_the_table_holds_the_images_of_the_mean(capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "images.csv"
+    arguments = ["--limit", 40, "--importance-samples", 2, "--split", "validation", "--csv", out]
+    values = ask(capsys, "evaluate", trained(), *arguments)
+    head, *lines = out.read_text().splitlines()
+    assert head == "index,nats,importance_nats,bits_per_dim,kl"
+    table = np.array([[float(cell) for cell in line.split(",")] for line in lines])
+    assert np.array_equal(table[:, 0], np.arange(40))
+    for column, key in ((1, "nats"), (2, "importance_nats"), (3, "bits_per_dim")):
+        assert table[:, column].mean() == pytest.approx(values[key])
+    assert table[:, 4].mean() == pytest.approx(sum(values["kl"]))
+    assert table[:, 1].std(ddof=1) / np.sqrt(40) == pytest.approx(values["nats_se"])
+
+
+def test_only_a_whole_test_set_is_noted_in_the_run(capsys: Capture, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained(), run)
+    noted = run / "evaluation.json"
+    noted.unlink(missing_ok=True)
+    one = ["--importance-samples", 1, "--quiet"]
+    ask(capsys, "evaluate", run, *one, "--limit", 4)
+    ask(capsys, "evaluate", run, *one, "--split", "train", "--limit", 4)
+    assert not noted.exists()
+    values = ask(capsys, "evaluate", run, *one)
+    assert json.loads(noted.read_text()) == values
+
+
+def test_evaluation_is_told_to_people(capsys: Capture) -> None:
+    assert main(["evaluate", str(trained()), "--limit", "3", "--importance-samples", "2"]) == 0
+    text = capsys.readouterr().out
+    assert "3 images, test" in text
+    assert "importance, K = 2" in text
+    assert text.count("bits/dim") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--importance-samples", 0], "--importance-samples is 0"),
+        (["--limit", 0], "--limit is 0"),
+        (["--seed", -1], "--seed is -1"),
+        (["--csv", "no/such/x.csv"], "the folder no/such does not exist"),
+        (["--data-dir", "nowhere"], "nowhere"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_is_refused(
+    capsys: Capture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[object],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in refuse(capsys, "evaluate", trained(), *arguments, "--quiet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_binary_recipe_sees_binary_images_of_every_split(capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    binary = ["binary=true", "likelihood=bernoulli", "--steps", 1, "--quiet"]
+    ask(capsys, "train", "digits-vdvae", *TINY, *binary, "--out", out)
+    for split in ("train", "validation", "test"):
+        images = open_run(out).images(split, None, 8)
+        assert (len(images), images.levels) == (8, 2)
+        assert set(images.take(torch.arange(8)).flatten().tolist()) == {0, 1}
+    assert ask(capsys, "evaluate", out, "--split", "train", "--limit", 8)["images"] == 8

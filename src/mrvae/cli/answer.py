@@ -31,7 +31,7 @@ class Command(Protocol):
         ...
 
 
-class Stopped(Exception):  # noqa: N818
+class Stopped(Exception):
     """A command that ended early for a reason that is no mistake, with its exit code."""
 
     def __init__(self, message: str, code: int) -> None:

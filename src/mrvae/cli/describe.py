@@ -73,8 +73,8 @@ def describe(recipe: Recipe) -> Description:
 
     Example:
         >>> import mrvae
-        >>> describe(mrvae.recipe("digits-vdvae")).stochastic_depth
-        8
+        >>> describe(mrvae.recipe("falck2022-mnist-x1")).stochastic_depth
+        9
 
     """
     import torch

@@ -2,29 +2,122 @@
 
 from __future__ import annotations
 
+import csv
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from mrvae.cli.answer import Answer
-from mrvae.cli.options import DataDir, Json, MaybeFile, MaybeWhole, RunPath, Seed, Split, Whole
+from mrvae.cli.options import (
+    DataDir,
+    Flag,
+    Json,
+    MaybeFile,
+    MaybeWhole,
+    RunPath,
+    Seed,
+    Split,
+    Whole,
+    check_positive,
+    check_seed,
+)
+from mrvae.files import atomic, writable, write_json
+
+if TYPE_CHECKING:
+    from mrvae.evaluation import LikelihoodReport
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure the likelihood bounds of a trained model over every image of a split."""
+    """Measure the likelihood bounds of a trained model over every image of a split.
+
+    Both are upper bounds of -log p(x) in nats per image, lower is better: -ELBO from one draw of
+    the latents, and the importance-weighted bound from K draws, which is tighter. Over all of
+    the test images, the answer is also written to evaluation.json in the run directory.
+    """
 
     run_path: RunPath
     split: Split = "test"
     importance_samples: Whole = 16
-    """samples K of the importance-weighted bound"""
+    """draws K of the importance-weighted bound"""
     limit: MaybeWhole = None
-    """number of images; by default all"""
+    """number of images, from the first; by default all"""
     seed: Seed = 0
     data_dir: DataDir = None
     csv: MaybeFile = None
     """table to write, one line per image"""
-    quiet: bool = False
+    quiet: Annotated[bool, Flag] = False
     """show no progress bar"""
     json: Json = False
 
     def run(self) -> Answer:
-        raise NotImplementedError
+        """Measure, and write what is to be written."""
+        check_positive(importance_samples=self.importance_samples, limit=self.limit)
+        check_seed(self.seed)
+        if self.csv is not None:
+            writable(self.csv)
+        from mrvae.cli.runs import open_run
+        from mrvae.evaluation import draws, evaluate, latent_units
+
+        run = open_run(self.run_path)
+        images = run.images(self.split, self.data_dir, self.limit)
+        samples = self.importance_samples
+        with _bar(draws(len(images), samples), self.quiet) as progress:
+            report = evaluate(run.model, images, samples=samples, seed=self.seed, progress=progress)
+        values: dict[str, object] = {
+            "run": str(self.run_path),
+            "split": self.split,
+            **report.summary(),
+            **latent_units(run.model, images).summary(),
+            "seed": self.seed,
+        }
+        if self.csv is not None:
+            write_table(self.csv, report)
+        if self.split == "test" and self.limit is None and os.access(self.run_path, os.W_OK):
+            write_json(self.run_path / "evaluation.json", values)
+        return Answer(values, _text(values, float(report.kl.sum(dim=1).mean())))
+
+
+def write_table(path: Path, report: LikelihoodReport) -> None:
+    """Write one line of comma-separated values per image, atomically."""
+    from mrvae.models import bits_per_dim
+
+    columns = (report.nats, report.importance_nats, report.kl.sum(dim=1))
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["index", "nats", "importance_nats", "bits_per_dim", "kl"])
+        for index, (nats, importance, kl) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
+        ):
+            writer.writerow([index, nats, importance, bits_per_dim(nats, report.dims), kl])
+
+
+@contextmanager
+def _bar(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show how many draws are done, on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=quiet) as progress:
+        task = progress.add_task("evaluate", total=total)
+        yield lambda made: progress.advance(task, made)
+
+
+def _text(values: Mapping[str, object], kl: float) -> str:
+    name = f"importance, K = {values['importance_samples']}"
+    return f"""\
+{values["images"]} images, {values["split"]}
+{"−ELBO":<22} {_bound(values, "")}
+{name:<22} {_bound(values, "importance_")}
+{"of which KL":<22} {kl:.2f} nats
+{"active latent units":<22} {values["active_units"]} of {values["latent_units"]}"""
+
+
+def _bound(values: Mapping[str, object], prefix: str) -> str:
+    """Write one bound in both units, with its standard error."""
+    nats, error = values[f"{prefix}nats"], values[f"{prefix}nats_se"]
+    width = f" ± {error:.2f}" if isinstance(error, float) else ""
+    return f"{nats:.2f}{width} nats   {values[f'{prefix}bits_per_dim']:.4f} bits/dim"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tyro.conf import Positional
 
@@ -22,14 +22,6 @@ from mrvae.cli.options import (
     check_seed,
 )
 from mrvae.report import groups, latents_figure, write_figure
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mrvae.cli.runs import Run
-    from mrvae.data import Images
-
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -54,10 +46,11 @@ class Inspect:
         check_seed(self.seed)
         check_picture(self.out)
         from mrvae.cli.runs import open_run
+        from mrvae.evaluation import layer_nats
 
         run = open_run(self.run_path)
         images = run.images(self.split, self.data_dir, self.limit)
-        kl = mean_kl(run, images, self.seed)
+        kl = list(layer_nats(run.model, images, seed=self.seed))
         sizes = [height for _, height, _ in run.model.decoder.shapes]
         write_figure(self.out, latents_figure(kl, sizes))
         values = {
@@ -69,21 +62,6 @@ class Inspect:
             "out": str(self.out),
         }
         return Answer(values, f"{_summary(kl, sizes)}\n\nwrote {self.out}")
-
-
-def mean_kl(run: Run, images: Images, seed: int) -> list[float]:
-    """Return KL(q‖p) of each latent in nats, coarse to fine, averaged over the images."""
-    import torch
-
-    from mrvae.data import all_batches, normal
-
-    total: Tensor = torch.zeros(run.model.stochastic_depth, dtype=torch.float64)
-    count = run.model.decoder.noise_size
-    with torch.inference_mode():
-        for indices, x in all_batches(images, _BATCH):
-            noise = normal(seed, 0, indices, count, run.device)
-            total += run.model.elbo(x.to(run.device), noise).kl.sum(dim=0).cpu().double()
-    return [value / len(images) for value in total.tolist()]
 
 
 def _summary(kl: list[float], sizes: list[int]) -> str:

@@ -51,7 +51,7 @@ class Sample:
         from mrvae.cli.runs import draw, open_run, write_images
 
         run = open_run(self.run_path)
-        images = draw(run, self.n, self.temperature, self.seed)
+        images = draw(run, self.n, self.temperature, self.seed, self.mean)
         write_images(self.out, images, run.levels)
         values = {"run": str(self.run_path), "n": self.n, "out": str(self.out)}
         return Answer(values, f"wrote {self.n} samples to {self.out}")

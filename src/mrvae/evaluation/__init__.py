@@ -5,7 +5,7 @@ the noise of an image is a function of its index, and memory has a bound, so tha
 neither on the machine nor on how the work was cut into pieces.
 """
 
-from mrvae.evaluation.latents import LatentUnits, latent_units
+from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
 
-__all__ = ["LatentUnits", "LikelihoodReport", "draws", "evaluate", "latent_units"]
+__all__ = ["LatentUnits", "LikelihoodReport", "draws", "evaluate", "latent_units", "layer_nats"]

@@ -1,6 +1,7 @@
-"""How many latents carry anything about the image.
+"""How much the latents carry about the image: nats of each layer, and how many units do so.
 
-A unit is *active* if its posterior mean moves with the image (Burda et al. 2016, section 5.2):
+The nats of a layer are KL(q(z_l | z_<l, x) ‖ p(z_l | z_<l)), averaged over images. A unit is
+*active* if its posterior mean moves with the image (Burda et al. 2016, section 5.2):
 
     Var_x( E_{q(z|x)}[z_u] ) > 0.01,
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mrvae.data import Images, all_batches
+from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
 from mrvae.models import HVAE
 
@@ -58,18 +59,48 @@ def latent_units(model: HVAE, images: Images, *, memory: int = 1 << 30) -> Laten
         >>> import mrvae
         >>> from mrvae.data import load
         >>> images = load("digits", "validation").subset(torch.arange(2))
-        >>> latent_units(mrvae.build(mrvae.recipe("digits-vdvae")), images).summary()["latent_units"]
-        1220
+        >>> model = mrvae.build(mrvae.recipe("digits-vdvae"))
+        >>> sum(latent_units(model, images).units) == model.decoder.noise_size
+        True
     """
     device = next(model.parameters()).device
     count = model.decoder.noise_size
     total, squares = torch.zeros(2, count, dtype=torch.float64).unbind()
     for _, x in all_batches(images, rows_within(memory, model)):
         latents = model.encode(x.to(device), temperature=0.0)
-        means = torch.cat([z.flatten(start_dim=1) for z in latents], dim=1).double().cpu()
+        means = torch.cat([z.flatten(start_dim=1) for z in latents], dim=1).cpu().double()
         total += means.sum(dim=0)
         squares += means.square().sum(dim=0)
     variance = squares / len(images) - (total / len(images)).square()
     units = [c * h * w for c, h, w in model.decoder.shapes]
-    layers = (variance > _THRESHOLD).split(units)
+    layers = torch.split(variance > _THRESHOLD, units)
     return LatentUnits(tuple(int(layer.sum()) for layer in layers), tuple(units))
+
+
+@torch.no_grad()
+def layer_nats(
+    model: HVAE, images: Images, *, seed: int = 0, memory: int = 1 << 30
+) -> tuple[float, ...]:
+    """Return KL(q ‖ p) of each stochastic layer in nats, coarse to fine, averaged over the images.
+
+    One draw for each image, from the noise of :func:`mrvae.evaluation.evaluate`; equal to its
+    ``kl``, without the importance-weighted bound.
+
+    Raises:
+        ValueError: if memory is not positive, or the images are not the model's.
+
+    Example:
+        >>> import mrvae
+        >>> from mrvae.data import load
+        >>> images = load("digits", "validation").subset(torch.arange(2))
+        >>> model = mrvae.build(mrvae.recipe("digits-vdvae"))
+        >>> len(layer_nats(model, images)) == model.stochastic_depth
+        True
+    """
+    weight = next(model.parameters())
+    count = model.decoder.noise_size
+    total = torch.zeros(model.stochastic_depth, dtype=torch.float64)
+    for indices, x in all_batches(images, rows_within(memory, model)):
+        noise = normal(seed, 0, indices, count, weight.device, weight.dtype)
+        total += model.elbo(x.to(weight.device), noise).kl.cpu().double().sum(dim=0)
+    return tuple((total / len(images)).tolist())

@@ -68,8 +68,9 @@ class VDVAECell(nn.Module):
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return h + P z + N_r(h + P z)."""
-        h = h + self.project(z)
-        return h + self.residual(h)
+        moved: Tensor = h + self.project(z)
+        advanced: Tensor = moved + self.residual(moved)
+        return advanced
 
     def _gaussian(self, raw: Tensor) -> Gaussian:
         # Latents and their KL stay in full precision whatever the convolutions run in.

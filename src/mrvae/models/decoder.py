@@ -52,7 +52,7 @@ class Decoder(nn.Module):
             raise ValueError(
                 f"noise has shape {tuple(noise.shape)}; this hierarchy needs (B, {self.noise_size})"
             )
-        parts = noise.split([c * h * w for c, h, w in self.shapes], dim=1)
+        parts = torch.split(noise, [c * h * w for c, h, w in self.shapes], dim=1)
         # Channels vary fastest, as they do in memory where the convolutions are fastest.
         return [
             part.unflatten(1, (h, w, c)).permute(0, 3, 1, 2)
@@ -101,7 +101,7 @@ class VDVAERung(nn.Module):
         super().__init__()
         self.level = level
         self.ladder = ladder
-        self.steps = ladder.level(level.size) - ladder.level(level.size if below is None else below.size)
+        self.steps = 0 if below is None else ladder.level(level.size) - ladder.level(below.size)
         shape = (1, level.width, level.size, level.size)
         self.bias = nn.Parameter(torch.zeros(shape)) if bias else None
         middle = middle_width(level, bottleneck)

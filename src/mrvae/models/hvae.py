@@ -83,7 +83,7 @@ class HVAE(nn.Module):
         self.frame.check(x)
         features = self.features(x)
         if noise is None:
-            noise = self.noise(samples * len(x)).unflatten(0, (samples, len(x)))
+            noise = self.noise(samples * len(x)).view(samples, len(x), -1)
         return self.weigh(features, x, noise)
 
     def weigh(self, features: Sequence[Tensor], x: Tensor, noise: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class HVAE(nn.Module):
         repeated = [torch.cat([feature] * samples) for feature in features]
         h, steps = self.decoder.walk(repeated, self._all(from_posterior()), noise.flatten(0, 1))
         log_likelihood = self._likelihood(h).log_prob(x.repeat(samples, 1, 1, 1))
-        return (log_likelihood + _log_ratio(steps)).unflatten(0, (samples, len(x)))
+        return (log_likelihood + _log_ratio(steps)).view(samples, len(x))
 
     # ---------------------------------------------------------------------- images and latents
 
@@ -250,10 +250,12 @@ class HVAE(nn.Module):
         if not 1 <= len(latents) <= len(shapes):
             raise ValueError(f"{len(latents)} latents are given; this model has {len(shapes)}")
         for index, (z, shape) in enumerate(zip(latents, shapes, strict=False)):
-            if tuple(z.shape) != (len(latents[0]), *shape):
+            if tuple(z.shape) != (*latents[0].shape[:1], *shape):
                 raise ValueError(
-                    f"latent {index} has shape {tuple(z.shape)}; expected (B, {shape})"
+                    f"latent {index} has shape {tuple(z.shape)}; expected (B, *{shape})"
                 )
+            if z.dtype != next(self.parameters()).dtype:
+                raise ValueError(f"latent {index} is {z.dtype}; give it the type of the weights")
 
 
 def _temperature(value: float) -> float:

@@ -18,6 +18,8 @@ from torch.nn import functional
 class ImageFrame:
     """An image of ``channels`` × ``size`` × ``size`` in a network of ``network_size``.
 
+    Its pixels take the values 0 … levels-1.
+
     Raises:
         ValueError: if the image does not fit into the network.
 
@@ -35,6 +37,7 @@ class ImageFrame:
     network_size: int
     mean: float
     std: float
+    levels: int = 256
 
     def __post_init__(self) -> None:
         if self.size > self.network_size:
@@ -49,12 +52,17 @@ class ImageFrame:
         return self.channels * self.size * self.size
 
     def check(self, x: Tensor) -> None:
-        """Refuse a batch that is not uint8 of shape (B, channels, size, size)."""
+        """Refuse a batch that is not uint8 levels of shape (B, channels, size, size)."""
         expected = (self.channels, self.size, self.size)
         if x.dtype != torch.uint8:
             raise ValueError(f"images are {x.dtype}; they must be torch.uint8, values from 0")
         if x.dim() != 4 or tuple(x.shape[1:]) != expected:
             raise ValueError(f"images have shape {tuple(x.shape)}; expected (B, *{expected})")
+        if self.levels < 256 and x.numel() and int(x.max()) >= self.levels:
+            raise ValueError(
+                f"a pixel has the value {int(x.max())}; this model's images have "
+                f"{self.levels} levels, 0 … {self.levels - 1}"
+            )
 
     def prepare(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return (x - mean)/std, padded with black to (B, C, network_size, network_size)."""
@@ -64,6 +72,6 @@ class ImageFrame:
         return (padded - self.mean) / self.std
 
     def crop(self, h: Tensor) -> Tensor:
-        """Return the part (B, C, size, size) of (B, C, network_size, network_size) that is image."""
+        """Return what is image of (B, C, network_size, network_size): (B, C, size, size)."""
         start = (self.network_size - self.size) // 2
         return h[..., start : start + self.size, start : start + self.size]

@@ -22,7 +22,8 @@ _PIECE = re.compile(r"(\d{1,5})(?:x(\d{1,4})(?:r(\d{1,4}))?|r(\d{1,4})|d(\d{1,5}
 
 
 # A recipe may come from outside: it shall not make a list of 10⁸ cells by eleven characters.
-_MOST = 10_000
+_MOST = 1_000
+_WIDEST = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class Level:
     def __post_init__(self) -> None:
         for name in ("size", "width", "latent", "block_repeat", "repeat"):
             value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"{name} of a level is {value}; it must be at least 1")
+            if not 1 <= value <= _WIDEST:
+                raise ValueError(f"{name} of a level is {value}; it must be in 1 … {_WIDEST}")
         for name, count, repeat in (
             ("blocks", self.blocks, self.block_repeat),
             ("cells", self.cells, self.repeat),
@@ -108,7 +109,7 @@ def parse_levels(
         )
     widths, latents = _spread("width", width, sizes), _spread("latent", latent, sizes)
     if any(fine > coarse for coarse, fine in pairwise(widths)):
-        raise ValueError(f"widths {widths}, coarse to fine, must not grow; reorder or equalise them")
+        raise ValueError(f"widths {widths}, coarse to fine, must not grow; reorder them")
     return tuple(
         Level(size, w, z, blocks[size][0], cells[size][0], blocks[size][1], cells[size][1])
         for size, w, z in zip(sizes, widths, latents, strict=True)

@@ -1,4 +1,4 @@
-"""Models on disk: weights as safetensors, the recipe that built them as JSON, and nothing that runs.
+"""Models on disk: weights as safetensors, their recipe as JSON, and nothing that runs.
 
 A run directory is self-contained: ``recipe.json`` and ``weights.safetensors``, which holds the
 averaged weights, are enough to load it. The model is first built without memory, and the file's
@@ -52,7 +52,7 @@ def read_recipe(run: Path) -> Recipe:
     """
     path = run / "recipe.json"
     if not path.is_file():
-        raise ValueError(f"{run} is no run directory: it has no recipe.json; give one that train made")
+        raise ValueError(f"{run} is no run directory: it has no recipe.json; train makes one")
     if path.stat().st_size > _LARGEST_RECIPE:
         raise ValueError(f"{path} is too large to be a recipe")
     try:
@@ -82,7 +82,7 @@ def read_tensors(path: Path, model: HVAE) -> dict[str, Tensor]:
                         f"{path} belongs to another model: {name} has shape {shape}, "
                         f"this recipe's {list(tensor.shape)}"
                     )
-            return {name: _full(path, name, file.get_tensor(name)) for name in expected}
+            return {name: _full(path, name, file.get_tensor(name), expected) for name in expected}
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or no safetensors file: {error}") from None
 
@@ -99,8 +99,12 @@ def _refuse_difference(path: Path, found: set[str], expected: set[str]) -> None:
             raise ValueError(f"{path} belongs to another model: it {what} tensor {min(names)}")
 
 
-def _full(path: Path, name: str, tensor: Tensor) -> Tensor:
-    """Refuse weights that are not finite floats."""
-    if not tensor.dtype.is_floating_point or not bool(torch.isfinite(tensor).all()):
+def _full(path: Path, name: str, tensor: Tensor, expected: dict[str, Tensor]) -> Tensor:
+    """Refuse weights of another type, or that are not finite."""
+    if tensor.dtype != expected[name].dtype:
+        raise ValueError(
+            f"{path}: tensor {name} is {tensor.dtype}, this recipe's {expected[name].dtype}"
+        )
+    if not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"{path}: tensor {name} holds values that are not finite numbers")
     return tensor

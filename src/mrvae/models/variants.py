@@ -31,7 +31,12 @@ def build(recipe: schema.Recipe) -> HVAE:
     model = recipe.model
     levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
     frame = ImageFrame(
-        model.channels, model.size, levels[-1].size, model.input.mean, model.input.std
+        model.channels,
+        model.size,
+        levels[-1].size,
+        model.input.mean,
+        model.input.std,
+        model.likelihood.levels,
     )
     return vdvae(levels, frame, model.likelihood, model.bottleneck, model.scale, model.bias_up_to)
 

@@ -25,6 +25,17 @@ def _positive(owner: object, *names: str) -> None:
         _demand(value > 0 and math.isfinite(value), f"{name} is {value}; it must be positive")
 
 
+def _bounded(owner: object, most: int, *names: str) -> None:
+    _positive(owner, *names)
+    for name in names:
+        value = getattr(owner, name)
+        _demand(value <= most, f"{name} is {value}; it must be at most {most}")
+
+
+# More than any network has; a recipe that comes from outside must not overflow what reads it.
+_WIDEST = 1 << 16
+_LONGEST = 1 << 40
+
 # ------------------------------------------------------------------------------------ likelihoods
 
 
@@ -58,7 +69,7 @@ class LogisticMixturePixels:
 
     def __post_init__(self) -> None:
         _demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
-        _positive(self, "components")
+        _bounded(self, 1000, "components")
 
 
 Likelihood = BernoulliPixels | CategoricalPixels | LogisticMixturePixels
@@ -144,11 +155,13 @@ class Model:
     bias_up_to: int = 64
 
     def __post_init__(self) -> None:
-        _positive(self, "channels", "size", "bottleneck")
+        _bounded(self, _WIDEST, "channels", "size")
+        _bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)
             _demand(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
-            _demand(min(values) > 0, f"{name} is {values}; every value must be positive")
+            good = 0 < min(values) and max(values) <= _WIDEST
+            _demand(good, f"{name} is {values}; every value must be in 1…{_WIDEST}")
         _demand(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
 
 
@@ -230,7 +243,7 @@ class SkipRule:
     def __post_init__(self) -> None:
         _demand(0 < self.quantile <= 1, f"quantile is {self.quantile}; it must be in (0, 1]")
         _demand(self.factor > 1, f"factor is {self.factor}; it must be more than 1")
-        _positive(self, "window", "in_a_row", "broken_in_a_row")
+        _bounded(self, 1_000_000, "window", "in_a_row", "broken_in_a_row")
 
 
 @dataclass(frozen=True)
@@ -253,8 +266,9 @@ class Training:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        _positive(self, "steps", "batch", "clip", "accumulate", "validate_every")
-        _positive(self, "checkpoint_every", "keep")
+        _positive(self, "clip")
+        _bounded(self, _WIDEST, "batch", "accumulate")
+        _bounded(self, _LONGEST, "steps", "validate_every", "checkpoint_every", "keep")
         _demand(self.warmup >= 0, f"warmup is {self.warmup}; it must not be negative")
         _demand(0 <= self.ema < 1, f"ema is {self.ema}; it must be in [0, 1)")
         _demand(

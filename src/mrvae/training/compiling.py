@@ -22,10 +22,11 @@ def try_compile(updater: Updater) -> float | None:
     updater.model.compile()
     try:
         elbo = updater.bound(*updater.inputs(0, updater.parts[0]))
-        training_loss(elbo, updater.model.frame.dims).backward()
+        updater.accelerator.backward(training_loss(elbo, updater.model.frame.dims))
         with torch.no_grad():
             updater.bound(*updater.inputs(0, updater.parts[0]))
-    except Exception as error:  # noqa: BLE001 - a compiler may raise anything at all
+    # A compiler may raise anything at all.
+    except Exception as error:
         updater.model._compiled_call_impl = None
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         print(f"mrvae: torch.compile failed ({first[:120]}); going on without it", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class Metrics:
 
     def append(self, event: Mapping[str, Value]) -> None:
         """Write one event; it names its ``step``. A value that is not finite becomes null."""
-        clean = {k: v if v is not None and abs(v) < float("inf") else None for k, v in event.items()}
+        finite = {k for k, v in event.items() if v is not None and math.isfinite(v)}
+        clean = {k: v if k in finite else None for k, v in event.items()}
         with self.path.open("a") as file:
             file.write(json.dumps(clean) + "\n")
 

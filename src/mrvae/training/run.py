@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
 from accelerate.utils import set_seed
 
 from mrvae.data import Images, Stream, images_for
@@ -70,6 +71,7 @@ def train(
     """
     directory = RunDirectory(Path(out))
     directory.check(recipe, seed, resume)
+    _check_tracker(tracker)
     training_images = images_for(recipe, "train", data_dir)
     validation_images = _first(images_for(recipe, "validation", data_dir), _VALIDATED)
     set_seed(seed)
@@ -174,7 +176,9 @@ class _Run:
 
     def _validate(self, bar: Bar) -> None:
         """Measure the averaged weights, and keep them if they are the best so far."""
-        nats = validate(self.updater, self.validation, min(self.training.batch, len(self.validation)))
+        nats = validate(
+            self.updater, self.validation, min(self.training.batch, len(self.validation))
+        )
         best = self.progress.best
         improved = math.isfinite(nats) and (best is None or nats < best)
         self.progress = Progress(self.progress.step, nats, nats if improved else best)
@@ -204,6 +208,16 @@ class _Run:
 
     def _seconds(self) -> float:
         return self.before + time.perf_counter() - self.began
+
+
+def _check_tracker(tracker: str | None) -> None:
+    """Refuse a tracker that accelerate would silently leave out."""
+    available = sorted(str(name) for name in get_available_trackers())
+    if tracker is not None and tracker not in available:
+        known = ", ".join(available) or "none is installed"
+        raise ValueError(
+            f"tracker {tracker!r} is not installed here, or unknown; available: {known}"
+        )
 
 
 def _first(images: Images, count: int) -> Images:

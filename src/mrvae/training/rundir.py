@@ -84,7 +84,8 @@ class RunDirectory:
         steps, steps_before = recipe.training.steps, before.training.steps
         if steps < steps_before:
             raise ValueError(
-                f"{self.path} was begun with {steps_before} steps; it cannot be resumed with {steps}"
+                f"{self.path} was begun with {steps_before} steps and cannot be resumed "
+                f"with {steps}; give at least as many"
             )
         same = replace(recipe, training=replace(recipe.training, steps=steps_before))
         if same != before:

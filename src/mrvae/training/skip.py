@@ -79,6 +79,7 @@ class SkipMonitor:
         if self.broken_in_a_row >= self.rule.broken_in_a_row:
             raise Diverged(
                 f"{self.broken_in_a_row} losses or gradients in a row were not finite; the last "
-                "checkpoint is intact. Resume with a lower rate (training.optimizer.rate), a "
-                "longer warm-up, softplus scales (model.scale=softplus) or without bf16"
+                "checkpoint is intact. Begin another run with a lower rate "
+                "(training.optimizer.rate), a longer warm-up (training.warmup), softplus scales "
+                "(model.scale=softplus) or without bf16"
             )

@@ -91,15 +91,14 @@ class Updater:
 
     def _gradients(self, step: int) -> tuple[float, float]:
         """Leave the gradients of the global batch in place; return mean −ELBO and mean KL."""
-        total = torch.zeros(2, dtype=torch.float64, device=self.accelerator.device)
+        total = torch.zeros(2, dtype=self.parameters[0].dtype, device=self.accelerator.device)
         for index, part in enumerate(self.parts):
             last = index == len(self.parts) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
                 elbo = self.bound(*self.inputs(step, part))
                 loss = training_loss(elbo, self.model.frame.dims) / len(self.parts)
                 self.accelerator.backward(loss)
-            sums = torch.stack([elbo.nats.detach().sum(), elbo.kl.detach().sum()])
-            total += sums.to(torch.float64)
+            total += torch.stack([elbo.nats.detach().sum(), elbo.kl.detach().sum()])
         total = self.accelerator.reduce(total, "sum") / self.training.batch
         nats, kl = total.tolist()
         return nats, kl

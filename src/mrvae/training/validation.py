@@ -26,5 +26,5 @@ def validate(updater: Updater, images: Images, batch: int) -> float:
             filled = torch.arange(batch) % len(x)
             noise = normal(_SEED, 0, indices, count, device, dtype)
             elbo = updater.bound(x[filled].to(device), noise[filled.to(device)])
-            total += float(elbo.nats[: len(x)].double().sum())
+            total += float(elbo.nats[: len(x)].sum())
     return total / len(images)

@@ -1,0 +1,79 @@
+"""Small hierarchies for the laws of the models, with every tensor away from its initial zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mrvae.models import HVAE, ImageFrame, parse_levels, vdvae
+from mrvae.recipes.schema import (
+    BernoulliPixels,
+    CategoricalPixels,
+    Likelihood,
+    LogisticMixturePixels,
+    Scale,
+)
+
+ENCODER, DECODER = "8x2,8d2,4x1,4d4,1x1", "1x1,4m1,4x2,8m4,8x2"
+BINARY, GREY = BernoulliPixels(), CategoricalPixels(levels=5)
+COLOUR = LogisticMixturePixels(components=2)
+LIKELIHOODS: tuple[Likelihood, ...] = (BINARY, GREY, COLOUR)
+
+
+def make(
+    likelihood: Likelihood = GREY,
+    *,
+    encoder: str = ENCODER,
+    decoder: str = DECODER,
+    width: Sequence[int] = (8,),
+    latent: Sequence[int] = (3,),
+    size: int = 8,
+    channels: int | None = None,
+    scale: Scale | None = None,
+    bias_up_to: int = 64,
+    seed: int | None = 0,
+) -> HVAE:
+    """Build a model in float64; its weights random if ``seed`` is given, else initial ones."""
+    levels = parse_levels(encoder, decoder, width, latent)
+    high = likelihood.levels - 1
+    many = channels or (3 if likelihood is COLOUR else 1)
+    frame = ImageFrame(many, size, levels[-1].size, mean=high / 2, std=high / 2)
+    model = vdvae(levels, frame, likelihood, 0.5, scale, bias_up_to).double()
+    if seed is not None:
+        randomise(model, seed)
+    return model
+
+
+@torch.no_grad()
+def randomise(model: nn.Module, seed: int) -> None:
+    """Give every parameter values of the size that keeps activations near one."""
+    stream = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        values = torch.randn(parameter.shape, generator=stream, dtype=torch.float64)
+        fan = parameter[0].numel() if parameter.dim() == 4 and parameter.shape[0] > 1 else 9
+        parameter.copy_(0.7 * values * fan**-0.5)
+
+
+def images(model: HVAE, count: int, seed: int = 0) -> Tensor:
+    """Draw uint8 images of the model's shape over all its levels."""
+    frame, levels = model.frame, levels_of(model)
+    stream = torch.Generator().manual_seed(seed)
+    shape = (count, frame.channels, frame.size, frame.size)
+    return torch.randint(0, levels, shape, generator=stream).to(torch.uint8)
+
+
+def levels_of(model: HVAE) -> int:
+    """Return how many values a pixel of the model takes."""
+    likelihood = model.head.likelihood
+    if not isinstance(likelihood, BernoulliPixels | CategoricalPixels | LogisticMixturePixels):
+        raise TypeError(f"the head has a {type(likelihood).__name__}")
+    return likelihood.levels
+
+
+def noise(model: HVAE, *shape: int, seed: int = 0) -> Tensor:
+    """Draw standard normal noise (*shape, noise_size) in float64."""
+    stream = torch.Generator().manual_seed(seed)
+    size = (*shape, model.decoder.noise_size)
+    return torch.randn(size, generator=stream, dtype=torch.float64)

@@ -24,11 +24,5 @@ class Docstrings(griffe.Extension):
 
 
 def rewritten(text: str) -> str:
-    """Return a docstring in the pages' own terms.
-
-    Example:
-        >>> rewritten("See :func:`~mrvae.load`.")
-        'See `mrvae.load`.'
-
-    """
+    """Return a docstring in the pages' own terms."""
     return _EXAMPLE.sub(r"\1Examples:", _ROLE.sub(r"`\1`", text))

@@ -39,7 +39,7 @@ def make(
     levels = parse_levels(encoder, decoder, width, latent)
     high = likelihood.levels - 1
     many = channels or (3 if likelihood is COLOUR else 1)
-    frame = ImageFrame(many, size, levels[-1].size, mean=high / 2, std=high / 2)
+    frame = ImageFrame(many, size, levels[-1].size, high / 2, high / 2, likelihood.levels)
     model = vdvae(levels, frame, likelihood, 0.5, scale, bias_up_to).double()
     if seed is not None:
         randomise(model, seed)
@@ -58,18 +58,10 @@ def randomise(model: nn.Module, seed: int) -> None:
 
 def images(model: HVAE, count: int, seed: int = 0) -> Tensor:
     """Draw uint8 images of the model's shape over all its levels."""
-    frame, levels = model.frame, levels_of(model)
+    frame = model.frame
     stream = torch.Generator().manual_seed(seed)
     shape = (count, frame.channels, frame.size, frame.size)
-    return torch.randint(0, levels, shape, generator=stream).to(torch.uint8)
-
-
-def levels_of(model: HVAE) -> int:
-    """Return how many values a pixel of the model takes."""
-    likelihood = model.head.likelihood
-    if not isinstance(likelihood, BernoulliPixels | CategoricalPixels | LogisticMixturePixels):
-        raise TypeError(f"the head has a {type(likelihood).__name__}")
-    return likelihood.levels
+    return torch.randint(0, frame.levels, shape, generator=stream).to(torch.uint8)
 
 
 def noise(model: HVAE, *shape: int, seed: int = 0) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from mrvae.cli.answer import Answer
 from mrvae.cli.options import (
+    Best,
     DataDir,
     Flag,
     Json,
@@ -51,6 +51,7 @@ class Evaluate:
     """table to write, one line per image"""
     quiet: Annotated[bool, Flag] = False
     """show no progress bar"""
+    best: Best = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -62,7 +63,7 @@ class Evaluate:
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import draws, evaluate, latent_units
 
-        run = open_run(self.run_path)
+        run = open_run(self.run_path, self.best)
         images = run.images(self.split, self.data_dir, self.limit)
         samples = self.importance_samples
         with _bar(draws(len(images), samples), self.quiet) as progress:
@@ -76,8 +77,8 @@ class Evaluate:
         }
         if self.csv is not None:
             write_table(self.csv, report)
-        if self.split == "test" and self.limit is None and os.access(self.run_path, os.W_OK):
-            write_json(self.run_path / "evaluation.json", values)
+        if self.split == "test" and self.limit is None and run.trained_here:
+            write_json(run.path / "evaluation.json", values)
         return Answer(values, _text(values, float(report.kl.sum(dim=1).mean())))
 
 

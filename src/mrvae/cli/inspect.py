@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from mrvae.cli.answer import Answer, table
 from mrvae.cli.options import (
+    Best,
     DataDir,
     File,
     Json,
@@ -38,6 +39,7 @@ class Inspect:
     data_dir: DataDir = None
     out: File = Path("latents.png")
     """picture to write"""
+    best: Best = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -48,7 +50,7 @@ class Inspect:
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import layer_nats
 
-        run = open_run(self.run_path)
+        run = open_run(self.run_path, self.best)
         images = run.images(self.split, self.data_dir, self.limit)
         kl = list(layer_nats(run.model, images, seed=self.seed))
         sizes = [height for _, height, _ in run.model.decoder.shapes]

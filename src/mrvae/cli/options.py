@@ -81,7 +81,7 @@ RunPath = Annotated[
     Positional[Path],
     arg(
         metavar="RUN",
-        help="run directory, as mrvae train makes it",
+        help="run directory, as mrvae train makes it, or a model that ships with mrvae",
         help_behavior_hint="",
     ),
 ]
@@ -100,6 +100,10 @@ DataDir = Annotated[
         help="local folder with the data; by default MRVAE_DATA, else a download",
         help_behavior_hint="",
     ),
+]
+Best = Annotated[
+    bool,
+    arg(help="use the weights of the best validation, not the last", help_behavior_hint=""),
 ]
 Json = Annotated[bool, arg(help="print one JSON object and nothing else", help_behavior_hint="")]
 

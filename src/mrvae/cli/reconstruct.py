@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mrvae.cli.answer import Answer
 from mrvae.cli.options import (
+    Best,
     DataDir,
     File,
     Json,
@@ -44,6 +45,7 @@ class Reconstruct:
     data_dir: DataDir = None
     out: File = Path("reconstructions.png")
     """picture to write"""
+    best: Best = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -54,7 +56,7 @@ class Reconstruct:
 
         from mrvae.cli.runs import open_run, write_images
 
-        run = open_run(self.run_path)
+        run = open_run(self.run_path, self.best)
         keep = run.model.check_keep(self.keep)
         images = run.images(self.split, self.data_dir, self.n)
         x = images.take(torch.arange(len(images)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,11 @@ class Run:
     path: Path
     recipe: Recipe
     model: HVAE
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether this is a run directory that may be written to, not a shipped model."""
+        return (self.path / "state").is_dir() and os.access(self.path, os.W_OK)
 
     @property
     def levels(self) -> int:
@@ -58,8 +64,8 @@ class Run:
         return images.subset(torch.arange(limit))
 
 
-def open_run(path: Path) -> Run:
-    """Load a run onto the fastest device that there is.
+def open_run(path: Path, best: bool = False) -> Run:
+    """Load a run, or a shipped model, onto the fastest device that there is.
 
     Raises:
         ValueError: if it is no run, or its weights are missing, damaged or another model's.
@@ -67,14 +73,17 @@ def open_run(path: Path) -> Run:
     """
     import torch
 
-    from mrvae.models.saved import load, read_recipe
+    from mrvae.models.saved import load, locate, read_recipe
 
-    model = load(path)
+    model = load(path, best)
     if torch.cuda.is_available():
         model = model.to("cuda")
     elif torch.backends.mps.is_available():
         model = model.to("mps")
-    return Run(path, read_recipe(path), model)
+    folder = locate(path)
+    # Convolutions are fastest with the channels innermost, and a saved model does not say so.
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Run(folder, read_recipe(folder), model)
 
 
 def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from mrvae.cli.answer import Answer
 from mrvae.cli.options import (
+    Best,
     File,
     Flag,
     Json,
@@ -40,6 +41,7 @@ class Sample:
     seed: Seed = 0
     out: File = Path("samples.png")
     """picture to write"""
+    best: Best = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -50,7 +52,7 @@ class Sample:
         check_picture(self.out)
         from mrvae.cli.runs import draw, open_run, write_images
 
-        run = open_run(self.run_path)
+        run = open_run(self.run_path, self.best)
         images = draw(run, self.n, self.temperature, self.seed, self.mean)
         write_images(self.out, images, run.levels)
         values = {"run": str(self.run_path), "n": self.n, "out": str(self.out)}

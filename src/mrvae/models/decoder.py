@@ -55,7 +55,7 @@ class Decoder(nn.Module):
         parts = torch.split(noise, [c * h * w for c, h, w in self.shapes], dim=1)
         # Channels vary fastest, as they do in memory where the convolutions are fastest.
         return [
-            part.unflatten(1, (h, w, c)).permute(0, 3, 1, 2)
+            part.view(-1, h, w, c).permute(0, 3, 1, 2)
             for part, (c, h, w) in zip(parts, self.shapes, strict=True)
         ]
 

@@ -23,6 +23,7 @@ from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import from_json
 
 _LARGEST_RECIPE = 1 << 20
+SHIPPED = Path(__file__).parents[1] / "shipped"
 
 
 def load(run: Path | str, best: bool = False) -> HVAE:
@@ -34,7 +35,7 @@ def load(run: Path | str, best: bool = False) -> HVAE:
         ValueError: if the directory, its recipe or its weights are missing, damaged or do not
             belong together.
     """
-    folder = Path(run)
+    folder = locate(run)
     with torch.device("meta"):
         model = build(read_recipe(folder))
     weights = folder / ("best.safetensors" if best else "weights.safetensors")
@@ -42,6 +43,27 @@ def load(run: Path | str, best: bool = False) -> HVAE:
         raise ValueError(f"{weights} does not exist; train the run first, or resume it")
     model.load_state_dict(read_tensors(weights, model), strict=True, assign=True)
     return model.eval()
+
+
+def locate(run: Path | str) -> Path:
+    """Return the folder of a run: the directory itself, or that of a model that ships with mrvae.
+
+    Raises:
+        ValueError: if it is neither, naming the models that ship.
+
+    Example:
+        >>> locate("digits-vdvae").name
+        'digits-vdvae'
+    """
+    path = Path(run)
+    if path.is_dir():
+        return path
+    known = sorted(folder.name for folder in SHIPPED.iterdir() if folder.is_dir())
+    if str(run) in known:
+        return SHIPPED / str(run)
+    raise ValueError(
+        f"{run} is no run directory, nor a model that ships with mrvae ({', '.join(known)})"
+    )
 
 
 def read_recipe(run: Path) -> Recipe:
@@ -91,6 +113,8 @@ def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors by name, atomically; equal tensors give equal bytes."""
     with atomic(path) as temporary:
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary)
+        # safetensors makes its files for their owner alone; weights are as readable as a recipe.
+        temporary.chmod(0o644)
 
 
 def _refuse_difference(path: Path, found: set[str], expected: set[str]) -> None:

@@ -188,7 +188,9 @@ def test_samples_are_the_published_ones(shape: Hyperparameters, temperature: flo
     given = noise(ours, BATCH)
     h, _ = ours.decoder.walk(None, [from_prior(temperature)] * ours.stochastic_depth, given)
     published = theirs.decoder.unconditional(ours.decoder.split_noise(given), temperature)
-    close(h * ours.head.gain + ours.head.bias, published)
+    head = ours.head
+    assert isinstance(head, Head)
+    close(h * head.gain + head.bias, published)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -9,9 +9,17 @@ from torch import nn
 from mrvae.models import HVAE, Encoder
 from mrvae.models.decoder import VDVAERung
 
-SHARED = {"encoder": "8x2r3,8d2,4r2", "decoder": "4r4,8m4,8x2r3"}
-ONCE = {"encoder": "8x2,8d2,4x1", "decoder": "4x1,8m4,8x2"}
-UNSHARED = {"encoder": "8x6,8d2,4x2", "decoder": "4x4,8m4,8x6"}
+
+def shared_model() -> HVAE:
+    return make(encoder="8x2r3,8d2,4r2", decoder="4r4,8m4,8x2r3")
+
+
+def visited_once() -> HVAE:
+    return make(encoder="8x2,8d2,4x1", decoder="4x1,8m4,8x2")
+
+
+def unshared_model() -> HVAE:
+    return make(encoder="8x6,8d2,4x2", decoder="4x4,8m4,8x6", seed=1)
 
 
 def copy_each(source: nn.Module, target: nn.Module, times: int, first: int = 0) -> None:
@@ -26,11 +34,9 @@ def copy_each(source: nn.Module, target: nn.Module, times: int, first: int = 0) 
 
 def unroll(shared: HVAE, unshared: HVAE) -> None:
     """Give the unshared model the weights of the shared one, once for each visit."""
-    copied = [*shared.encoder.named_parameters(), *shared.head.named_parameters()]
-    for name, parameter in copied:
-        if "stacks" not in name:
-            owner = unshared.encoder if name in dict(shared.encoder.named_parameters()) else None
-            (owner or unshared.head).get_parameter(name).data.copy_(parameter.data)
+    for name, parameter in shared.encoder.named_parameters():
+        if not name.startswith("stacks."):
+            unshared.encoder.get_parameter(name).data.copy_(parameter.data)
     unshared.head.load_state_dict(shared.head.state_dict())
     one, other = shared.encoder, unshared.encoder
     assert isinstance(one, Encoder)
@@ -47,7 +53,7 @@ def unroll(shared: HVAE, unshared: HVAE) -> None:
 
 
 def test_a_shared_model_equals_the_unshared_one_with_copied_weights() -> None:
-    shared, unshared = make(**SHARED), make(**UNSHARED, seed=1)
+    shared, unshared = shared_model(), unshared_model()
     unroll(shared, unshared)
     assert shared.stochastic_depth == unshared.stochastic_depth == 11
     x, given = images(shared, 3), noise(shared, 3)
@@ -61,7 +67,7 @@ def test_a_shared_model_equals_the_unshared_one_with_copied_weights() -> None:
 
 
 def test_repeats_cost_no_parameters_and_names_do_not_tell_them() -> None:
-    shared, once = make(**SHARED), make(**ONCE)
+    shared, once = shared_model(), visited_once()
     assert {name: p.shape for name, p in shared.named_parameters()} == {
         name: p.shape for name, p in once.named_parameters()
     }
@@ -69,7 +75,7 @@ def test_repeats_cost_no_parameters_and_names_do_not_tell_them() -> None:
 
 
 def test_a_shared_gradient_is_the_sum_over_visits() -> None:
-    shared, unshared = make(**SHARED), make(**UNSHARED, seed=1)
+    shared, unshared = shared_model(), unshared_model()
     unroll(shared, unshared)
     x, given = images(shared, 3), noise(shared, 3)
     for model in (shared, unshared):

@@ -160,7 +160,7 @@ class Model:
         for name in ("width", "latent"):
             values = getattr(self, name)
             _demand(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
-            good = 0 < min(values) and max(values) <= _WIDEST
+            good = min(values) > 0 and max(values) <= _WIDEST
             _demand(good, f"{name} is {values}; every value must be in 1…{_WIDEST}")
         _demand(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
 

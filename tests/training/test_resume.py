@@ -1,0 +1,312 @@
+"""A run that was interrupted, killed or damaged ends as the one that was not, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import torch
+
+from laws.tiny_run import everything, kill_after, outcome, tiny, train_until, updater
+from mrvae.recipes import Recipe
+from mrvae.training import Interrupted, checkpoint, train
+
+STEPS, STOP = 24, 12
+ADAMAX = ("optimizer=adamax", "optimizer.rate=0.004")
+LAST = "state/step-00000024"
+
+
+@cache
+def _uninterrupted(changes: tuple[str, ...]) -> dict[str, object]:
+    with TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        train(tiny(*changes), run, quiet=True)
+        return outcome(run)
+
+
+def uninterrupted(*changes: str) -> dict[str, object]:
+    return _uninterrupted(changes)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+def same(run: Path, expected: dict[str, object]) -> None:
+    found = outcome(run)
+    assert found.keys() == expected.keys()
+    assert [name for name in found if found[name] != expected[name]] == []
+
+
+# -------------------------------------------------------------------------------- bit for bit
+
+
+@pytest.mark.parametrize("changes", [(), ADAMAX])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_as_a_whole_one(
+    out: Path, changes: tuple[str, ...], number: int
+) -> None:
+    """Weights, averages, moments, skip rule and metrics; the stop falls between checkpoints."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    train_until(tiny(*changes), out, STOP, number)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert (out / f"state/step-{STOP:08d}").is_dir()
+    assert (out / "weights.safetensors").is_file()
+    train(tiny(*changes), out, resume=True, quiet=True)
+    expected = uninterrupted(*changes)
+    assert f"{LAST}/tensors.safetensors" in expected
+    same(out, expected)
+
+
+def test_the_whole_run_is_the_same_twice_and_another_seed_is_another_run(out: Path) -> None:
+    train(tiny(), out, quiet=True)
+    same(out, uninterrupted())
+    train(tiny(), out.with_name("other"), seed=1, quiet=True)
+    name = "weights.safetensors"
+    assert everything(out)[name] != everything(out.with_name("other"))[name]
+
+
+def test_an_interruption_says_how_to_go_on(out: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mrvae.training.run.StopRequest.signal_number", signal.SIGINT, raising=False)
+        patch.setattr("mrvae.training.run.StopRequest.__init__", lambda self: None)
+        with pytest.raises(Interrupted, match=r"after step 1 of 24.*--resume --out") as stop:
+            train(tiny(), out, quiet=True)
+    assert stop.value.signal_number == signal.SIGINT
+    assert str(out) in str(stop.value)
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(out: Path) -> None:
+    """Events after that checkpoint are written again, not twice; half a line is forgotten."""
+    kill_after(tiny(), out, 13)
+    with (out / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 13, "na')
+    train(tiny(), out, resume=True, quiet=True)
+    same(out, uninterrupted())
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(out: Path) -> None:
+    kill_after(tiny(), out, 2)
+    train(tiny(), out, resume=True, quiet=True)
+    same(out, uninterrupted())
+
+
+def test_a_run_killed_while_its_last_checkpoint_is_written_is_finished_later(out: Path) -> None:
+    """The weights stand before the checkpoint that says that nothing is left to do."""
+
+    def die(*_: object) -> None:
+        raise SystemExit(9)
+
+    kill_after(tiny(), out, 22)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("mrvae.training.checkpoint._flush", die)
+        train(tiny(), out, resume=True, quiet=True)
+    train(tiny(), out, resume=True, quiet=True)
+    same(out, uninterrupted())
+
+
+# --------------------------------------------------------------------------------- the damaged
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def edit(**changes: object) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        path = folder / "state.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return spoil
+
+
+def drop_tensor(prefix: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        path = folder / "tensors.safetensors"
+        tensors = load_file(path)
+        del tensors[next(name for name in tensors if name.startswith(prefix))]
+        save_file(tensors, path)
+
+    return spoil
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "cut tensors": lambda folder: cut(folder / "tensors.safetensors"),
+    "no tensors": lambda folder: (folder / "tensors.safetensors").unlink(),
+    "a weight missing": drop_tensor("weights."),
+    "an average missing": drop_tensor("ema."),
+    "a moment missing": drop_tensor("optimizer.exp_avg."),
+    "cut state": lambda folder: cut(folder / "state.json"),
+    "no state": lambda folder: (folder / "state.json").unlink(),
+    "state of another kind": lambda folder: (folder / "state.json").write_text("[1]") and None,
+    "progress of another kind": edit(progress=3),
+    "progress that knows more": edit(progress={"step": 3, "more": 4}),
+    "counters missing": edit(counters=[1, 2]),
+    "norms of another kind": edit(norms=["a"]),
+    "updates of another kind": edit(updates="many"),
+}
+
+
+@pytest.fixture(scope="module")
+def stopped() -> Iterator[Path]:
+    """A run that has checkpoints of steps 10 and 12; tests copy it."""
+    with TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        train_until(tiny(), run, STOP)
+        yield run
+
+
+def copy(run: Path, out: Path) -> Path:
+    import shutil
+
+    shutil.copytree(run, out)
+    return out
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_checkpoint_is_passed_over_whole(
+    stopped: Path, out: Path, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one before is taken, with one line that names the damaged one."""
+    copy(stopped, out)
+    DAMAGE[case](out / "state/step-00000012")
+    fresh = updater(tiny())
+    assert checkpoint.restore(out / "state", fresh).step == 10
+    warning = capsys.readouterr().err
+    assert "step-00000012 cannot be read" in warning
+    assert warning.count("\n") == 1
+    expected = updater(tiny())
+    (out / "state/step-00000012").rename(out / "elsewhere")
+    checkpoint.restore(out / "state", expected)
+    for mine, other in zip(fresh.parameters, expected.parameters, strict=True):
+        assert torch.equal(mine, other)
+    assert fresh.updates == expected.updates == 10
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_checkpoint_that_cannot_be_read_changes_nothing(
+    stopped: Path, out: Path, case: str
+) -> None:
+    copy(stopped, out)
+    (out / "state/step-00000010").rename(out / "elsewhere")
+    DAMAGE[case](out / "state/step-00000012")
+    fresh, expected = updater(tiny()), updater(tiny())
+    assert checkpoint.restore(out / "state", fresh).step == 0
+    for mine, other in zip(fresh.parameters, expected.parameters, strict=True):
+        assert torch.equal(mine, other)
+    for mine_, other_ in zip(fresh.ema.averages, expected.ema.averages, strict=True):
+        assert torch.equal(mine_, other_)
+    assert not fresh.optimizer.state
+    assert (fresh.updates, fresh.monitor.state()) == (0, expected.monitor.state())
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_run_with_a_damaged_checkpoint_ends_as_a_whole_one(out: Path, keep: int) -> None:
+    """And with one checkpoint to keep, it keeps the new one, not the damaged one."""
+    recipe = tiny(f"keep={keep}")
+    train_until(recipe, out, 23)
+    cut(out / "state/step-00000023/tensors.safetensors")
+    kill_during_resume(recipe, out, 21)
+    train(recipe, out, resume=True, quiet=True)
+    same(out, uninterrupted(f"keep={keep}"))
+
+
+def kill_during_resume(recipe: Recipe, out: Path, step: int) -> None:
+    """Resume and die soon after the checkpoint of step 5, 10, 15 or 20 before ``step``."""
+    from laws.tiny_run import after_step
+
+    def die() -> None:
+        raise SystemExit(9)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        after_step(patch, step, die)
+        train(recipe, out, resume=True, quiet=True)
+    names = [path.name for path in checkpoint.checkpoints(out / "state")]
+    assert "step-00000020" in names
+    assert "step-00000023" not in names or recipe.training.keep > 1
+
+
+# ----------------------------------------------------------------- what --resume may and may not
+
+
+def test_resuming_without_a_run_begins_one(out: Path) -> None:
+    train(tiny(), out, resume=True, quiet=True)
+    same(out, uninterrupted())
+
+
+def test_a_finished_run_is_left_as_it_is(out: Path) -> None:
+    first = train(tiny(), out, quiet=True)
+    before = everything(out)
+    again = train(tiny(), out, resume=True, quiet=True)
+    assert everything(out) == before
+    assert (again.nats, again.steps, again.run) == (first.nats, STEPS, out)
+
+
+REFUSED: dict[str, tuple[tuple[str, ...], int, bool, str]] = {
+    "no --resume": ((), 0, False, "holds a run already"),
+    "another seed": ((), 1, True, "begun with seed 0, not 1"),
+    "fewer steps": (("steps=23",), 0, True, "begun with 24 steps"),
+    "another rate": (("rate=0.1",), 0, True, r"training.optimizer.rate was 0.004, not 0.1"),
+    "another model": (("width=9",), 0, True, "model.width was"),
+    "another kind": (("optimizer=adamax",), 0, True, "training.optimizer.kind was 'adamw'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_another_run_is_refused_and_nothing_is_changed(stopped: Path, case: str) -> None:
+    changes, seed, resume, message = REFUSED[case]
+    before = everything(stopped)
+    with pytest.raises(ValueError, match=message) as refusal:
+        train(tiny(*changes), stopped, seed=seed, resume=resume, quiet=True)
+    assert "\n" not in str(refusal.value)
+    assert everything(stopped) == before
+
+
+def test_more_steps_go_on_from_where_the_run_was(out: Path) -> None:
+    train(tiny("schedule=constant"), out, quiet=True)
+    summary = train(tiny("schedule=constant", "steps=30"), out, resume=True, quiet=True)
+    assert summary.steps == 30
+    # At a constant rate the schedule does not know the total, so nothing else differs but the
+    # validation at the end of the first run.
+    expected = uninterrupted("schedule=constant", "steps=30")
+    found = outcome(out)
+    for name in ("weights.safetensors", "state/step-00000030/tensors.safetensors", "recipe.json"):
+        assert found[name] == expected[name]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_of_other_files_is_refused(out: Path, resume: bool) -> None:
+    out.mkdir()
+    (out / "precious.txt").write_text("mine")
+    before = everything(out)
+    with pytest.raises(ValueError, match="holds files but no run"):
+        train(tiny(), out, resume=resume, quiet=True)
+    assert everything(out) == before
+    with pytest.raises(ValueError, match="is a file"):
+        train(tiny(), out / "precious.txt", resume=resume, quiet=True)
+    assert everything(out) == before
+
+
+def test_a_run_with_a_damaged_recipe_is_refused(stopped: Path, out: Path) -> None:
+    copy(stopped, out)
+    (out / "recipe.json").write_text('{"recipe"')
+    before = everything(out)
+    with pytest.raises(ValueError, match="is not JSON"):
+        train(tiny(), out, resume=True, quiet=True)
+    assert everything(out) == before
+
+
+def test_a_mistake_in_the_data_makes_no_folder(out: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        train(tiny("data=mnist"), out, data_dir=tmp_path, quiet=True)
+    with pytest.raises(ValueError, match="cannot be split"):
+        train(tiny("batch=9", "accumulate=2"), out, quiet=True)
+    assert not out.exists()

@@ -17,12 +17,9 @@ neighbours are comparable where medians of two separate runs are not.
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,8 +28,6 @@ from typing import Literal
 import torch
 import tyro
 from accelerate import Accelerator
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -45,10 +40,10 @@ from mrvae.recipes import Recipe, recipe
 from mrvae.recipes.schema import SkipRule
 from mrvae.training.compiling import try_compile
 from mrvae.training.update import Updater
+from pairing import Timing, as_markdown, ratios, show, take_turns, write
 
 Shape = Literal["mnist", "cifar10"]
 Variant = Literal["float32", "float32-compiled", "bf16", "bf16-compiled"]
-Step = Callable[[int], object]
 
 _IMAGES = 512
 _EMA = 0.9999
@@ -78,14 +73,6 @@ class Options:
     device: str = "cpu"
     json: Path | None = None
     table: Path | None = None
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds of every counted step, by the wall and of the process's own CPUs."""
-
-    wall: list[float]
-    cpu: list[float]
 
 
 @dataclass(frozen=True)
@@ -186,36 +173,7 @@ def our_step(
     return updater, try_compile(updater) if variant.endswith("compiled") else None
 
 
-# --------------------------------------------------------------------------------------- timing
-
-
-def timed(step: Step, index: int, device: torch.device) -> tuple[float, float]:
-    """Return the seconds of one step, by the wall and of the process's own CPUs."""
-    synchronise(device)
-    wall, cpu = time.perf_counter(), time.process_time()
-    step(index)
-    synchronise(device)
-    return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def take_turns(
-    first: Step, second: Step, options: Options, device: torch.device
-) -> tuple[Timing, Timing]:
-    """Time two steps alternately, and leave the first pairs out."""
-    timings = Timing([], []), Timing([], [])
-    for index in range(options.warmup + options.steps):
-        for step, timing in zip((first, second), timings, strict=True):
-            wall, cpu = timed(step, index, device)
-            if index >= options.warmup:
-                timing.wall.append(wall)
-                timing.cpu.append(cpu)
-    return timings
+# ------------------------------------------------------------------------------------ comparison
 
 
 def compare(shape: Shape, variant: Variant, options: Options) -> Result:
@@ -234,7 +192,8 @@ def compare(shape: Shape, variant: Variant, options: Options) -> Result:
     counts = [sum(p.numel() for p in m.parameters()) for m in (published.model, updater.model)]
     if counts[0] != counts[1]:
         raise ValueError(f"the literal model has {counts[0]} parameters and ours {counts[1]}")
-    theirs, ours = take_turns(published, updater.update, options, device)
+    sides = (published, updater.update)
+    theirs, ours = take_turns(sides, options.steps, options.warmup, device)
     return Result(
         shape,
         variant,
@@ -249,12 +208,6 @@ def compare(shape: Shape, variant: Variant, options: Options) -> Result:
 
 
 # --------------------------------------------------------------------------------------- reports
-
-
-def ratios(first: list[float], second: list[float]) -> tuple[float, float, float]:
-    """Return median, least and largest of the pairwise ratios first / second."""
-    each = [a / b for a, b in zip(first, second, strict=True)]
-    return statistics.median(each), min(each), max(each)
 
 
 HEADINGS = (
@@ -294,42 +247,7 @@ def rows(results: list[Result]) -> Iterator[tuple[str, ...]]:
 
 def markdown(results: list[Result]) -> str:
     """Return the table in Markdown."""
-    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *rows(results)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def print_table(results: list[Result]) -> None:
-    """Print the table to the terminal."""
-    table = Table(*HEADINGS, title="One training step: literal / ours, taken in turns")
-    for line in rows(results):
-        table.add_row(*line)
-    # Ten columns do not fit into the 80 that a pipe is taken to have.
-    Console(width=max(Console().width, 140)).print(table)
-
-
-def machine(options: Options) -> dict[str, object]:
-    """Return what a number means nothing without."""
-    cuda = options.device.startswith("cuda")
-    return {
-        "processor": torch.cuda.get_device_name(options.device) if cuda else processor(),
-        "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": options.device,
-        "steps": options.steps,
-        "warmup": options.warmup,
-    }
-
-
-def processor() -> str:
-    """Return the processor's name, as Linux knows it."""
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return as_markdown(HEADINGS, list(rows(results)))
 
 
 def read(path: Path) -> list[Result]:
@@ -339,12 +257,6 @@ def read(path: Path) -> list[Result]:
         Result(**(each | {side: Timing(**each[side]) for side in ("literal", "ours")}))
         for each in found
     ]
-
-
-def write(path: Path, options: Options, results: list[Result]) -> None:
-    """Write machine and measurements."""
-    value = {"machine": machine(options), "results": [asdict(result) for result in results]}
-    path.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def main(options: Options) -> None:
@@ -360,8 +272,10 @@ def main(options: Options) -> None:
             sys.stderr.write(f"{shape}, {variant} …\n")
             results.append(compare(shape, variant, options))
             if options.json is not None:
-                write(options.json, options, results)
-    print_table(results)
+                counts = {"steps": options.steps, "warmup": options.warmup}
+                write(options.json, options.device, counts, list(map(asdict, results)))
+    title = "One training step: literal / ours, taken in turns"
+    show(title, HEADINGS, list(rows(results)), width=140)
 
 
 if __name__ == "__main__":

@@ -204,3 +204,14 @@ def test_what_is_no_image_is_refused(member: Member) -> None:
         p.log_prob(x.float())
     with pytest.raises(ValueError, match=r"shape \(1, "):
         p.log_prob(x[:1])
+
+
+@every_member
+def test_a_sample_does_not_depend_on_how_the_parameters_lie_in_memory(member: Member) -> None:
+    parameters = member.random_parameters(4, 4)
+    rearranged = parameters.contiguous(memory_format=torch.channels_last)
+    draws = [
+        member.build(each).sample(torch.Generator().manual_seed(0))
+        for each in (parameters, rearranged)
+    ]
+    assert torch.equal(*draws)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from accelerate import Accelerator
 
 import mrvae
@@ -31,8 +32,6 @@ def tiny(*changes: str) -> Recipe:
 
 def updater(recipe: Recipe, seed: int = 0, *, double: bool = False) -> Updater:
     """Return the state of a run that has not begun; in float64 if asked for."""
-    import torch
-
     torch.manual_seed(seed)
     model = build(recipe)
     stream = Stream(images_for(recipe, "train"), recipe.training.batch, seed, recipe.data.binary)
@@ -54,9 +53,10 @@ def after_step(patch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) 
 
 def train_until(recipe: Recipe, out: Path, step: int, number: int = signal.SIGINT) -> None:
     """Train until a signal comes in the middle of a step."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+    with pytest.MonkeyPatch.context() as patch:
         after_step(patch, step, lambda: signal.raise_signal(number))
-        train(recipe, out, quiet=True)
+        with pytest.raises(Interrupted):
+            train(recipe, out, quiet=True)
 
 
 def kill_after(recipe: Recipe, out: Path, step: int) -> None:
@@ -65,9 +65,10 @@ def kill_after(recipe: Recipe, out: Path, step: int) -> None:
     def die() -> None:
         raise SystemExit(9)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+    with pytest.MonkeyPatch.context() as patch:
         after_step(patch, step, die)
-        train(recipe, out, quiet=True)
+        with pytest.raises(SystemExit):
+            train(recipe, out, quiet=True)
 
 
 def everything(run: Path) -> dict[str, bytes]:

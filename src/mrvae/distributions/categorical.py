@@ -18,7 +18,9 @@ def draw(logits: Tensor, dim: int, generator: torch.Generator | None = None) -> 
         >>> draw(torch.tensor([[0.0, 90.0], [90.0, 0.0]]), dim=1).tolist()
         [1, 0]
     """
-    noise = torch.empty_like(logits).exponential_(generator=generator)
+    # Not empty_like: what is drawn shall not depend on how the logits lie in memory.
+    noise = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
+    noise.exponential_(generator=generator)
     return (logits - noise.log()).argmax(dim)
 
 

@@ -8,11 +8,31 @@ orthogonal projection of V_j onto V_{j-1}.
 What a projection loses is an orthogonal complement, and :class:`Haar` is the orthonormal change of
 basis V_j = V_{j-1} ⊕ details that names it: in d dimensions P is 2^{-d/2} times its coarse part
 (Falck et al. 2022, section 2), so a U-Net that averages works in the Haar basis.
+:func:`conjugacy_residual` measures this, for Haar and for every other orthogonal
+:class:`Wavelet`, each of which has a P and an E of its own, :class:`WaveletPooling`.
+
+A wavelet keeps place and scale; the :class:`DCT` keeps frequency, and cuts an image to the lowest.
 """
 
 from __future__ import annotations
 
+from mrvae.resolution.conjugacy import Pooling, WaveletPooling, conjugacy_residual
+from mrvae.resolution.dct import DCT
+from mrvae.resolution.filters import FilterBank, filter_bank, wavelet_names
 from mrvae.resolution.haar import Haar
 from mrvae.resolution.ladder import Ladder
+from mrvae.resolution.wavelet import Coefficients, Wavelet
 
-__all__ = ["Haar", "Ladder"]
+__all__ = [
+    "DCT",
+    "Coefficients",
+    "FilterBank",
+    "Haar",
+    "Ladder",
+    "Pooling",
+    "Wavelet",
+    "WaveletPooling",
+    "conjugacy_residual",
+    "filter_bank",
+    "wavelet_names",
+]

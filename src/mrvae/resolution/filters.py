@@ -36,8 +36,8 @@ _HAAR = "haar", "db1"
 _ORTHOGONAL = "haar", "db", "sym", "coif"
 _BIORTHOGONAL = "bior", "rbio"
 _NEWTON_STEPS = 2
-# Singular values below this belong to directions that the moments of long filters barely see.
-_RANK = 1e-9
+# Long filters all but vanish at one end: below this singular value, a step would be rounding alone.
+_RANK = 1e-5
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ class FilterBank:
     def orthogonal(self) -> bool:
         """Whether one step is an orthonormal map."""
         return self.filters == self.dual
+
+    @property
+    def is_haar(self) -> bool:
+        """Whether the filters are those of the Haar wavelet, by either of its names."""
+        return self.name in _HAAR
 
 
 def wavelet_names() -> tuple[str, ...]:
@@ -149,6 +154,7 @@ def _double_shifts(taps: NDArray[np.longdouble]) -> NDArray[np.longdouble]:
 def _alternating_polynomials(count: int, degree: int) -> NDArray[np.longdouble]:
     """Return orthonormal rows that span (-1)^k k^q for q below ``degree``."""
     places = np.linspace(-1.0, 1.0, count)
-    basis = np.linalg.qr(np.polynomial.legendre.legvander(places, degree - 1))[0].T
+    basis = np.linalg.qr(np.polynomial.legendre.legvander(places, degree - 1))[0]
     signs = 1.0 - 2.0 * (np.arange(count) % 2)
-    return (signs * basis).astype(np.longdouble)
+    rows: NDArray[np.longdouble] = (signs * basis.T).astype(np.longdouble)
+    return rows

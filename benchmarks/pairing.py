@@ -1,0 +1,110 @@
+"""How a benchmark takes its times: in turns within one process, and with the machine's name.
+
+What else a machine is doing changes over seconds, and one round of turns is over sooner. So the
+ratio of neighbours is comparable where medians of separate runs are not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+Step = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of every counted step, by the wall and of the process's own CPUs."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+def timed(step: Step, index: int, device: torch.device) -> tuple[float, float]:
+    """Return the seconds of one step, by the wall and of the process's own CPUs."""
+    synchronise(device)
+    wall, cpu = time.perf_counter(), time.process_time()
+    step(index)
+    synchronise(device)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def take_turns(
+    steps: Sequence[Step], rounds: int, warmup: int, device: torch.device
+) -> list[Timing]:
+    """Time several steps in turns, and leave the first rounds out."""
+    timings = [Timing() for _ in steps]
+    for index in range(warmup + rounds):
+        for step, timing in zip(steps, timings, strict=True):
+            wall, cpu = timed(step, index, device)
+            if index >= warmup:
+                timing.wall.append(wall)
+                timing.cpu.append(cpu)
+    return timings
+
+
+def ratios(first: list[float], second: list[float]) -> tuple[float, float, float]:
+    """Return median, least and largest of the ratios first / second, round by round."""
+    each = [a / b for a, b in zip(first, second, strict=True)]
+    return statistics.median(each), min(each), max(each)
+
+
+def machine(device: str) -> dict[str, object]:
+    """Return what a number means nothing without."""
+    cuda = device.startswith("cuda")
+    return {
+        "processor": torch.cuda.get_device_name(device) if cuda else processor(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": device,
+    }
+
+
+def processor() -> str:
+    """Return the processor's name, as Linux knows it."""
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def write(
+    path: Path, device: str, counts: Mapping[str, int], results: Sequence[Mapping[str, object]]
+) -> None:
+    """Write machine and measurements."""
+    value = {"machine": machine(device) | dict(counts), "results": list(results)}
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:
+    """Print a table to the terminal, which a pipe would take to be too narrow for it."""
+    table = Table(*headings, title=title)
+    for line in rows:
+        table.add_row(*line)
+    Console(width=max(Console().width, width)).print(table)
+
+
+def as_markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [headings, tuple("---" for _ in headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -140,6 +140,11 @@ def drop_tensor(prefix: str) -> Callable[[Path], None]:
     return spoil
 
 
+def write_list(folder: Path) -> None:
+    """Put JSON that is no object in the place of the state."""
+    (folder / "state.json").write_text("[1]")
+
+
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "cut tensors": lambda folder: cut(folder / "tensors.safetensors"),
     "no tensors": lambda folder: (folder / "tensors.safetensors").unlink(),
@@ -148,7 +153,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "a moment missing": drop_tensor("optimizer.exp_avg."),
     "cut state": lambda folder: cut(folder / "state.json"),
     "no state": lambda folder: (folder / "state.json").unlink(),
-    "state of another kind": lambda folder: (folder / "state.json").write_text("[1]") and None,
+    "state of another kind": write_list,
     "progress of another kind": edit(progress=3),
     "progress that knows more": edit(progress={"step": 3, "more": 4}),
     "counters missing": edit(counters=[1, 2]),
@@ -202,7 +207,7 @@ def test_a_checkpoint_that_cannot_be_read_changes_nothing(
     DAMAGE[case](out / "state/step-00000012")
     fresh, expected = updater(tiny()), updater(tiny())
     before = everything(out)
-    with pytest.raises(ValueError, match="no checkpoint in .* can be read"):
+    with pytest.raises(ValueError, match=r"no checkpoint in .* can be read"):
         checkpoint.restore(out / "state", fresh)
     assert everything(out) == before
     for mine, other in zip(fresh.parameters, expected.parameters, strict=True):

@@ -111,7 +111,11 @@ def test_a_loss_that_is_no_number_changes_nothing(value: float) -> None:
 def test_a_gradient_that_is_no_number_changes_nothing() -> None:
     """Though the loss is finite."""
     state = updater(tiny())
-    state.parameters[0].register_hook(lambda gradient: gradient * math.nan)
+
+    def spoil(gradient: Tensor) -> Tensor:
+        return gradient * math.nan
+
+    state.parameters[0].register_hook(spoil)  # type: ignore[no-untyped-call]
     before = weights(state)
     report = state.update(0)
     assert math.isfinite(report.nats)
@@ -135,7 +139,12 @@ def test_an_outlier_changes_nothing_and_is_counted() -> None:
 def test_a_run_that_breaks_for_good_stops_and_leaves_its_checkpoint(tmp_path: Path) -> None:
     out, seen = tmp_path / "run", dict[str, bytes]()
     with pytest.MonkeyPatch.context() as patch:
-        after_step(patch, 12, lambda: (seen.update(everything(out)), break_bound(patch, math.nan)))
+
+        def break_from_here() -> None:
+            seen.update(everything(out))
+            break_bound(patch, math.nan)
+
+        after_step(patch, 12, break_from_here)
         with pytest.raises(Diverged, match="5 losses or gradients in a row"):
             train(tiny("skip.broken_in_a_row=5"), out, quiet=True)
     found = everything(out)

@@ -47,7 +47,9 @@ def ours_of(shape: Hyperparameters) -> HVAE:
     widths = [shape.width_at(size) for size in sizes]
     levels = parse_levels(shape.enc_blocks, shape.dec_blocks, widths, [shape.zdim])
     high = likelihood.levels - 1
-    frame = ImageFrame(shape.image_channels, shape.scored_size, 8, mean=high / 2, std=high / 2)
+    frame = ImageFrame(
+        shape.image_channels, shape.scored_size, 8, high / 2, high / 2, likelihood.levels
+    )
     return vdvae(
         levels, frame, likelihood, shape.bottleneck_multiple, bias_up_to=shape.no_bias_above
     )

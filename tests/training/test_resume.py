@@ -218,7 +218,7 @@ def test_a_checkpoint_that_cannot_be_read_changes_nothing(
     assert (fresh.updates, fresh.monitor.state()) == (0, expected.monitor.state())
 
 
-@pytest.mark.parametrize(("keep", "stop"), [(1, 16), (2, 23)])
+@pytest.mark.parametrize(("keep", "stop"), [(1, 16), (2, 18)])
 def test_a_run_with_a_damaged_checkpoint_ends_as_a_whole_one(
     out: Path, keep: int, stop: int
 ) -> None:

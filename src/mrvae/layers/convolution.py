@@ -33,7 +33,7 @@ def scale_weight(layer: nn.Conv2d, factor: float) -> None:
     Example:
         >>> layer = convolution(1, 1, 1)
         >>> scale_weight(layer, 0.0)
-        >>> layer.weight.item()
+        >>> layer.weight.abs().item()
         0.0
     """
     with torch.no_grad():

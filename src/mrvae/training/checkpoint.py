@@ -52,8 +52,18 @@ def save(folder: Path, updater: Updater, progress: Progress, keep: int) -> None:
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     _flush(folder)
-    for old in checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
+    _prune(folder, final, keep)
+
+
+def _prune(folder: Path, newest: Path, keep: int) -> None:
+    """Delete all but the ``keep`` checkpoints up to ``newest``, and those of later steps.
+
+    One of a later step could not be read when the run was resumed; it must not outlive this one.
+    """
+    found = checkpoints(folder)
+    upto = found.index(newest) + 1
+    for path in found[: max(upto - keep, 0)] + found[upto:]:
+        shutil.rmtree(path)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -64,21 +74,15 @@ def checkpoints(folder: Path) -> list[Path]:
 def restore(folder: Path, updater: Updater) -> Progress:
     """Put the newest readable checkpoint into ``updater``; without any, change nothing.
 
-    Later ones, which could not be read, are deleted: they would count among those to keep.
-
     Raises:
         ValueError: if there are checkpoints and none can be read.
     """
     found = checkpoints(folder)
     for path in reversed(found):
         try:
-            progress = _read(path, updater)
+            return _read(path, updater)
         except (ValueError, KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
             print(f"mrvae: {path} cannot be read ({error}); trying the one before", file=sys.stderr)
-            continue
-        for later in found[found.index(path) + 1 :]:
-            shutil.rmtree(later, ignore_errors=True)
-        return progress
     if found:
         raise ValueError(
             f"no checkpoint in {folder} can be read; delete that folder to begin again at step 0, "

@@ -1,0 +1,1 @@
+"""The papers that mrvae reproduces, one folder each; the command line alone imports them."""

@@ -1,0 +1,35 @@
+"""What an item of a paper, a table, a figure or a check, comes to.
+
+An item is asked for at a budget: ``smoke`` shows within seconds that it runs, ``cpu`` is sized for
+two cores, ``paper`` has the published settings. Its rows hold the paper's number beside ours
+wherever the paper has one; its findings say in words which of the paper's claims hold, and are
+computed from the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Budget = Literal["smoke", "cpu", "paper"]
+Value = str | int | float | bool | None
+Row = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Rows, figures and findings of one item.
+
+    Attributes:
+        rows: the table, all rows with the same keys.
+        findings: sentences on what the rows show.
+        figures: to be written as ``NAME.png``, by name.
+    """
+
+    rows: tuple[Row, ...]
+    findings: tuple[str, ...] = ()
+    figures: Mapping[str, Figure] = field(default_factory=dict)

@@ -31,7 +31,7 @@ from mrvae.distributions import RawScale
 from mrvae.layers import Bottleneck
 from mrvae.models import HVAE, Encoder
 from mrvae.models.cell import VDVAECell
-from mrvae.models.decoder import VDVAERung
+from mrvae.models.decoder import CellRung
 from mrvae.models.likelihood import Head
 from mrvae.models.saved import save_weights
 from mrvae.recipes.schema import BernoulliPixels, LogisticMixturePixels, Recipe
@@ -81,14 +81,14 @@ def checked(state: Mapping[str, object], targets: Mapping[str, Tensor]) -> dict[
     return found
 
 
-def parts(model: HVAE) -> tuple[Encoder, list[VDVAERung], Head]:
+def parts(model: HVAE) -> tuple[Encoder, list[CellRung], Head]:
     """Return what the model is made of, if it is what was published.
 
     Raises:
         ValueError: if a part is of another kind, reads scales otherwise, or is shared in time.
     """
     encoder, head = model.encoder, model.head
-    rungs = [rung for rung in model.decoder.rungs if isinstance(rung, VDVAERung)]
+    rungs = [rung for rung in model.decoder.rungs if isinstance(rung, CellRung)]
     cells = [cell for rung in rungs for cell in cells_of(rung)]
     if not (isinstance(encoder, Encoder) and isinstance(head, Head) and rungs):
         raise ValueError("only a VDVAE has a published counterpart; name a recipe of one")
@@ -100,12 +100,12 @@ def parts(model: HVAE) -> tuple[Encoder, list[VDVAERung], Head]:
     return encoder, rungs, head
 
 
-def cells_of(rung: VDVAERung) -> list[VDVAECell]:
+def cells_of(rung: CellRung) -> list[VDVAECell]:
     """Return the cells of one level, each of them once."""
     return [cell for cell in rung.cells if isinstance(cell, VDVAECell)]
 
 
-def counterparts(encoder: Encoder, rungs: Sequence[VDVAERung], head: Head) -> Pairs:
+def counterparts(encoder: Encoder, rungs: Sequence[CellRung], head: Head) -> Pairs:
     """Yield every published name, in the published order, with our tensor for it."""
     yield from layer("encoder.in_conv", encoder.enter)
     for index, block in enumerate(encoder_blocks(encoder)):

@@ -29,6 +29,7 @@ from typing import cast
 import tyro
 
 import mrvae
+from mrvae.recipes import from_json
 from record import ROOT, Result, read
 
 _KINDS = "results|speed|recipe|status"
@@ -60,7 +61,8 @@ class Group:
 
     def __post_init__(self) -> None:
         first, *others = self.runs
-        if any(other.recipe != first.recipe for other in others):
+        # Read, and not compared as they stand: a value that came later may be missing from one.
+        if any(from_json(other.recipe) != from_json(first.recipe) for other in others):
             raise ValueError(f"the runs recorded as {first.name} have different recipes")
 
     @property

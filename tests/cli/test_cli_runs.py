@@ -346,6 +346,22 @@ def test_values_out_of_range_are_refused(
 # ------------------------------------------------------------------------------------ evaluate
 
 
+def test_evaluate_with_other_repeats_is_another_depth_and_keeps_the_record(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained(), run)
+    one = ["--importance-samples", 1, "--quiet"]
+    once = ask(capsys, "evaluate", run, *one)
+    record = (run / "evaluation.json").read_bytes()
+    deeper = ask(capsys, "evaluate", run, *one, "--repeat", 3)
+    assert (run / "evaluation.json").read_bytes() == record
+    assert (once["stochastic_depth"], deeper["stochastic_depth"]) == (3, 7)
+    assert len(deeper["kl"]) == 7
+    assert ask(capsys, "evaluate", run, *one, "--repeat", 1)["nats"] == once["nats"]
+    assert "repeat is 0" in refuse(capsys, "evaluate", run, "--repeat", 0)
+
+
 def test_evaluate_answers_with_every_key(capsys: Capture) -> None:
     values = ask(capsys, "evaluate", trained(), "--importance-samples", 3, "--quiet")
     assert (values["run"], values["split"], values["images"]) == (str(trained()), "test", 397)

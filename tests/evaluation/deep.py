@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mrvae.data import Images, load
-from mrvae.models import HVAE, ImageFrame, parse_levels, vdvae
+from mrvae.models import HVAE, ImageFrame, hierarchy, parse_levels
 from mrvae.recipes.schema import CategoricalPixels
 
 
@@ -13,7 +13,7 @@ def deep_model() -> HVAE:
     levels = parse_levels("8x1,8d2,4x1,4d4,1x1", "1x1,4m1,4x1,8m4,8x1r2", [16], [2])
     frame = ImageFrame(channels=1, size=8, network_size=8, mean=5.0, std=6.0)
     torch.manual_seed(0)
-    model = vdvae(levels, frame, CategoricalPixels(levels=17))
+    model = hierarchy(levels, frame, CategoricalPixels(levels=17))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.15)

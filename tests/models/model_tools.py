@@ -7,18 +7,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mrvae.models import HVAE, ImageFrame, parse_levels, vdvae
+from mrvae.models import HVAE, ImageFrame, hierarchy, parse_levels
 from mrvae.recipes.schema import (
+    VDVAE,
     BernoulliPixels,
     CategoricalPixels,
+    Cell,
     Likelihood,
     LogisticMixturePixels,
+    RawScale,
     Scale,
 )
 
 ENCODER, DECODER = "8x2,8d2,4x1,4d4,1x1", "1x1,4m1,4x2,8m4,8x2"
 BINARY, GREY = BernoulliPixels(), CategoricalPixels(levels=5)
 COLOUR = LogisticMixturePixels(components=2)
+_VDVAE = VDVAE()
 LIKELIHOODS: tuple[Likelihood, ...] = (BINARY, GREY, COLOUR)
 
 
@@ -33,14 +37,28 @@ def make(
     channels: int | None = None,
     scale: Scale | None = None,
     bias_up_to: int = 64,
+    cell: Cell = _VDVAE,
+    normalise: bool = False,
+    fourier: tuple[int, ...] = (),
+    synchronous: bool = False,
     seed: int | None = 0,
 ) -> HVAE:
     """Build a model in float64; its weights random if ``seed`` is given, else initial ones."""
     levels = parse_levels(encoder, decoder, width, latent)
     high = likelihood.levels - 1
     many = channels or (3 if likelihood is COLOUR else 1)
-    frame = ImageFrame(many, size, levels[-1].size, high / 2, high / 2, likelihood.levels)
-    model = vdvae(levels, frame, likelihood, 0.5, scale, bias_up_to).double()
+    frame = ImageFrame(many, size, levels[-1].size, high / 2, high / 2, likelihood.levels, fourier)
+    model = hierarchy(
+        levels,
+        frame,
+        likelihood,
+        bottleneck=0.5,
+        scale=scale or RawScale(),
+        bias_up_to=bias_up_to,
+        cell=cell,
+        normalise=normalise,
+        synchronous=synchronous,
+    ).double()
     if seed is not None:
         randomise(model, seed)
     return model

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE, ImageFrame, bits_per_dim
-from mrvae.models.decoder import VDVAERung
+from mrvae.models.decoder import CellRung
 from mrvae.models.walk import Choose, from_posterior, from_prior, given
 from mrvae.recipes.schema import Likelihood, SoftplusScale
 
@@ -118,7 +118,7 @@ def test_kl_vanishes_where_the_posterior_is_the_prior() -> None:
         if name.endswith(("posterior_net.leave.weight", "prior_net.leave.weight")):
             parameter.zero_()
     for rung in model.decoder.rungs:
-        for cell in rung.cells if isinstance(rung, VDVAERung) else ():
+        for cell in rung.cells if isinstance(rung, CellRung) else ():
             bias, latent = cell.get_parameter("prior_net.leave.bias"), rung.shapes[0][0]
             cell.get_parameter("posterior_net.leave.bias").copy_(bias[: 2 * latent])
     x = images(model, 3)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from literal.vdvae import VAE, Block, DecBlock, Hyperparameters
 from mrvae.layers import Bottleneck
-from mrvae.models import HVAE, Encoder, ImageFrame, parse_levels, vdvae
+from mrvae.models import HVAE, Encoder, ImageFrame, hierarchy, parse_levels
 from mrvae.models.cell import VDVAECell
-from mrvae.models.decoder import VDVAERung
+from mrvae.models.decoder import CellRung
 from mrvae.models.likelihood import Head
 from mrvae.models.walk import from_posterior, from_prior
 from mrvae.recipes.schema import BernoulliPixels, Likelihood, LogisticMixturePixels
@@ -50,8 +50,12 @@ def ours_of(shape: Hyperparameters) -> HVAE:
     frame = ImageFrame(
         shape.image_channels, shape.scored_size, 8, high / 2, high / 2, likelihood.levels
     )
-    return vdvae(
-        levels, frame, likelihood, shape.bottleneck_multiple, bias_up_to=shape.no_bias_above
+    return hierarchy(
+        levels,
+        frame,
+        likelihood,
+        bottleneck=shape.bottleneck_multiple,
+        bias_up_to=shape.no_bias_above,
     )
 
 
@@ -77,7 +81,7 @@ def encoder_blocks(encoder: Encoder) -> Iterator[Bottleneck]:
             yield block
 
 
-def cells(rungs: list[VDVAERung]) -> list[VDVAECell]:
+def cells(rungs: list[CellRung]) -> list[VDVAECell]:
     return [cell for rung in rungs for cell in rung.cells if isinstance(cell, VDVAECell)]
 
 
@@ -95,7 +99,7 @@ def pairs(ours: HVAE, theirs: VAE) -> Pairs:
     encoder, head = ours.encoder, ours.head
     assert isinstance(encoder, Encoder)
     assert isinstance(head, Head)
-    rungs = [rung for rung in ours.decoder.rungs if isinstance(rung, VDVAERung)]
+    rungs = [rung for rung in ours.decoder.rungs if isinstance(rung, CellRung)]
     yield from layers(encoder.enter, theirs.encoder.in_conv)
     for block, other in zip(encoder_blocks(encoder), theirs.encoder.enc_blocks, strict=True):
         assert isinstance(other, Block)

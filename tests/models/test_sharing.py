@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
-from model_tools import images, make, noise
+from model_tools import images, make, noise, randomise
 from torch import nn
 
-from mrvae.models import HVAE, Encoder
-from mrvae.models.decoder import VDVAERung
+import mrvae
+from mrvae.models import HVAE, Encoder, build
+from mrvae.models.decoder import CellRung
 
 
 def shared_model() -> HVAE:
@@ -44,8 +46,8 @@ def unroll(shared: HVAE, unshared: HVAE) -> None:
     for source, target, level in zip(one.stacks, other.stacks, one.levels, strict=True):
         copy_each(source, target, level.block_repeat)
     for a, b in zip(shared.decoder.rungs, unshared.decoder.rungs, strict=True):
-        assert isinstance(a, VDVAERung)
-        assert isinstance(b, VDVAERung)
+        assert isinstance(a, CellRung)
+        assert isinstance(b, CellRung)
         assert a.bias is not None
         assert b.bias is not None
         b.bias.data.copy_(a.bias.data)
@@ -81,11 +83,28 @@ def test_a_shared_gradient_is_the_sum_over_visits() -> None:
     for model in (shared, unshared):
         model.elbo(x, given).nats.sum().backward()  # type: ignore[no-untyped-call]
     fine, fine_unshared = shared.decoder.rungs[1], unshared.decoder.rungs[1]
-    assert isinstance(fine, VDVAERung)
-    assert isinstance(fine_unshared, VDVAERung)
+    assert isinstance(fine, CellRung)
+    assert isinstance(fine_unshared, CellRung)
     for k in range(2):
         copies = [fine_unshared.cells[1 + 3 * k + repeat] for repeat in range(3)]
         for name, parameter in fine.cells[1 + k].named_parameters():
             parts = [copy.get_parameter(name).grad for copy in copies]
             total = sum((part for part in parts if part is not None), torch.zeros(()))
             torch.testing.assert_close(parameter.grad, total, rtol=1e-9, atol=1e-12)
+
+
+def test_repeats_can_be_changed_on_the_same_weights() -> None:
+    """Built with other repeats, a model is the one whose block strings say so."""
+    recipe = mrvae.recipe("falck2022-mnist-r2")
+    deeper, written = build(recipe, repeat=3), build(mrvae.recipe("falck2022-mnist-r3"))
+    randomise(deeper.double(), 0)
+    written.double().load_state_dict(deeper.state_dict())
+    x, given = images(written, 1), noise(written, 1)
+    assert deeper.stochastic_depth == written.stochastic_depth == 19
+    assert torch.equal(deeper.elbo(x, given).kl, written.elbo(x, given).kl)
+
+
+def test_repeats_out_of_range_are_refused() -> None:
+    for repeat in (0, 100_000):
+        with pytest.raises(ValueError, match="repeat"):
+            build(mrvae.recipe("falck2022-mnist-r2"), repeat=repeat)

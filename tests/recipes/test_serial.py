@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +30,19 @@ Json = dict[str, Any]
 def test_reading_inverts_writing_through_text(known: Recipe) -> None:
     text = json.dumps(to_json(known), allow_nan=False)
     assert from_json(json.loads(text)) == known
+
+
+def test_a_recipe_from_before_a_value_was_there_reads_as_its_default() -> None:
+    later = {"cell", "normalise", "fourier", "synchronous"}
+    found = to_json(recipe("vdvae-cifar10"))
+    model, training = cast("Json", found["model"]), cast("Json", found["training"])
+    for key in later:
+        del model[key]
+    del training["checkpoint"]
+    assert from_json(found) == recipe("vdvae-cifar10")
+    del model["bottleneck"]
+    with pytest.raises(ValueError, match="'bottleneck' is missing"):
+        from_json(found)
 
 
 positive = st.floats(min_value=1e-9, max_value=1e9)

@@ -37,6 +37,8 @@ class Evaluate:
     Both are upper bounds of -log p(x) in nats per image, lower is better: -ELBO from one draw of
     the latents, and the importance-weighted bound from K draws, which is tighter. Over all of
     the test images, the answer is also written to evaluation.json in the run directory.
+    With --repeat the hierarchy is made deeper or shallower than it was trained: each block and
+    cell is visited R times in a row, those that pool and mix once.
     """
 
     run_path: RunPath
@@ -52,18 +54,22 @@ class Evaluate:
     quiet: Annotated[bool, Flag] = False
     """show no progress bar"""
     best: Best = False
+    repeat: MaybeWhole = None
+    """visits R of each block and cell; by default as trained"""
     json: Json = False
 
     def run(self) -> Answer:
         """Measure, and write what is to be written."""
-        check_positive(importance_samples=self.importance_samples, limit=self.limit)
+        check_positive(
+            importance_samples=self.importance_samples, limit=self.limit, repeat=self.repeat
+        )
         check_seed(self.seed)
         if self.csv is not None:
             writable(self.csv)
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import draws, evaluate, latent_units
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, self.repeat)
         images = run.images(self.split, self.data_dir, self.limit)
         samples = self.importance_samples
         with _bar(draws(len(images), samples), self.quiet) as progress:
@@ -74,10 +80,13 @@ class Evaluate:
             **report.summary(),
             **latent_units(run.model, images).summary(),
             "seed": self.seed,
+            "repeat": self.repeat,
+            "stochastic_depth": run.model.stochastic_depth,
         }
         if self.csv is not None:
             write_table(self.csv, report)
-        if self.split == "test" and self.limit is None and run.trained_here:
+        whole = self.split == "test" and self.limit is None and self.repeat is None
+        if whole and run.trained_here:
             write_json(run.path / "evaluation.json", values)
         return Answer(values, _text(values, float(report.kl.sum(dim=1).mean())))
 

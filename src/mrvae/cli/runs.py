@@ -64,8 +64,10 @@ class Run:
         return images.subset(torch.arange(limit))
 
 
-def open_run(path: Path, best: bool = False) -> Run:
+def open_run(path: Path, best: bool = False, repeat: int | None = None) -> Run:
     """Load a run, or a shipped model, onto the fastest device that there is.
+
+    ``repeat`` changes how often its blocks and cells are visited.
 
     Raises:
         ValueError: if it is no run, or its weights are missing, damaged or another model's.
@@ -75,7 +77,7 @@ def open_run(path: Path, best: bool = False) -> Run:
 
     from mrvae.models.saved import load, locate, read_recipe
 
-    model = load(path, best)
+    model = load(path, best, repeat)
     if torch.cuda.is_available():
         model = model.to("cuda")
     elif torch.backends.mps.is_available():

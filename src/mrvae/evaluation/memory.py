@@ -2,7 +2,7 @@
 
 A *row* is one latent sample of one image. Without gradients a walk over it holds, until its end,
 
-    the encoder's feature of every rung,
+    the encoder's features,
     at every visit the output of the prior's network (as wide as the state) and a latent's
     noise, value, and two Gaussians,
 
@@ -12,8 +12,6 @@ estimate against the tensors that are really alive.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 
@@ -49,11 +47,8 @@ def row_bytes(model: HVAE) -> int:
     frame = model.frame
     shape = (1, frame.channels, frame.size, frame.size)
     features = model.features(torch.zeros(shape, dtype=torch.uint8, device=weight.device))
-    held = widest = 0
-    for rung, feature in zip(model.decoder.rungs, features, strict=True):
-        state = feature.numel()
-        latents = sum(math.prod(shape) for shape in rung.shapes)
-        held += (2 + len(rung.shapes)) * state + _LATENT_COPIES * latents
-        widest = max(widest, state)
-    values = held + _STATE_COPIES * widest + _PIXEL_COPIES * frame.dims
+    distinct = {id(feature): 2 * feature.numel() for feature in features}
+    states = [feature.numel() for feature in features]
+    held = sum(distinct.values()) + sum(states) + _LATENT_COPIES * model.decoder.noise_size
+    values = held + _STATE_COPIES * max(states) + _PIXEL_COPIES * frame.dims
     return values * weight.element_size()

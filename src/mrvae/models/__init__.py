@@ -10,7 +10,7 @@ from mrvae.models.encoder import Encoder
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.models.level import Level, parse_levels
-from mrvae.models.variants import build, vdvae
+from mrvae.models.variants import build, hierarchy
 
 __all__ = [
     "HVAE",
@@ -21,6 +21,6 @@ __all__ = [
     "Level",
     "bits_per_dim",
     "build",
+    "hierarchy",
     "parse_levels",
-    "vdvae",
 ]

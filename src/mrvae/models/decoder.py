@@ -13,8 +13,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from mrvae.models.cell import Scale, VDVAECell
-from mrvae.models.encoder import middle_width
 from mrvae.models.level import Level
 from mrvae.models.walk import Cell, Choose, Rung, Shape, Step, descend
 from mrvae.resolution import Ladder
@@ -25,11 +23,15 @@ class Decoder(nn.Module):
 
     Args:
         rungs: coarse to fine; each keeps the contract of :class:`mrvae.models.walk.Rung`.
+
+    Attributes:
+        recompute: whether the walk keeps nothing inside a cell for the backward pass.
     """
 
     def __init__(self, rungs: Sequence[nn.Module]) -> None:
         super().__init__()
         self.modules_ = nn.ModuleList(rungs)
+        self.recompute = False
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
@@ -64,25 +66,24 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, list[Step]]:
         """Descend the hierarchy; see :func:`mrvae.models.walk.descend`.
 
-        ``features`` are None where no choice looks at a posterior; ``noise`` is (B, noise_size).
+        ``features``, one for each latent, are None where no choice looks at a posterior; ``noise``
+        is (B, noise_size).
 
         Raises:
             ValueError: if there is not one choice for each latent, or the noise has another size.
         """
         if len(choices) != len(self.shapes):
             raise ValueError(f"{len(choices)} choices for {len(self.shapes)} latents")
-        pieces: Sequence[Tensor | None] = features or [None] * len(self.modules_)
-        return descend(self.rungs, pieces, choices, self.split_noise(noise))
+        pieces: Sequence[Tensor | None] = features or [None] * len(choices)
+        return descend(self.rungs, pieces, choices, self.split_noise(noise), self.recompute)
 
 
-class VDVAERung(nn.Module):
+class CellRung(nn.Module):
     """The cells of one level, behind its bias.
 
     Args:
         level: which one.
-        bottleneck: ratio of a network's inner width to the level's.
-        applied: number of cells that the whole decoder applies.
-        scale: turns raw scales into log σ.
+        cells: in the order of their visits, a mixing one first where there is a level below.
         bias: whether the level has a learned bias.
         ladder: the embedding between levels.
         below: the next coarser level, or None for the coarsest.
@@ -91,9 +92,7 @@ class VDVAERung(nn.Module):
     def __init__(
         self,
         level: Level,
-        bottleneck: float,
-        applied: int,
-        scale: Scale,
+        cells: Sequence[nn.Module],
         bias: bool,
         ladder: Ladder,
         below: Level | None,
@@ -104,16 +103,12 @@ class VDVAERung(nn.Module):
         self.steps = 0 if below is None else ladder.level(level.size) - ladder.level(below.size)
         shape = (1, level.width, level.size, level.size)
         self.bias = nn.Parameter(torch.zeros(shape)) if bias else None
-        middle = middle_width(level, bottleneck)
-        self.cells = nn.ModuleList(
-            VDVAECell(level.width, level.latent, middle, level.kernel, applied, scale)
-            for _ in range(level.cells + (below is not None))
-        )
+        self.cells = nn.ModuleList(cells)
 
     @property
     def visits(self) -> Sequence[Cell]:
         """The mixing cell once, then every other as often as the level repeats it."""
-        cells = [cast(VDVAECell, cell) for cell in self.cells]
+        cells = [cast(Cell, cell) for cell in self.cells]
         mixing = len(cells) - self.level.cells
         repeated = [cell for cell in cells[mixing:] for _ in range(self.level.repeat)]
         return cells[:mixing] + repeated
@@ -129,6 +124,6 @@ class VDVAERung(nn.Module):
             embedded = self.ladder.embed(h[:, : self.level.width], self.steps)
             return embedded if self.bias is None else self.bias + embedded
         if self.bias is None:
-            weight = cast(VDVAECell, self.cells[0]).project.weight
+            weight = next(self.parameters())
             return weight.new_zeros(batch, self.level.width, self.level.size, self.level.size)
         return self.bias.expand(batch, -1, -1, -1)

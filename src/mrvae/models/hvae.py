@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mrvae.distributions import PixelDistribution
 from mrvae.models.decoder import Decoder
 from mrvae.models.elbo import Elbo, sum_per_image
+from mrvae.models.encoder import Encoder
 from mrvae.models.image import ImageFrame
 from mrvae.models.walk import Choose, Step, from_posterior, from_prior, given
 
@@ -24,7 +25,7 @@ class HVAE(nn.Module):
     """A top-down hierarchical VAE over uint8 images.
 
     Args:
-        encoder: normalised images (B, C, S, S) → one feature for each rung, coarse to fine.
+        encoder: normalised images (B, C, S, S) → one feature for each latent, coarse to fine.
         decoder: the rungs and their walk.
         head: the last state → a distribution of the image.
         frame: the image's place in the network.
@@ -89,8 +90,7 @@ class HVAE(nn.Module):
     def weigh(self, features: Sequence[Tensor], x: Tensor, noise: Tensor) -> Tensor:
         """Return :meth:`log_weights` from the features of x and noise (K, B, noise_size)."""
         samples = len(noise)
-        # Unlike repeat, cat keeps the channels where the convolutions want them.
-        repeated = [torch.cat([feature] * samples) for feature in features]
+        repeated = _repeat(features, samples)
         h, steps = self.decoder.walk(repeated, self._all(from_posterior()), noise.flatten(0, 1))
         log_likelihood = self._likelihood(h).log_prob(x.repeat(samples, 1, 1, 1))
         return (log_likelihood + _log_ratio(steps)).view(samples, len(x))
@@ -183,6 +183,12 @@ class HVAE(nn.Module):
 
     # ------------------------------------------------------------------------------- its parts
 
+    def keep_no_activations(self) -> None:
+        """Compute blocks and cells again for the backward pass instead of keeping their inside."""
+        for module in self.modules():
+            if isinstance(module, Encoder | Decoder):
+                module.recompute = True
+
     @property
     def stochastic_depth(self) -> int:
         """Number of latents, every visit of a shared cell counted."""
@@ -256,6 +262,14 @@ class HVAE(nn.Module):
                 )
             if z.dtype != next(self.parameters()).dtype:
                 raise ValueError(f"latent {index} is {z.dtype}; give it the type of the weights")
+
+
+def _repeat(features: Sequence[Tensor], times: int) -> list[Tensor]:
+    """Repeat a batch ``times`` over; a tensor that stands for many cells is repeated once."""
+    distinct = {id(feature): feature for feature in features}
+    # Unlike repeat, cat keeps the channels where the convolutions want them.
+    repeated = {key: torch.cat([feature] * times) for key, feature in distinct.items()}
+    return [repeated[id(feature)] for feature in features]
 
 
 def _temperature(value: float) -> float:

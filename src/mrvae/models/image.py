@@ -3,22 +3,33 @@
 A pixel's value is its level, 0 … n-1. The network sees (x - mean)/std, and where the finest
 resolution of the hierarchy is larger than the image, the image stands in its middle, surrounded
 by black. What the network returns is cut back to the image's own pixels before it is scored.
+
+Behind the image's channels may stand its Fourier features (Kingma et al. 2021, *Variational
+diffusion models*, appendix C): with v the level on [-1, 1] and n each of a few exponents,
+
+    sin(2ⁿπ v),   cos(2ⁿπ v),
+
+which tell neighbouring levels apart where the image itself hardly does. Of binary images they are
+constant, since v = ±1, and tell nothing.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mrvae.distributions import Bins
+
 
 @dataclass(frozen=True)
 class ImageFrame:
     """An image of ``channels`` × ``size`` × ``size`` in a network of ``network_size``.
 
-    Its pixels take the values 0 … levels-1.
+    Its pixels take the values 0 … levels-1; ``fourier`` are the exponents of its features.
 
     Raises:
         ValueError: if the image does not fit into the network.
@@ -38,6 +49,7 @@ class ImageFrame:
     mean: float
     std: float
     levels: int = 256
+    fourier: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.size > self.network_size:
@@ -50,6 +62,11 @@ class ImageFrame:
     def dims(self) -> int:
         """Number of values of one image."""
         return self.channels * self.size * self.size
+
+    @property
+    def inputs(self) -> int:
+        """Number of channels that the network sees."""
+        return self.channels * (1 + 2 * len(self.fourier))
 
     def check(self, x: Tensor) -> None:
         """Refuse a batch that is not uint8 levels of shape (B, channels, size, size)."""
@@ -65,11 +82,19 @@ class ImageFrame:
             )
 
     def prepare(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return (x - mean)/std, padded with black to (B, C, network_size, network_size)."""
+        """Return (x - mean)/std and its Fourier features: (B, inputs, network_size, network_size).
+
+        The image is padded with black.
+        """
         before = (self.network_size - self.size) // 2
         after = self.network_size - self.size - before
         padded = functional.pad(x.to(dtype), (before, after, before, after))
-        return (padded - self.mean) / self.std
+        normalised = (padded - self.mean) / self.std
+        if not self.fourier:
+            return normalised
+        angles = [math.pi * 2**n * Bins(self.levels).to_unit(padded, dtype) for n in self.fourier]
+        waves = [wave for angle in angles for wave in (angle.sin(), angle.cos())]
+        return torch.cat([normalised, *waves], dim=1)
 
     def crop(self, h: Tensor) -> Tensor:
         """Return what is image of (B, C, network_size, network_size): (B, C, size, size)."""

@@ -26,18 +26,20 @@ _LARGEST_RECIPE = 1 << 20
 SHIPPED = Path(__file__).parents[1] / "shipped"
 
 
-def load(run: Path | str, best: bool = False) -> HVAE:
+def load(run: Path | str, best: bool = False, repeat: int | None = None) -> HVAE:
     """Load the model of a run directory, in evaluation mode, on the CPU.
 
-    ``best`` takes the averaged weights of the best validation instead of the last ones.
+    ``best`` takes the averaged weights of the best validation instead of the last ones. ``repeat``
+    visits each block and cell that many times in a row, whatever it was trained with: how often is
+    not in the weights.
 
     Raises:
         ValueError: if the directory, its recipe or its weights are missing, damaged or do not
-            belong together.
+            belong together, or ``repeat`` is out of range.
     """
     folder = locate(run)
     with torch.device("meta"):
-        model = build(read_recipe(folder))
+        model = build(read_recipe(folder), repeat)
     weights = folder / ("best.safetensors" if best else "weights.safetensors")
     if not weights.is_file():
         raise ValueError(f"{weights} does not exist; train the run first, or resume it")

@@ -4,32 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import nn
 
 from mrvae.distributions import RawScale, SoftplusScale
-from mrvae.models.cell import Scale
-from mrvae.models.decoder import Decoder, VDVAERung
-from mrvae.models.encoder import Encoder
+from mrvae.models.cell import Scale, VDVAECell
+from mrvae.models.decoder import CellRung, Decoder
+from mrvae.models.encoder import Encoder, middle_width
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.models.level import Level, parse_levels
 from mrvae.models.likelihood import Head
+from mrvae.models.other_cells import MarkovCell, NormalisedCell, NVAECell, PlainCell
 from mrvae.recipes import schema
 from mrvae.resolution import Ladder
 
+_RAW_SCALE, _VDVAE = schema.RawScale(), schema.VDVAE()
 
-def build(recipe: schema.Recipe) -> HVAE:
+
+def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
     """Build the model of a recipe, its weights at their initial values.
 
+    With ``repeat``, every block and cell is visited that many times in a row instead of as often as
+    the recipe says; those that pool and mix are visited once. The weights are the same.
+
     Raises:
-        ValueError: if the recipe's blocks cannot be read or do not fit its images.
+        ValueError: if the recipe's blocks cannot be read or do not fit its images, or ``repeat`` is
+            out of range.
 
     Example:
         >>> import mrvae
-        >>> mrvae.build(mrvae.recipe("digits-vdvae")).frame.size
-        8
+        >>> recipe = mrvae.recipe("digits-vdvae")
+        >>> build(recipe).stochastic_depth, build(recipe, repeat=3).stochastic_depth
+        (7, 17)
     """
     model = recipe.model
     levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
+    if repeat is not None:
+        levels = tuple(replace(level, repeat=repeat, block_repeat=repeat) for level in levels)
     frame = ImageFrame(
         model.channels,
         model.size,
@@ -37,51 +50,86 @@ def build(recipe: schema.Recipe) -> HVAE:
         model.input.mean,
         model.input.std,
         model.likelihood.levels,
+        model.fourier,
     )
-    return vdvae(levels, frame, model.likelihood, model.bottleneck, model.scale, model.bias_up_to)
+    return hierarchy(
+        levels,
+        frame,
+        model.likelihood,
+        bottleneck=model.bottleneck,
+        scale=model.scale,
+        bias_up_to=model.bias_up_to,
+        cell=model.cell,
+        normalise=model.normalise,
+        synchronous=model.synchronous,
+    )
 
 
-def vdvae(
+def hierarchy(
     levels: Sequence[Level],
     frame: ImageFrame,
     likelihood: schema.Likelihood,
+    *,
     bottleneck: float = 0.25,
-    scale: schema.Scale | None = None,
+    scale: schema.Scale = _RAW_SCALE,
     bias_up_to: int = 64,
+    cell: schema.Cell = _VDVAE,
+    normalise: bool = False,
+    synchronous: bool = False,
 ) -> HVAE:
-    """Build a VDVAE (Child 2021); with repeated cells, a weight-shared one (Falck et al. 2022).
+    """Build a model from its levels: as it stands, the VDVAE of Child (2021).
+
+    Where levels repeat their cells it is a weight-shared one (Falck et al. 2022).
 
     Args:
         levels: coarse to fine.
         frame: the image's place in the network.
         likelihood: distribution of the pixels.
         bottleneck: ratio of the bottlenecks' inner width to their level's.
-        scale: how raw scales of the latents are read; log σ itself by default.
+        scale: how raw scales of the latents are read.
         bias_up_to: largest resolution with a learned bias.
+        cell: the step from one latent to the next.
+        normalise: divide the state by its norm after every block and cell.
+        synchronous: give each cell the encoder's state at its own place.
 
     Raises:
-        ValueError: if a level leaves no channel to its bottlenecks.
+        ValueError: if a level leaves no channel to its bottlenecks, or a synchronous model has not
+            as many blocks as cells.
     """
     ladder = _ladder(levels)
     applied = sum(level.visits for level in levels) + len(levels) - 1
+
+    def make(level: Level) -> nn.Module:
+        middle = middle_width(level, bottleneck)
+        made = _cell(cell, level, middle, applied, _scale(scale))
+        return NormalisedCell(made) if normalise else made
+
     rungs = [
-        VDVAERung(
+        CellRung(
             level,
-            bottleneck,
-            applied,
-            _scale(scale or schema.RawScale()),
+            [make(level) for _ in range(level.cells + (index > 0))],
             bias=level.size <= bias_up_to,
             ladder=ladder,
             below=levels[index - 1] if index else None,
         )
         for index, level in enumerate(levels)
     ]
-    return HVAE(
-        Encoder(levels, frame.channels, bottleneck, ladder),
-        Decoder(rungs),
-        Head(levels[-1].width, frame, likelihood),
-        frame,
-    )
+    encoder = Encoder(levels, frame.inputs, bottleneck, ladder, normalise, synchronous)
+    return HVAE(encoder, Decoder(rungs), Head(levels[-1].width, frame, likelihood), frame)
+
+
+def _cell(cell: schema.Cell, level: Level, middle: int, applied: int, scale: Scale) -> nn.Module:
+    """Build one cell of a level."""
+    width, latent, kernel = level.width, level.latent, level.kernel
+    match cell:
+        case schema.VDVAE():
+            return VDVAECell(width, latent, middle, kernel, applied, scale)
+        case schema.NVAE():
+            return NVAECell(width, latent, middle, kernel, applied, scale)
+        case schema.Markov():
+            return MarkovCell(width, latent, middle, kernel, scale)
+        case schema.Plain():
+            return PlainCell(width, latent, middle, kernel, scale)
 
 
 def _ladder(levels: Sequence[Level]) -> Ladder:

@@ -8,7 +8,8 @@ with e the encoder's feature at the resolution of the cell. Training, sampling, 
 from the top latents, importance weighting and coding differ in one thing only: how z_l is chosen.
 So there is one walk, and it asks a ``Choose`` at each cell. A choice is pure: its noise is drawn
 outside and comes in as a tensor, so that a step can be computed again, on any device or process,
-with the same result.
+with the same result. Training on little memory does just that: with ``recompute`` a step keeps
+nothing but its ends, and autograd runs it a second time (Falck et al. 2022, appendix F).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from mrvae.distributions import Gaussian
+from mrvae.layers import recomputed
 
 Shape = tuple[int, int, int]
 Choose = Callable[[Gaussian, Gaussian | None, Tensor], Tensor]
@@ -71,28 +73,39 @@ def descend(
     features: Sequence[Tensor | None],
     choices: Sequence[Choose],
     noise: Sequence[Tensor],
+    recompute: bool = False,
 ) -> tuple[Tensor, list[Step]]:
     """Walk from the coarsest rung to the finest and return the last state and every step.
 
     Args:
         rungs: coarse to fine.
-        features: the encoder's, one a rung, or None where no posterior is asked for.
+        features: the encoder's, one a visit, or None where no posterior is asked for.
         choices: one a visit, coarse to fine.
         noise: standard normal, one tensor (B, C, H, W) a visit.
+        recompute: keep nothing inside a step for the backward pass; compute it again there.
     """
+    take = recomputed(_step) if recompute else _step
     h: Tensor | None = None
     steps: list[Step] = []
-    for rung, feature in zip(rungs, features, strict=True):
+    for rung in rungs:
         h = rung.enter(h, noise[0].shape[0])
         for cell in rung.visits:
-            posterior = None if feature is None else cell.posterior(h, feature)
-            prior, h = cell.prior(h)
-            z = choices[len(steps)](prior, posterior, noise[len(steps)])
-            h = cell.advance(h, z)
-            steps.append(Step(z, prior, posterior))
+            index = len(steps)
+            h, step = take(cell, choices[index], h, features[index], noise[index])
+            steps.append(step)
     if h is None:
         raise ValueError("a hierarchy needs at least one rung")
     return h, steps
+
+
+def _step(
+    cell: Cell, choose: Choose, h: Tensor, feature: Tensor | None, noise: Tensor
+) -> tuple[Tensor, Step]:
+    """Go through one cell: p(z | h), q(z | h, e), z, and the next state."""
+    posterior = None if feature is None else cell.posterior(h, feature)
+    prior, h = cell.prior(h)
+    z = choose(prior, posterior, noise)
+    return cell.advance(h, z), Step(z, prior, posterior)
 
 
 def from_posterior(temperature: float = 1.0) -> Choose:

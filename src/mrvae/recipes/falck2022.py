@@ -6,7 +6,10 @@ are never shared. The paper's own block strings are not published. Those of the 
 found by their parameter counts: width 32 and 8 latent channels with a Bernoulli likelihood is the
 only choice that gives all four published MNIST counts (107k, 140k, 173k, 206k); the ``vdvae``
 models have Child's strings. The shared models of Table 1 (``ws``) are constructions of ours that
-match the published count and stochastic depth both.
+match the published count and stochastic depth both: the decoder's blocks in about Child's
+proportions over the resolutions, all above one pixel (or, for ``mnist-ws``, ``cifar10-ws39`` and
+``celeba64-ws``, those of some resolutions) visited equally often, and the encoder's blocks as many
+as the count leaves. Of two published sizes that share one depth, both are given that depth.
 
 Rates, batches and lengths of the paper's runs are not known either. The MNIST recipes hold a run
 of some ten minutes on two cores, the same for all of them; the others have the published settings
@@ -174,6 +177,22 @@ _LARGE = (
         (IMAGENET32.model.encoder, IMAGENET32.model.decoder),
         119_280_868,
         78,
+    ),
+    _colour(
+        IMAGENET32,
+        "imagenet32-ws55",
+        "Table 1, ImageNet32 WS-VDVAE 55m (our blocks)",
+        (IMAGENET32.model.encoder, "1x1,4m1,4x1r10,8m4,8x3r10,16m8,16x6r10,32m16,32x13r10"),
+        55_212_900,
+        235,
+    ),
+    _colour(
+        IMAGENET32,
+        "imagenet32-ws85",
+        "Table 1, ImageNet32 WS-VDVAE 85m (our blocks)",
+        (IMAGENET32.model.encoder, "1x1,4m1,4x3r5,8m4,8x6r5,16m8,16x12r5,32m16,32x25r5"),
+        85_045_924,
+        235,
     ),
     _colour(
         IMAGENET64,

@@ -11,6 +11,8 @@ strings are the papers' own notation; they are stored as they were published, an
 from __future__ import annotations
 
 import math
+import types
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -31,6 +33,9 @@ def _bounded(owner: object, most: int, *names: str) -> None:
         value = getattr(owner, name)
         _demand(value <= most, f"{name} is {value}; it must be at most {most}")
 
+
+# A value that came later may be missing from a recipe on disk; its default is what was so before.
+LATER: Mapping[str, bool] = types.MappingProxyType({"later": True})
 
 # More than any network has; a recipe that comes from outside must not overflow what reads it.
 _WIDEST = 1 << 16
@@ -94,6 +99,31 @@ class SoftplusScale:
 
 Scale = RawScale | SoftplusScale
 
+# ----------------------------------------------------------------------------------------- cells
+
+
+@dataclass(frozen=True)
+class VDVAE:
+    """The cell of Child (2021): the state carries on, and every latent is added to it."""
+
+
+@dataclass(frozen=True)
+class NVAE:
+    """The cell of Vahdat & Kautz (2020): the latent is mixed in by concatenation only."""
+
+
+@dataclass(frozen=True)
+class Markov:
+    """The cell of the ladder VAE: the next state is a function of the latent alone."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The networks of VDVAE without its residual connections."""
+
+
+Cell = VDVAE | NVAE | Markov | Plain
+
 # ------------------------------------------------------------------------------------------ data
 
 
@@ -140,6 +170,11 @@ class Model:
     ``width`` and ``latent`` hold one value for all resolutions, or one for each, coarse to fine.
     ``size`` is the side of the image; the finest resolution of the blocks may be larger, and then
     the image is padded for the network and scored on its own pixels.
+
+    The last four are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
+    ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
+    exponents n: the network also sees sin and cos of 2ⁿπ times the image on [-1, 1]. With
+    ``synchronous`` a cell reads the encoder's state at its own place, not the level's last.
     """
 
     channels: int
@@ -153,6 +188,10 @@ class Model:
     bottleneck: float = 0.25
     scale: Scale = field(default_factory=RawScale)
     bias_up_to: int = 64
+    cell: Cell = field(default_factory=VDVAE, metadata=LATER)
+    normalise: bool = field(default=False, metadata=LATER)
+    fourier: tuple[int, ...] = field(default=(), metadata=LATER)
+    synchronous: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         _bounded(self, _WIDEST, "channels", "size")
@@ -163,6 +202,8 @@ class Model:
             good = min(values) > 0 and max(values) <= _WIDEST
             _demand(good, f"{name} is {values}; every value must be in 1…{_WIDEST}")
         _demand(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
+        few = len(self.fourier) <= 16 and all(0 <= n <= 16 for n in self.fourier)
+        _demand(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
 
 
 # -------------------------------------------------------------------------------------- training
@@ -248,7 +289,11 @@ class SkipRule:
 
 @dataclass(frozen=True)
 class Training:
-    """How the weights are found. ``batch`` is the global batch, whatever the number of devices."""
+    """How the weights are found. ``batch`` is the global batch, whatever the number of devices.
+
+    ``checkpoint`` keeps no activation inside a block or a cell for the backward pass, and computes
+    it again there: a third more operations for a fraction of the memory.
+    """
 
     steps: int
     batch: int
@@ -261,6 +306,7 @@ class Training:
     accumulate: int = 1
     bf16: bool = False
     compile: bool = False
+    checkpoint: bool = field(default=False, metadata=LATER)
     validate_every: int = 1000
     checkpoint_every: int = 1000
     keep: int = 2

@@ -4,12 +4,14 @@ The mapping follows the types of the fields. A dataclass becomes an object with 
 a tuple becomes a list, and where a field is a union of dataclasses the object carries one more
 key, ``kind``, taken from a closed table of names. Reading is strict, because a recipe decides a
 run: a key that is missing, unknown or of another type is refused with the place where it stands,
-rather than filled in or ignored. Only what the types foresee is descended into, so that no input,
-however deep, takes more than the schema's own depth.
+rather than filled in or ignored. Only a value that the schema marks as having come ``LATER`` may be
+missing, so that a run that was made before can be read. Only what the types foresee is descended
+into, so that no input, however deep, takes more than the schema's own depth.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import types
 import typing
@@ -29,6 +31,10 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         schema.LogisticMixturePixels: "logistic_mixture",
         schema.RawScale: "raw",
         schema.SoftplusScale: "softplus",
+        schema.VDVAE: "vdvae",
+        schema.NVAE: "nvae",
+        schema.Markov: "markov",
+        schema.Plain: "plain",
         schema.AdamW: "adamw",
         schema.Adamax: "adamax",
         schema.Constant: "constant",
@@ -79,6 +85,13 @@ def from_json(value: object) -> Recipe:
 
 
 @cache
+def _later(cls: type) -> frozenset[str]:
+    """Return the fields that older recipes do not have."""
+    every = dataclasses.fields(cls)
+    return frozenset(field.name for field in every if field.metadata == schema.LATER)
+
+
+@cache
 def hints(cls: type) -> dict[str, object]:
     """Return the type of each field of a dataclass, by name."""
     return dict(typing.get_type_hints(cls))
@@ -126,13 +139,13 @@ def _read_union(union: dict[str, type], value: object, path: str) -> object:
 def _read_fields(cls: type, value: dict[str, object], path: str) -> object:
     """Read a dataclass whose fields are exactly the keys of the object."""
     wanted = hints(cls)
-    unknown, missing = value.keys() - wanted.keys(), wanted.keys() - value.keys()
+    unknown, missing = value.keys() - wanted.keys(), wanted.keys() - value.keys() - _later(cls)
     if unknown:
         known = ", ".join(wanted) or "none"
         raise ValueError(f"{path}: unknown key {short(min(unknown))}; the keys are: {known}")
     if missing:
         raise ValueError(f"{path}: the key {min(missing)!r} is missing")
-    fields = {name: _read(hint, value[name], f"{path}.{name}") for name, hint in wanted.items()}
+    fields = {name: _read(wanted[name], found, f"{path}.{name}") for name, found in value.items()}
     try:
         return cls(**fields)
     except ValueError as error:

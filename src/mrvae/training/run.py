@@ -76,6 +76,8 @@ def train(
     validation_images = _first(images_for(recipe, "validation", data_dir), _VALIDATED)
     set_seed(seed)
     model = build(recipe)
+    if recipe.training.checkpoint:
+        model.keep_no_activations()
     accelerator = Accelerator(
         mixed_precision="no", log_with=tracker, project_dir=str(directory.path)
     )

@@ -1,0 +1,26 @@
+"""The state divided by its norm: what is left of a residual network that cannot tell the time.
+
+The norm of the state of a very deep VAE grows from block to block, and Falck et al. (2022, section
+3.2) read it as a clock by which blocks of equal weights tell where they are. Their test is to take
+it away: h ← h / ‖h‖₂ after every block (Table 2).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_LEAST = 1e-12
+
+
+def unit_norm(h: Tensor) -> Tensor:
+    """Return h / ‖h‖₂ for each image of a batch (B, …); a state of zeros stays one.
+
+    Example:
+        >>> unit_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
+    """
+    axes = tuple(range(1, h.dim()))
+    norm: Tensor = torch.linalg.vector_norm(h, dim=axes, keepdim=True)
+    return h / norm.clamp_min(_LEAST)

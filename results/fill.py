@@ -8,6 +8,8 @@ A block lies between two comments, and what stands between them is replaced:
     <!-- results:NAME -->…<!-- /results -->    the bounds measured under NAME, mean over seeds
     <!-- results:all -->…<!-- /results -->     a table of everything that was recorded
     <!-- speed:FILE -->…<!-- /speed -->        the timings of benchmarks/train_step.py in FILE.json
+    <!-- rows:NAME -->…<!-- /rows -->          rows and findings of a paper's item in NAME.json
+    <!-- rows:NAME a,b -->…<!-- /rows -->      the same, of the columns a and b alone
     <!-- recipe:NAME -->…<!-- /recipe -->      parameters and stochastic layers of a recipe
     <!-- status:NAME -->…<!-- /status -->      whether there is a measurement
     <!-- status:NAME nats<=97.65 -->…          whether the mean of a metric holds what was claimed
@@ -29,10 +31,12 @@ from typing import cast
 import tyro
 
 import mrvae
+from mrvae.cli.reproduce import shown
+from mrvae.papers.outcome import Value
 from mrvae.recipes import from_json
 from record import ROOT, Result, read
 
-_KINDS = "results|speed|recipe|status"
+_KINDS = "results|speed|rows|recipe|status"
 _BLOCK = re.compile(rf"(<!-- ({_KINDS}):(\S+?)(?: (\S+))? -->).*?(<!-- /\2 -->)", re.DOTALL)
 _CONDITION = re.compile(r"(\w+)<=(\d+(?:\.\d+)?)")
 _ABSENT = "not run yet"
@@ -164,6 +168,8 @@ def content(
             return f"{recipe.parameters:,} parameters, {recipe.depth} stochastic layers"
         case "speed":
             return speed(results / f"{name}.json")
+        case "rows":
+            return items(results / f"{name}.json", condition)
         case "status":
             return status(groups.get(name), condition)
         case _ if name == "all":
@@ -240,6 +246,29 @@ def speed(path: Path) -> str:
     machine = found["machine"]
     made = f"{machine['processor']}, {machine['threads']} threads; torch {machine['torch']};"
     return f"\n\n{table([head, *rows])}\n\n{made} {machine['steps']} pairs of steps.\n\n"
+
+
+def items(path: Path, columns: str | None) -> str:
+    """Return the rows and the findings of an item that results/keep.py kept.
+
+    A column X_se stands behind its X, as X ± X_se.
+    """
+    if not path.is_file():
+        return f"\n\n{_ABSENT.capitalize()}.\n\n"
+    found = json.loads(path.read_text("utf-8"))
+    every = [name for name in found["rows"][0] if any(r[name] is not None for r in found["rows"])]
+    names = columns.split(",") if columns else [n for n in every if not n.endswith("_se")]
+    body = [[_cell(row, name) for name in names] for row in found["rows"]]
+    said = "".join(f"- {sentence}\n" for sentence in found["findings"])
+    made = found["made_with"]
+    origin = f"{made['processor']}; torch {made['torch']}; commit `{found['commit'][:10]}`."
+    note = f" {found['note']}" if found["note"] else ""
+    return f"\n\n{table([names, *body])}\n\n{said}\n{origin}{note}\n\n"
+
+
+def _cell(row: dict[str, Value], name: str) -> str:
+    error = row.get(f"{name}_se")
+    return shown(row[name]) + (f" ± {shown(error)}" if error is not None else "")
 
 
 def table(rows: Rows) -> str:

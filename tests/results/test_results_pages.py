@@ -11,6 +11,8 @@ import pytest
 
 import mrvae
 from fill import Group, Options, filled, main, pages, read_groups, status
+from keep import Options as KeepOptions
+from keep import keep
 from mrvae.recipes import override, to_json
 from record import ROOT, Result, commit, read, record
 from record import Options as RecordOptions
@@ -187,3 +189,53 @@ def test_filling_twice_changes_nothing_and_check_writes_nothing(tmp_path: Path) 
 def test_the_pages_say_what_the_recorded_runs_say(page: Path) -> None:
     text = page.read_text("utf-8")
     assert filled(text, ROOT / "results") == text
+
+
+# --------------------------------------------------------------------------------- items of papers
+
+ITEM: dict[str, object] = {
+    "paper": "falck2022",
+    "item": "figure5",
+    "budget": "cpu",
+    "rows": [
+        {"cell": "x1", "depth": 9, "nats": 98.765, "nats_se": 0.25, "paper_nats": None},
+        {"cell": "r3", "depth": 19, "nats": 97.0, "nats_se": 0.25, "paper_nats": None},
+    ],
+    "findings": ["r3 against x1: better."],
+    "runs": [],
+    "made_with": {"processor": "a processor", "torch": "2.13.0"},
+}
+
+
+def kept(folder: Path, **changes: object) -> Path:
+    path = folder / "figure5.json"
+    path.write_text(json.dumps(ITEM | changes))
+    return keep(KeepOptions(path, commit="0123456789abcdef", note="On a subset.", folder=folder))
+
+
+def test_an_item_is_shown_with_errors_findings_and_origin(tmp_path: Path) -> None:
+    assert kept(tmp_path).name == "falck2022-figure5-cpu.json"
+    text = shown("rows:falck2022-figure5-cpu", tmp_path)
+    for part in (
+        "| cell | depth | nats |",
+        "| x1 | 9 | 98.77 ± 0.25 |",
+        "| r3 | 19 | 97.00 ± 0.25 |",
+        "- r3 against x1: better.",
+        "a processor; torch 2.13.0; commit `0123456789`. On a subset.",
+    ):
+        assert part in text
+    assert "paper_nats" not in text
+    chosen = shown("rows:falck2022-figure5-cpu nats,cell", tmp_path)
+    assert "| 97.00 ± 0.25 | r3 |" in chosen
+    assert "Not run yet" in shown("rows:falck2022-table1-cpu", tmp_path)
+
+
+def test_smoke_runs_and_foreign_files_are_no_results(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no result"):
+        kept(tmp_path, budget="smoke")
+    with pytest.raises(ValueError, match="no result"):
+        kept(tmp_path, rows=[])
+    foreign = tmp_path / "other.json"
+    foreign.write_text(json.dumps({"paper": "falck2022"}))
+    with pytest.raises(ValueError, match="lacks item"):
+        keep(KeepOptions(foreign, folder=tmp_path))

@@ -45,7 +45,7 @@ def test_a_finished_run_is_found_and_not_made_again(
 
 
 def test_a_run_that_was_trained_elsewhere_is_as_good(tmp_path: Path) -> None:
-    """As ``mrvae train`` leaves it, with or without the checkpoints; what it is called may change."""
+    """As ``mrvae train`` leaves it, with or without the checkpoints, and by any description."""
     train(JOB.recipe, tmp_path / "run", quiet=True)
     assert finished(tmp_path / "run", JOB)
     shutil.rmtree(tmp_path / "run" / "state")

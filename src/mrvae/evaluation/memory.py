@@ -3,8 +3,8 @@
 A *row* is one latent sample of one image. Without gradients a walk over it holds, until its end,
 
     the encoder's feature of every rung,
-    at every visit the output of the prior's network (as wide as the state) and a latent's
-    noise, value, and two Gaussians,
+    at every visit the state, the output of the prior's network (as wide as the state) and a
+    latent's noise, value, and two Gaussians,
 
 and besides, for a moment, the intermediates of the widest cell and of the pixels' distribution.
 The numbers of copies below were counted on the models of this package, and a test holds the
@@ -53,7 +53,7 @@ def row_bytes(model: HVAE) -> int:
     for rung, feature in zip(model.decoder.rungs, features, strict=True):
         state = feature.numel()
         latents = sum(math.prod(shape) for shape in rung.shapes)
-        held += (2 + len(rung.shapes)) * state + _LATENT_COPIES * latents
+        held += (2 + 2 * len(rung.shapes)) * state + _LATENT_COPIES * latents
         widest = max(widest, state)
     values = held + _STATE_COPIES * widest + _PIXEL_COPIES * frame.dims
     return values * weight.element_size()

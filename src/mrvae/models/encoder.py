@@ -7,7 +7,7 @@ and all cells of that resolution read it, behind the GELU with which each of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from torch import Tensor, nn
@@ -62,18 +62,33 @@ class Encoder(nn.Module):
         h = self.enter(x)
         features: list[Tensor] = []
         for index in range(len(self.levels) - 1, -1, -1):
-            h = self._visit(self.stacks[index], h, self.levels[index].block_repeat)
+            for block in self._blocks(index):
+                h = h + block(h)
             features.append(functional.gelu(h))
             if index:
-                h = self._join(index, self._visit(self.joints[index - 1], h, 1))
+                for block in self._pooling(index):
+                    h = h + block(h)
+                h = self._join(index, h)
         return tuple(reversed(features))
 
-    def _visit(self, stack: nn.Module, h: Tensor, repeat: int) -> Tensor:
-        """Apply each block of a stack ``repeat`` times in a row."""
-        for block in cast(nn.ModuleList, stack):
-            for _ in range(repeat):
+    def states(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield the size of its level and the state after every block, in the order of visits."""
+        h = self.enter(x)
+        for index in range(len(self.levels) - 1, -1, -1):
+            for block in [*self._blocks(index), *self._pooling(index)]:
                 h = h + block(h)
-        return h
+                yield self.levels[index].size, h
+            if index:
+                h = self._join(index, h)
+
+    def _blocks(self, index: int) -> list[nn.Module]:
+        """Return the blocks of a level as often as they are visited."""
+        stack = cast(nn.ModuleList, self.stacks[index])
+        return [block for block in stack for _ in range(self.levels[index].block_repeat)]
+
+    def _pooling(self, index: int) -> list[nn.Module]:
+        """Return the block of a level that pools, none at the coarsest."""
+        return list(cast(nn.ModuleList, self.joints[index - 1])) if index else []
 
     def _join(self, index: int, h: Tensor) -> Tensor:
         """Project the state of a level onto the next coarser one."""

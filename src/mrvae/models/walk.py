@@ -25,11 +25,12 @@ Choose = Callable[[Gaussian, Gaussian | None, Tensor], Tensor]
 
 
 class Step(NamedTuple):
-    """What happened at one cell: the latent, and the distributions that it was chosen by."""
+    """What happened at one cell: the latent, what it was chosen by, and the state it led to."""
 
     z: Tensor
     prior: Gaussian
     posterior: Gaussian | None
+    state: Tensor
 
 
 class Cell(Protocol):
@@ -89,7 +90,7 @@ def descend(
             prior, h = cell.prior(h)
             z = choices[len(steps)](prior, posterior, noise[len(steps)])
             h = cell.advance(h, z)
-            steps.append(Step(z, prior, posterior))
+            steps.append(Step(z, prior, posterior, h))
     if h is None:
         raise ValueError("a hierarchy needs at least one rung")
     return h, steps

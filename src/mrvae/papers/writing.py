@@ -13,9 +13,9 @@ from __future__ import annotations
 import csv
 import json
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
-import mrvae
 from mrvae.files import atomic, write_json
 from mrvae.papers.cells import curve
 from mrvae.papers.desk import Desk, Job
@@ -83,7 +83,7 @@ def made_with() -> Tree:
 
     cuda = torch.cuda.is_available()
     return {
-        "mrvae": mrvae.__version__,
+        "mrvae": version("mrvae"),
         "torch": str(torch.__version__),
         "python": platform.python_version(),
         "processor": torch.cuda.get_device_name() if cuda else _processor(),

@@ -68,7 +68,7 @@ _PUBLISHED = ("training.schedule=constant", "training.optimizer.rate=2e-4")
 _LONG = ("training.steps=1000000", "training.validate_every=10000")
 _SMOKE = (
     *("training.steps=2", "training.validate_every=1", "training.batch=100", "training.warmup=1"),
-    *("training.compile=false", "training.schedule=constant", "model.width=8", "model.latent=2"),
+    *("training.compile=false", "training.schedule=constant", "model.width=4", "model.latent=1"),
 )
 _ALL = tuple(f"{data}{model}" for data in ("", "cifar10-") for model in _MODELS)
 _SECOND = ("x1-seed1", "r5-seed1")

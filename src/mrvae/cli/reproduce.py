@@ -56,8 +56,13 @@ class Reproduce:
         folder = self.out or Path("runs") / "reproduce" / f"{self.paper}-{self.budget}"
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"--out is {folder}, which is a file; name a folder")
-        desk = Desk(folder, self.budget, self.data_dir, self.quiet, only)
+        from accelerate import PartialState
+
+        first = PartialState().is_main_process
+        desk = Desk(folder, self.budget, self.data_dir, self.quiet or not first, only)
         outcome = _work(item, desk)
+        if not first:
+            return Answer({}, "")
         from mrvae.papers.writing import write
 
         paths = write(self.paper, self.item, desk, outcome)

@@ -32,7 +32,7 @@ PUBLISHED = {
 _PLAIN = ("x1", "r5", "cifar10-x1", "imagenet32-vdvae")
 DEFAULT: dict[Budget, tuple[str, ...]] = {
     "smoke": ("x1",),
-    "cpu": ("x1", "r5"),
+    "cpu": ("x1",),
     "paper": ("x1", "r5", "cifar10-x1", "imagenet32-vdvae"),
 }
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from mrvae.evaluation import PassNorms, describe
 from mrvae.papers.cells import Cell, Made
+from mrvae.papers.desk import Measures
 from mrvae.papers.falck2022 import ablations, figure5, figure6, figure7, table1, table2
 from mrvae.papers.falck2022.figure1 import bands_of, nested
 from mrvae.papers.outcome import Budget
@@ -137,8 +138,8 @@ def test_a_single_resolution_has_the_depth_and_the_parameters_of_many() -> None:
 
 
 def made(cell: Cell, nats: float | None) -> Made:
-    measures = None if nats is None else {"nats": nats, "nats_se": 0.2, "images": 10_000}
-    return Made(cell, describe(cell.job.recipe), (), measures)
+    measures: Measures = {"nats": nats, "nats_se": 0.2, "images": 10_000}
+    return Made(cell, describe(cell.job.recipe), (), None if nats is None else measures)
 
 
 def test_findings_of_table_2_follow_from_its_rows() -> None:

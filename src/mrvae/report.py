@@ -104,16 +104,18 @@ def norms_figure(
     every = figure.subplots(1, len(passes), squeeze=False)[0]
     for axes, (name, (sizes, means, deviations)) in zip(every, passes.items(), strict=True):
         triples = list(zip(sizes, means, deviations, strict=True))
-        for group in groups(sizes):
+        parts = groups(sizes)
+        for group in parts:
             at, part = range(group.start + 1, group.stop + 1), triples[group.start : group.stop]
             axes.plot(at, [m for _, m, _ in part], ".-", color="C0", linewidth=2)
             for sign in (-2, 2):
                 axes.plot(at, [m + sign * s for _, m, s in part], color="C0", linewidth=0.7)
-            axes.axvline(group.stop + 0.5, color="0.7", linestyle=":", linewidth=0.8)
+            if group is not parts[-1]:
+                axes.axvline(group.stop + 0.5, color="0.7", linestyle=":", linewidth=0.8)
             middle = (group.start + group.stop + 1) / 2
             side = f"{group.size}²"
             axes.text(middle, 1.0, side, transform=axes.get_xaxis_transform(), ha="center")
-        axes.set(xlabel=f"block, {name}", ylabel="‖Z‖₂", ylim=(0, None))
+        axes.set(xlabel=f"block, {name}", ylabel="‖Z‖₂", yscale="log")
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -26,6 +26,7 @@ from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import Tensor
 
@@ -66,13 +67,12 @@ def work(desk: Desk) -> Outcome:
         desk.say(f"bands of {cell.job.name}")
         model = desk.model(cell.job)
         x, pictures = _pictures(desk, cell, model)
-        found = {size: bands_of(x - y) for size, y in pictures.items()}
-        spread, energy = bands_of(x - x.mean(dim=0)), bands_of(x)
-        own = {size: bands_of(y) for size, y in pictures.items()}
-        part = _rows(cell.name, found, spread, energy, own)
+        energy, own = bands_of(x), {size: bands_of(y) for size, y in pictures.items()}
+        known = {size: explained(x, y) for size, y in pictures.items()}
+        part = _rows(cell.name, energy, own, known)
         rows += part
         said += findings(part)
-        figures[f"figure1-{cell.name}"] = _figure(x[0], energy, own)
+        figures[f"figure1-{cell.name}"] = _figure(x[0], energy, own, known)
     return Outcome(tuple(rows), tuple(said), figures)
 
 
@@ -125,12 +125,23 @@ def bands_of(x: Tensor) -> dict[int, float]:
     return dict(sorted(found.items()))
 
 
+def explained(x: Tensor, y: Tensor) -> dict[int, float]:
+    """Return the share of each band of images x that the pictures y explain, both (N, C, S, S).
+
+    A band in which the images do not differ has nothing to explain, and its share is 1.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[[[4.0, 2.0], [4.0, 2.0]]], [[[1.0, 3.0], [1.0, 3.0]]]])
+        >>> explained(x, x.mean(dim=(2, 3), keepdim=True).expand_as(x))
+        {0: 1.0, 1: 0.0}
+    """
+    spread, missed = bands_of(x - x.mean(dim=0)), bands_of(x - y)
+    return {band: 1 - missed[band] / spread[band] if spread[band] else 1.0 for band in spread}
+
+
 def _rows(
-    model: str,
-    missed: Mapping[int, Bands],
-    spread: Bands,
-    energy: Bands,
-    own: Mapping[int, Bands],
+    model: str, energy: Bands, own: Mapping[int, Bands], known: Mapping[int, Bands]
 ) -> list[Row]:
     return [
         {
@@ -139,9 +150,9 @@ def _rows(
             "band": band,
             "energy": energy[band],
             "energy_of_reconstruction": own[size][band],
-            "explained": 1 - missed[size][band] / spread[band] if spread[band] > 0 else None,
+            "explained": known[size][band],
         }
-        for size in missed
+        for size in known
         for band in energy
     ]
 
@@ -163,36 +174,44 @@ def _findings(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _shares(rows: Sequence[Row]) -> str:
-    known = [_number(row["explained"]) for row in rows if row["explained"] is not None]
-    return ", ".join(f"{share:.0%}" for share in known) or "there are none"
+    return ", ".join(f"{_number(row['explained']):.0%}" for row in rows) or "there are none"
 
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _figure(x: Tensor, energy: Bands, own: Mapping[int, Bands]) -> Figure:
-    """Draw one image's nested coefficients, and the energy of the bands."""
+def _figure(
+    x: Tensor, energy: Bands, own: Mapping[int, Bands], known: Mapping[int, Bands]
+) -> Figure:
+    """Draw one image's nested coefficients, and energy and explained share of the bands."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.0, 3.8), dpi=120, layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.6))
-    left.imshow(x.mean(dim=0).numpy(), cmap="gray")
-    left.set_title("image")
-    nested_ = nested(x.mean(dim=0))
-    limit = float(nested_.abs().flatten().kthvalue(int(0.98 * nested_.numel())).values) or 1.0
-    middle.imshow(nested_.numpy(), cmap="RdBu", vmin=-limit, vmax=limit)
-    middle.set_title("its Haar coefficients, nested")
-    for axes in (left, middle):
+    figure = Figure(figsize=(14.0, 3.6), dpi=120, layout="constrained")
+    picture, coefficients, left, right = figure.subplots(1, 4, width_ratios=(1, 1, 1.3, 1.3))
+    places = nested(x.mean(dim=0))
+    limit = float(places.abs().flatten().kthvalue(int(0.98 * places.numel())).values) or 1.0
+    picture.imshow(x.mean(dim=0).numpy(), cmap="gray")
+    picture.set_title("image")
+    coefficients.imshow(places.numpy(), cmap="RdBu", vmin=-limit, vmax=limit)
+    coefficients.set_title("its Haar coefficients, nested")
+    for axes in (picture, coefficients):
         axes.set_axis_off()
-    labels = [str(band) for band in energy]
-    right.plot(labels, list(energy.values()), "ko-", label="images")
-    for number, (size, bands) in enumerate(own.items()):
-        right.plot(labels, list(bands.values()), ".-", color=f"C{number}", label=f"up to {size}²")
-    right.set(yscale="log", xlabel="band", ylabel="energy per image")
+    _curves(left, own)
+    left.plot([str(band) for band in energy], list(energy.values()), "ko-", label="images")
+    left.set(yscale="log", xlabel="band", ylabel="energy per image")
+    _curves(right, known)
+    right.set(ylim=(-0.3, 1.05), xlabel="band", ylabel="explained")
     right.legend(frameon=False, title="latents", fontsize=8)
-    right.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _curves(axes: Axes, values: Mapping[int, Bands]) -> None:
+    """Draw a value of every band, a curve for each R."""
+    for number, (size, bands) in enumerate(values.items()):
+        at, color = [str(band) for band in bands], f"C{number}"
+        axes.plot(at, list(bands.values()), ".-", color=color, label=f"up to {size}²")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def nested(x: Tensor) -> Tensor:

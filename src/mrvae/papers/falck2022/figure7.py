@@ -187,7 +187,8 @@ def _figure(drawn: Sequence[tuple[float, Tensor]], levels: int) -> Figure:
         figure.subplots(len(drawn), 1, squeeze=False)[:, 0], drawn, strict=True
     ):
         axes.imshow(arrange(images[:_SHOWN].numpy(), levels, _COLUMNS, enlarge=2))
-        axes.set_title(f"t = {temperature}", loc="left", fontsize=9)
+        chosen_ = ", chosen" if temperature == drawn[0][0] else ""
+        axes.set_title(f"t = {temperature}{chosen_}", loc="left", fontsize=9)
         axes.set_axis_off()
     return figure
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 import mrvae.evaluation
 import mrvae.training
 from laws.tiny_run import everything, outcome, tiny, train_until
-from mrvae.papers.cells import Cell, made, nats_after
+from mrvae.papers.cells import Cell, Validation, curve, made, nats_after
 from mrvae.papers.desk import Desk, Job, finished
 from mrvae.recipes import override
 from mrvae.training import train
@@ -128,3 +130,38 @@ def test_work_between_two_validations_is_interpolated_in_its_logarithm() -> None
         assert nats_after(curve, spent) == pytest.approx(nats)
     assert nats_after(curve, 1.9) is None
     assert nats_after(curve, 129.0) is None
+
+
+def test_seconds_are_those_of_training_without_compilation(tmp_path: Path) -> None:
+    """A resumed run compiles again, and its seconds go on from those before."""
+    events = [
+        {"step": 0, "compile_seconds": 10.0},
+        {"step": 2, "validation_nats": 9.0, "seconds": 12.0},
+        {"step": 2, "compile_seconds": 20.0},
+        {"step": 3, "nats": 8.5},
+        {"step": 4, "validation_nats": 8.0, "seconds": 34.0},
+        {"step": 6, "validation_nats": None, "seconds": 36.0},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, events)))
+    assert curve(tmp_path) == (Validation(2, 2.0, 9.0), Validation(4, 4.0, 8.0))
+    assert curve(tmp_path / "nothing") == ()
+
+
+def test_a_run_waits_for_the_process_that_is_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, order = desk(tmp_path), ["taken"]
+    lock = FileLock(tmp_path / "runs" / f".{JOB.name}.lock", thread_local=False)
+    (tmp_path / "runs").mkdir()
+    lock.acquire()
+
+    def release() -> None:
+        order.append("released")
+        lock.release()
+
+    monkeypatch.setattr(mrvae.training, "train", lambda *_, **__: order.append("trained"))
+    timer = threading.Timer(0.3, release)
+    timer.start()
+    here.trained(JOB)
+    timer.join()
+    assert order == ["taken", "released", "trained"]

@@ -128,10 +128,10 @@ def test_norms_are_drawn_with_two_deviations_and_broken_between_resolutions() ->
     left, right = norms_figure(
         {"up": (sizes, means, deviations), "down": (sizes, means, means)}
     ).axes
-    drawn = [(list(x), list(y)) for x, y in (line.get_data() for line in left.lines)]
+    drawn = [np.asarray(line.get_xydata()).tolist() for line in left.lines]
     for sign in (-2, 0, 2):
-        assert ([1, 2], [1.0 + sign * 0.1, 2.0 + sign * 0.2]) in drawn
-        assert ([3], [8.0 + sign * 0.5]) in drawn
+        assert [[1, 1.0 + sign * 0.1], [2, 2.0 + sign * 0.2]] in drawn
+        assert [[3, 8.0 + sign * 0.5]] in drawn
     assert [text.get_text() for text in left.texts] == ["4²", "8²"]
     assert "down" in right.get_xlabel()
 

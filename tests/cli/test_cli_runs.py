@@ -285,18 +285,9 @@ def test_inspect_measures_the_models_kl(capsys: Capture, tmp_path: Path) -> None
 
 def test_inspect_measures_the_norms_of_the_last_state(capsys: Capture, tmp_path: Path) -> None:
     """The decoder's last state is what the likelihood is made of, so its norm can be had anew."""
-    values = ask(
-        capsys,
-        "inspect",
-        trained(),
-        "norms",
-        "--limit",
-        50,
-        "--out",
-        tmp_path / "n.png",
-        "--seed",
-        2,
-    )
+    out = tmp_path / "norms.png"
+    few = ["--limit", 50, "--seed", 2]
+    values = ask(capsys, "inspect", trained(), "norms", *few, "--out", out)
     assert values["encoder"]["sizes"] == [8, 8, 4]
     assert values["decoder"]["sizes"] == [4, 8, 8]
     model, x = mrvae.load(trained()), load("digits", "test").take(torch.arange(50))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 import mrvae.evaluation
@@ -125,11 +125,11 @@ def test_a_cell_that_diverges_is_a_row_without_a_bound(tmp_path: Path) -> None:
 
 def test_work_between_two_validations_is_interpolated_in_its_logarithm() -> None:
     """A curve that is linear in log work is met exactly, and nothing is said beyond its ends."""
-    curve = [(float(2**k), 100.0 - 3 * k) for k in range(1, 8)]
+    points = [(float(2**k), 100.0 - 3 * k) for k in range(1, 8)]
     for spent, nats in [(2.0, 97.0), (2**4.5, 86.5), (128.0, 79.0)]:
-        assert nats_after(curve, spent) == pytest.approx(nats)
-    assert nats_after(curve, 1.9) is None
-    assert nats_after(curve, 129.0) is None
+        assert nats_after(points, spent) == pytest.approx(nats)
+    assert nats_after(points, 1.9) is None
+    assert nats_after(points, 129.0) is None
 
 
 def test_seconds_are_those_of_training_without_compilation(tmp_path: Path) -> None:
@@ -150,18 +150,17 @@ def test_seconds_are_those_of_training_without_compilation(tmp_path: Path) -> No
 def test_a_run_waits_for_the_process_that_is_at_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here, order = desk(tmp_path), ["taken"]
-    lock = FileLock(tmp_path / "runs" / f".{JOB.name}.lock", thread_local=False)
-    (tmp_path / "runs").mkdir()
-    lock.acquire()
-
-    def release() -> None:
-        order.append("released")
-        lock.release()
-
-    monkeypatch.setattr(mrvae.training, "train", lambda *_, **__: order.append("trained"))
-    timer = threading.Timer(0.3, release)
-    timer.start()
-    here.trained(JOB)
-    timer.join()
-    assert order == ["taken", "released", "trained"]
+    path, over = tmp_path / "runs" / f".{JOB.name}.lock", tmp_path / "over"
+    path.parent.mkdir()
+    program = (
+        "import pathlib, time\nfrom filelock import FileLock\n"
+        f"with FileLock({str(path)!r}):\n"
+        f"    print(flush=True); time.sleep(0.4); pathlib.Path({str(over)!r}).touch()\n"
+    )
+    seen = []
+    monkeypatch.setattr(mrvae.training, "train", lambda *_, **__: seen.append(over.exists()))
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as other:  # noqa: S603
+        assert other.stdout is not None
+        other.stdout.readline()
+        desk(tmp_path).trained(JOB)
+    assert seen == [True]

@@ -16,6 +16,7 @@ from mrvae.report import (
     groups,
     latents_figure,
     loss_figure,
+    norms_figure,
     read_events,
     smoothed,
     write_figure,
@@ -120,3 +121,21 @@ def test_matplotlib_waits_for_the_first_figure() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_norms_are_drawn_with_two_deviations_and_broken_between_resolutions() -> None:
+    sizes, means, deviations = [4, 4, 8], [1.0, 2.0, 8.0], [0.1, 0.2, 0.5]
+    left, right = norms_figure(
+        {"up": (sizes, means, deviations), "down": (sizes, means, means)}
+    ).axes
+    drawn = [np.asarray(line.get_xydata()).tolist() for line in left.lines]
+    for sign in (-2, 0, 2):
+        assert [[1, 1.0 + sign * 0.1], [2, 2.0 + sign * 0.2]] in drawn
+        assert [[3, 8.0 + sign * 0.5]] in drawn
+    assert [text.get_text() for text in left.texts] == ["4²", "8²"]
+    assert "down" in right.get_xlabel()
+
+
+def test_norms_of_no_pass_are_refused() -> None:
+    with pytest.raises(ValueError, match="no pass"):
+        norms_figure({})

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Event = Mapping[str, object]
 Curve = tuple[list[int], list[float]]
+Norms = tuple[Sequence[int], Sequence[float], Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,45 @@ def latents_figure(kl: Sequence[float], sizes: Sequence[int]) -> Figure:
     axes.set_ylabel("KL in nats per image")
     axes.set_title(f"{math.fsum(kl):.1f} nats in {len(kl)} latents")
     axes.legend(title="resolution: nats", frameon=False)
+    return figure
+
+
+def norms_figure(
+    passes: Mapping[str, tuple[Sequence[int], Sequence[float], Sequence[float]]],
+) -> Figure:
+    """Draw the norm of the state after every block, one picture for each pass over the hierarchy.
+
+    The mean is thick, mean ± 2 standard deviations are thin, and dotted lines stand where the
+    resolution changes.
+
+    Args:
+        passes: by its name: side, mean norm and standard deviation for every block.
+
+    Raises:
+        ValueError: if there is no pass, or the three differ in length.
+
+    """
+    if not passes:
+        raise ValueError("no pass is given; name at least one")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.5 * len(passes), 3.6), dpi=120, layout="constrained")
+    every = figure.subplots(1, len(passes), squeeze=False)[0]
+    for axes, (name, (sizes, means, deviations)) in zip(every, passes.items(), strict=True):
+        triples = list(zip(sizes, means, deviations, strict=True))
+        parts = groups(sizes)
+        for group in parts:
+            at, part = range(group.start + 1, group.stop + 1), triples[group.start : group.stop]
+            axes.plot(at, [m for _, m, _ in part], ".-", color="C0", linewidth=2)
+            for sign in (-2, 2):
+                axes.plot(at, [m + sign * s for _, m, s in part], color="C0", linewidth=0.7)
+            if group is not parts[-1]:
+                axes.axvline(group.stop + 0.5, color="0.7", linestyle=":", linewidth=0.8)
+            middle = (group.start + group.stop + 1) / 2
+            side = f"{group.size}²"
+            axes.text(middle, 1.0, side, transform=axes.get_xaxis_transform(), ha="center")
+        axes.set(xlabel=f"block, {name}", ylabel="‖Z‖₂", yscale="log")
+        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -14,7 +14,8 @@ import mrvae.training
 from mrvae.cli import main
 from mrvae.cli.reconstruct import interleave
 from mrvae.cli.runs import open_run
-from mrvae.data import load
+from mrvae.data import load, normal
+from mrvae.models.walk import from_posterior
 from mrvae.pictures import Grid, grey
 from mrvae.recipes import ALL, Recipe
 from mrvae.training import Diverged, Interrupted
@@ -279,6 +280,23 @@ def test_inspect_measures_the_models_kl(capsys: Capture, tmp_path: Path) -> None
         draws = torch.stack([model.elbo(x).kl.mean(dim=0) for _ in range(20)])
     spread = draws.std(dim=0).clamp(min=1e-6)
     assert ((torch.tensor(values["kl"]) - draws.mean(dim=0)).abs() < 6 * spread).all()
+    assert np.asarray(Image.open(out)).ndim == 3
+
+
+def test_inspect_measures_the_norms_of_the_last_state(capsys: Capture, tmp_path: Path) -> None:
+    """The decoder's last state is what the likelihood is made of, so its norm can be had anew."""
+    out = tmp_path / "norms.png"
+    few = ["--limit", 50, "--seed", 2]
+    values = ask(capsys, "inspect", trained(), "norms", *few, "--out", out)
+    assert values["encoder"]["sizes"] == [8, 8, 4]
+    assert values["decoder"]["sizes"] == [4, 8, 8]
+    model, x = mrvae.load(trained()), load("digits", "test").take(torch.arange(50))
+    noise = normal(2, 0, range(50), model.decoder.noise_size, x.device, torch.float32)
+    with torch.inference_mode():
+        h, _ = model.decoder.walk(model.features(x), [from_posterior()] * 3, noise)
+    norms = h.flatten(1).norm(dim=1)
+    assert values["decoder"]["means"][-1] == pytest.approx(float(norms.mean()), rel=1e-4)
+    assert values["decoder"]["deviations"][-1] == pytest.approx(float(norms.std()), rel=1e-3)
     assert np.asarray(Image.open(out)).ndim == 3
 
 

@@ -22,6 +22,7 @@ from mrvae.cli.inspect import Inspect
 from mrvae.cli.parse import overview, parse
 from mrvae.cli.recipes import Recipes
 from mrvae.cli.reconstruct import Reconstruct
+from mrvae.cli.reproduce import Reproduce
 from mrvae.cli.sample import Sample
 from mrvae.cli.train import Train
 
@@ -35,6 +36,7 @@ COMMANDS: dict[str, type[Command]] = {
     "sample": Sample,
     "reconstruct": Reconstruct,
     "inspect": Inspect,
+    "reproduce": Reproduce,
 }
 
 

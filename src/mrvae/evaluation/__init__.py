@@ -5,7 +5,20 @@ the noise of an image is a function of its index, and memory has a bound, so tha
 neither on the machine nor on how the work was cut into pieces.
 """
 
+from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
+from mrvae.evaluation.norms import PassNorms, state_norms
 
-__all__ = ["LatentUnits", "LikelihoodReport", "draws", "evaluate", "latent_units", "layer_nats"]
+__all__ = [
+    "Description",
+    "LatentUnits",
+    "LikelihoodReport",
+    "PassNorms",
+    "describe",
+    "draws",
+    "evaluate",
+    "latent_units",
+    "layer_nats",
+    "state_norms",
+]

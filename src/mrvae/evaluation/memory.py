@@ -3,8 +3,8 @@
 A *row* is one latent sample of one image. Without gradients a walk over it holds, until its end,
 
     the encoder's features,
-    at every visit the output of the prior's network (as wide as the state) and a latent's
-    noise, value, and two Gaussians,
+    at every visit the state, the output of the prior's network (as wide as the state) and a
+    latent's noise, value, and two Gaussians,
 
 and besides, for a moment, the intermediates of the widest cell and of the pixels' distribution.
 The numbers of copies below were counted on the models of this package, and a test holds the
@@ -49,6 +49,6 @@ def row_bytes(model: HVAE) -> int:
     features = model.features(torch.zeros(shape, dtype=torch.uint8, device=weight.device))
     distinct = {id(feature): 2 * feature.numel() for feature in features}
     states = [feature.numel() for feature in features]
-    held = sum(distinct.values()) + sum(states) + _LATENT_COPIES * model.decoder.noise_size
+    held = sum(distinct.values()) + 2 * sum(states) + _LATENT_COPIES * model.decoder.noise_size
     values = held + _STATE_COPIES * max(states) + _PIXEL_COPIES * frame.dims
     return values * weight.element_size()

@@ -27,11 +27,12 @@ Choose = Callable[[Gaussian, Gaussian | None, Tensor], Tensor]
 
 
 class Step(NamedTuple):
-    """What happened at one cell: the latent, and the distributions that it was chosen by."""
+    """What happened at one cell: the latent, what it was chosen by, and the state it led to."""
 
     z: Tensor
     prior: Gaussian
     posterior: Gaussian | None
+    state: Tensor
 
 
 class Cell(Protocol):
@@ -105,7 +106,8 @@ def _step(
     posterior = None if feature is None else cell.posterior(h, feature)
     prior, h = cell.prior(h)
     z = choose(prior, posterior, noise)
-    return cell.advance(h, z), Step(z, prior, posterior)
+    h = cell.advance(h, z)
+    return h, Step(z, prior, posterior, h)
 
 
 def from_posterior(temperature: float = 1.0) -> Choose:

@@ -1,0 +1,101 @@
+"""A model's size and cost, without building it in memory.
+
+The model is built on torch's meta device, whose tensors have shapes and no values, so that a model
+of any size is described in seconds. One image is scored there: ``flops_per_image`` counts its
+convolutions, a multiply-add as 2 (a training step takes about three times that), and
+``bytes_per_image`` is what autograd keeps for the backward pass where nothing is computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.flop_counter import FlopCounterMode
+
+from mrvae.models import HVAE, Level, build, parse_levels
+from mrvae.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Description:
+    """What there is to know of a model without training it."""
+
+    recipe: str
+    parameters: int
+    stochastic_depth: int
+    latents: int
+    levels: list[dict[str, int]]
+    flops_per_image: int
+    bytes_per_image: int
+
+
+def describe(recipe: Recipe) -> Description:
+    """Return the counts of a recipe's model.
+
+    Raises:
+        ValueError: if the recipe's blocks do not make a model.
+
+    Example:
+        >>> import mrvae
+        >>> describe(mrvae.recipe("falck2022-mnist-x1")).stochastic_depth
+        9
+
+    """
+    with torch.device("meta"):
+        model = build(recipe)
+    blocks = recipe.model
+    levels = parse_levels(blocks.encoder, blocks.decoder, blocks.width, blocks.latent)
+    described = _levels(model, levels)
+    flops, held = _cost(model)
+    return Description(
+        recipe.name,
+        sum(p.numel() for p in model.parameters() if p.requires_grad),
+        model.stochastic_depth,
+        sum(level["latents"] for level in described),
+        described,
+        flops,
+        held,
+    )
+
+
+def _levels(model: HVAE, levels: tuple[Level, ...]) -> list[dict[str, int]]:
+    """Describe each resolution, coarse to fine."""
+    return [
+        {
+            "size": level.size,
+            "width": level.width,
+            "latent": level.latent,
+            "layers": len(rung.shapes),
+            "latents": sum(c * h * w for c, h, w in rung.shapes),
+        }
+        for level, rung in zip(levels, model.decoder.rungs, strict=True)
+    ]
+
+
+def _cost(model: HVAE) -> tuple[int, int]:
+    """Return the FLOPs of one image's bound, and the bytes that its backward pass needs."""
+    weights = {_identity(p) for p in model.parameters()}
+    kept: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    frame = model.frame
+    x = torch.zeros(1, frame.channels, frame.size, frame.size, dtype=torch.uint8, device="meta")
+    counter = FlopCounterMode(display=False)
+    with counter, saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(x, model.noise(1))
+    storages = {_identity(t): t.untyped_storage().nbytes() for t in kept}
+    held = sum(size for storage, size in storages.items() if storage not in weights)
+    return counter.get_total_flops(), held
+
+
+def _identity(tensor: Tensor) -> Hashable:
+    """Return what two tensors share if they share their memory; on meta, addresses do not tell."""
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]

@@ -1,0 +1,194 @@
+"""Tables whose rows are runs: which cells there are, which are asked for, and what each came to.
+
+A cell is a job with a name. An item's cells are worked on one after the other, each trained and
+then measured, so that whatever ends the work leaves whole cells behind. ``--only`` names the cells
+of one session; the table has every cell that is finished by then.
+
+Two models of different cost are compared at equal compute on their validation curves. With f the
+floating-point operations of one image's bound and S the steps of a run, another model has spent as
+much after S·f/f′ steps; between two validations −ELBO is interpolated linearly in log step, which
+flatters a convex curve less than a straight line in step wrongs it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from mrvae.papers.desk import Desk, Job, Measures
+from mrvae.report import read_events
+
+if TYPE_CHECKING:
+    from mrvae.evaluation import Description
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A row of a table that is one run; ``default`` tells whether it is made without being named.
+
+    Example:
+        >>> from mrvae.recipes import recipe
+        >>> Cell("x1", Job(recipe("falck2022-mnist-x1"))).job.name
+        'falck2022-mnist-x1-seed0'
+    """
+
+    name: str
+    job: Job
+    default: bool = True
+
+
+@dataclass(frozen=True)
+class Validation:
+    """−ELBO per validation image after a step, and the seconds of training until then."""
+
+    step: int
+    seconds: float
+    nats: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished cell: its size, its course and its bounds.
+
+    ``measures`` is None if training diverged.
+    """
+
+    cell: Cell
+    cost: Description
+    curve: tuple[Validation, ...]
+    measures: Measures | None
+
+    @property
+    def steps(self) -> int:
+        """Number of updates asked for."""
+        return self.cell.job.recipe.training.steps
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training, compilation left out."""
+        return self.curve[-1].seconds if self.curve else None
+
+    def measure(self, name: str) -> float | None:
+        """Return one number of what was measured; None if there is none."""
+        value = None if self.measures is None else self.measures[name]
+        return float(value) if isinstance(value, int | float) else None
+
+
+def chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+    """Return the cells that are asked for, in the order of the table.
+
+    Raises:
+        ValueError: if a name is no cell's; a near one is suggested.
+
+    Example:
+        >>> from mrvae.recipes import recipe
+        >>> job = Job(recipe("digits-vdvae"))
+        >>> [c.name for c in chosen([Cell("x1", job), Cell("r3", job, default=False)], [])]
+        ['x1']
+    """
+    names = [cell.name for cell in cells]
+    for name in only:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            raise ValueError(f"--only names the cell {name!r}; {hint}")
+    return [cell for cell in cells if (cell.name in only if only else cell.default)]
+
+
+def made(
+    desk: Desk, cells: Sequence[Cell], *, samples: int = 1, limit: int | None = None
+) -> list[Made]:
+    """Make the cells that the desk asks for; return these and all others that are finished."""
+    from mrvae.training import Diverged
+
+    asked = chosen(cells, desk.only)
+    diverged = set()
+    for cell in asked:
+        try:
+            desk.trained(cell.job)
+        except Diverged as end:
+            desk.say(f"{cell.job.name}: {end}")
+            diverged.add(cell.name)
+        else:
+            desk.measured(cell.job, samples=samples, limit=limit)
+    return list(_found(desk, cells, diverged, samples, limit))
+
+
+def _found(
+    desk: Desk, cells: Sequence[Cell], diverged: set[str], samples: int, limit: int | None
+) -> Iterator[Made]:
+    from mrvae.evaluation import describe
+
+    for cell in cells:
+        measures = desk.remembered(cell.job, samples=samples, limit=limit)
+        if measures is None and cell.name not in diverged:
+            continue
+        desk.used[cell.job.name] = cell.job
+        yield Made(cell, describe(cell.job.recipe), curve(desk.path(cell.job)), measures)
+
+
+def curve(run: Path) -> tuple[Validation, ...]:
+    """Return the validations of a run in the order of their steps."""
+    path = run / "metrics.jsonl"
+    found, compiling = [], 0.0
+    for event in read_events(path) if path.is_file() else []:
+        compiling += cast("float", event.get("compile_seconds") or 0.0)
+        nats, seconds, step = (event.get(k) for k in ("validation_nats", "seconds", "step"))
+        if isinstance(nats, float) and isinstance(seconds, float) and isinstance(step, int):
+            found.append(Validation(step, seconds - compiling, nats))
+    return tuple(found)
+
+
+def nats_after(points: Sequence[tuple[float, float]], spent: float) -> float | None:
+    """Return −ELBO after ``spent`` units of work, from (work, nats) in rising order of work.
+
+    None before the first point or after the last one: a curve says nothing where it is not.
+
+    Example:
+        >>> nats_after([(1.0, 8.0), (4.0, 4.0)], 2.0)
+        6.0
+    """
+    for (before, high), (after, low) in pairwise(points):
+        if before <= spent <= after:
+            share = math.log(spent / before) / math.log(after / before)
+            return high + share * (low - high)
+    return points[-1][1] if points and spent == points[-1][0] else None
+
+
+def error(a: Made, b: Made, images: int | None = None) -> float | None:
+    """Return the combined standard error of two means of −ELBO, √(se_a² + se_b²), in nats.
+
+    Both are over the same images, and the error of their difference is smaller than this, so that
+    a difference that is large by it is large. ``images`` is the number of images if it was not
+    that of the measurement: a mean over n of N images has √(N/n) times the error.
+    """
+    errors = [one.measure("nats_se") for one in (a, b)]
+    counts = [one.measure("images") for one in (a, b)]
+    scaled = [
+        se * math.sqrt(1 if images is None else count / images)
+        for se, count in zip(errors, counts, strict=True)
+        if se is not None and count is not None
+    ]
+    return math.hypot(*scaled) if len(scaled) == len(errors) else None
+
+
+def verdict(a: float | None, b: float | None, standard_error: float | None) -> str:
+    """Say whether a is lower than b by more than two standard errors.
+
+    Example:
+        >>> verdict(98.0, 100.0, 0.5)
+        '98.00 against 100.00 nats, 4.0 standard errors lower: better'
+        >>> verdict(100.5, 100.0, 0.5)
+        '100.50 against 100.00 nats, 1.0 standard errors higher: no clear difference'
+    """
+    if a is None or b is None or not standard_error:
+        return "not measured"
+    apart = (b - a) / standard_error
+    word = "no clear difference" if abs(apart) <= 2 else "better" if apart > 0 else "worse"
+    side = "lower" if apart > 0 else "higher"
+    return f"{a:.2f} against {b:.2f} nats, {abs(apart):.1f} standard errors {side}: {word}"

@@ -1,0 +1,43 @@
+"""An item of a paper: a table, a figure or a check that can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mrvae.papers.cells import Cell, chosen
+from mrvae.papers.desk import Desk
+from mrvae.papers.outcome import Budget, Outcome
+
+
+def no_cells(budget: Budget) -> Sequence[Cell]:
+    """Return the cells of an item that is one piece of work."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Item:
+    """A piece of a paper, by the name under which it is asked for.
+
+    Attributes:
+        name: such as ``figure5``.
+        about: one sentence on what it shows.
+        work: makes it on a desk.
+        cells: its rows that are runs, at a budget; none if it cannot be cut into cells.
+    """
+
+    name: str
+    about: str
+    work: Callable[[Desk], Outcome]
+    cells: Callable[[Budget], Sequence[Cell]] = no_cells
+
+    def check(self, budget: Budget, only: Sequence[str]) -> None:
+        """Refuse names that are no cells of this item.
+
+        Raises:
+            ValueError: if there is one; a near name is suggested.
+        """
+        cells = self.cells(budget)
+        if only and not cells:
+            raise ValueError(f"{self.name} is one piece of work; leave out --only")
+        chosen(cells, only)

@@ -1,0 +1,166 @@
+"""A desk remembers what is finished, and forgets what no longer holds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import mrvae.evaluation
+import mrvae.training
+from laws.tiny_run import everything, outcome, tiny, train_until
+from mrvae.papers.cells import Cell, Validation, curve, made, nats_after
+from mrvae.papers.desk import Desk, Job, finished
+from mrvae.recipes import override
+from mrvae.training import train
+
+JOB = Job(tiny("steps=6", "validate_every=3"))
+
+
+def desk(folder: Path, *only: str) -> Desk:
+    return Desk(folder, "smoke", quiet=True, only=only)
+
+
+def forbid(patch: pytest.MonkeyPatch, module: object, name: str) -> None:
+    """Let a function fail if it is called."""
+
+    def called(*_: object, **__: object) -> None:
+        raise AssertionError(f"{name} was called")
+
+    patch.setattr(module, name, called)
+
+
+def test_a_finished_run_is_found_and_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = desk(tmp_path).trained(JOB)
+    before = everything(run)
+    forbid(monkeypatch, mrvae.training, "train")
+    assert desk(tmp_path).trained(JOB) == run == tmp_path / "runs" / "digits-vdvae-seed0"
+    assert everything(run) == before
+
+
+def test_a_run_that_was_trained_elsewhere_is_as_good(tmp_path: Path) -> None:
+    """As ``mrvae train`` leaves it, with or without the checkpoints, and by any description."""
+    train(JOB.recipe, tmp_path / "run", quiet=True)
+    assert finished(tmp_path / "run", JOB)
+    shutil.rmtree(tmp_path / "run" / "state")
+    assert finished(tmp_path / "run", JOB)
+    saved = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    saved["recipe"]["about"] = "said otherwise"
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(saved))
+    assert finished(tmp_path / "run", JOB)
+
+
+@pytest.mark.parametrize("change", ["steps=7", "width=16", "rate=0.001"])
+def test_another_recipe_or_seed_is_not_finished(tmp_path: Path, change: str) -> None:
+    run = desk(tmp_path).trained(JOB)
+    assert not finished(run, Job(override(JOB.recipe, [change])))
+    assert not finished(run, Job(JOB.recipe, seed=1))
+    assert not finished(tmp_path, JOB)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    recipe = tiny("steps=12", "validate_every=4")
+    whole = desk(tmp_path / "whole").trained(Job(recipe))
+    broken = desk(tmp_path / "broken")
+    broken.path(Job(recipe)).parent.mkdir(parents=True)
+    train_until(recipe, broken.path(Job(recipe)), 7)
+    assert not finished(broken.path(Job(recipe)), Job(recipe))
+    assert outcome(broken.trained(Job(recipe))) == outcome(whole)
+
+
+def test_a_measurement_holds_for_these_weights_and_images_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = desk(tmp_path)
+    run = here.trained(JOB)
+    first = here.measured(JOB, limit=5)
+    with monkeypatch.context() as patch:
+        forbid(patch, mrvae.evaluation, "evaluate")
+        assert here.measured(JOB, limit=5) == first
+    assert here.remembered(JOB, limit=6) is None
+    assert here.remembered(JOB, limit=5, samples=2) is None
+    assert here.measured(JOB, limit=6)["images"] == 6
+    weights = load_file(run / "weights.safetensors")
+    save_file({name: 1.5 * tensor for name, tensor in weights.items()}, run / "weights.safetensors")
+    assert here.remembered(JOB, limit=5) is None
+    assert here.measured(JOB, limit=5)["nats"] != first["nats"]
+
+
+def test_what_is_measured_is_what_evaluate_says(tmp_path: Path) -> None:
+    here = desk(tmp_path)
+    here.trained(JOB)
+    images = mrvae.data.load("digits", "test").subset(torch.arange(7))
+    model = mrvae.load(here.path(JOB))
+    report = mrvae.evaluation.evaluate(model, images, samples=3)
+    found = here.measured(JOB, samples=3, limit=7)
+    for name, value in report.summary().items():
+        assert found[name] == pytest.approx(value, rel=1e-4)
+
+
+def test_cells_can_be_made_in_any_portions(tmp_path: Path) -> None:
+    """Each session makes what it names, and sees what the others have finished."""
+    cells = [Cell(f"s{seed}", Job(JOB.recipe, seed)) for seed in range(3)]
+    assert [m.cell.name for m in made(desk(tmp_path, "s2"), cells, limit=4)] == ["s2"]
+    assert [m.cell.name for m in made(desk(tmp_path, "s0"), cells, limit=4)] == ["s0", "s2"]
+    portions = made(desk(tmp_path), cells, limit=4)
+    whole = made(desk(tmp_path / "whole"), cells, limit=4)
+    assert [m.measures for m in portions] == [m.measures for m in whole]
+    assert [m.cell.name for m in whole] == ["s0", "s1", "s2"]
+
+
+def test_a_cell_that_diverges_is_a_row_without_a_bound(tmp_path: Path) -> None:
+    wild = override(tiny("steps=60"), ["rate=1e30", "broken_in_a_row=3"])
+    (row,) = made(desk(tmp_path), [Cell("wild", Job(wild))], limit=4)
+    assert row.measures is None
+    assert row.measure("nats") is None
+
+
+def test_work_between_two_validations_is_interpolated_in_its_logarithm() -> None:
+    """A curve that is linear in log work is met exactly, and nothing is said beyond its ends."""
+    points = [(float(2**k), 100.0 - 3 * k) for k in range(1, 8)]
+    for spent, nats in [(2.0, 97.0), (2**4.5, 86.5), (128.0, 79.0)]:
+        assert nats_after(points, spent) == pytest.approx(nats)
+    assert nats_after(points, 1.9) is None
+    assert nats_after(points, 129.0) is None
+
+
+def test_seconds_are_those_of_training_without_compilation(tmp_path: Path) -> None:
+    """A resumed run compiles again, and its seconds go on from those before."""
+    events = [
+        {"step": 0, "compile_seconds": 10.0},
+        {"step": 2, "validation_nats": 9.0, "seconds": 12.0},
+        {"step": 2, "compile_seconds": 20.0},
+        {"step": 3, "nats": 8.5},
+        {"step": 4, "validation_nats": 8.0, "seconds": 34.0},
+        {"step": 6, "validation_nats": None, "seconds": 36.0},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, events)))
+    assert curve(tmp_path) == (Validation(2, 2.0, 9.0), Validation(4, 4.0, 8.0))
+    assert curve(tmp_path / "nothing") == ()
+
+
+def test_a_run_waits_for_the_process_that_is_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, over = tmp_path / "runs" / f".{JOB.name}.lock", tmp_path / "over"
+    path.parent.mkdir()
+    program = (
+        "import pathlib, time\nfrom filelock import FileLock\n"
+        f"with FileLock({str(path)!r}):\n"
+        f"    print(flush=True); time.sleep(0.4); pathlib.Path({str(over)!r}).touch()\n"
+    )
+    seen = []
+    monkeypatch.setattr(mrvae.training, "train", lambda *_, **__: seen.append(over.exists()))
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as other:  # noqa: S603
+        assert other.stdout is not None
+        other.stdout.readline()
+        desk(tmp_path).trained(JOB)
+    assert seen == [True]

@@ -1,0 +1,98 @@
+"""Findings of figure 5 follow from its rows, and its rows from the runs."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import pytest
+
+from mrvae.evaluation import describe
+from mrvae.papers.cells import Made, Validation
+from mrvae.papers.falck2022.figure5 import at_equal_flops, at_equal_seconds, cells, findings
+from mrvae.recipes import override, recipe
+
+CELLS = {cell.name: cell for cell in cells("cpu")}
+STEPS = range(250, 3001, 250)
+cost = cache(describe)
+
+
+def made(name: str, nats: float, se: float = 0.2, *, slow: float = 1.0, gain: float = 0.0) -> Made:
+    """Return a run whose validation falls by ``gain`` nats an e-fold of steps, to ``nats``."""
+
+    curve = tuple(Validation(s, slow * s, nats - gain * math.log(s / 3000)) for s in STEPS)
+    measures: dict[str, object] = {"nats": nats, "nats_se": se, "images": 10_000}
+    return Made(CELLS[name], cost(CELLS[name].job.recipe), curve, measures)
+
+
+def sentence(found: list[str], *parts: str) -> str:
+    (one,) = [line for line in found if all(part in line for part in parts)]
+    return one
+
+
+@pytest.mark.parametrize(
+    ("nats", "word"),
+    [(99.0, "better"), (99.5, "no clear difference"), (100.5, "no clear difference"), (101, "wor")],
+)
+def test_a_difference_counts_beyond_two_combined_errors(nats: float, word: str) -> None:
+    """√(0.2² + 0.2²) · 2 = 0.566 nats."""
+    found = findings([made("x1", 100.0), made("r5", nats)])
+    assert word in sentence(found, "r5 against x1 (equal parameters)")
+
+
+def test_models_of_more_parameters_are_named_so() -> None:
+    found = findings([made("x1", 100.0), made("x4", 97.0), made("r5", 98.0)])
+    assert "worse" in sentence(found, "r5 against x4 (more parameters)")
+    assert not [line for line in found if line.startswith("x4")]
+
+
+def test_seeds_are_compared_with_their_own() -> None:
+    both = [made("x1", 100.0), made("r5", 98.0), made("x1-seed1", 90.0), made("r5-seed1", 95.0)]
+    found = findings(both)
+    assert "better" in sentence(found, "r5 against x1 (equal")
+    assert "worse" in sentence(found, "r5-seed1 against x1-seed1 (equal")
+    assert not [line for line in found if "r5-seed1 against x1 (" in line]
+
+
+def test_equal_operations_are_fewer_steps_of_a_dearer_model() -> None:
+    """On a curve that is linear in log step the place is known exactly."""
+
+    x1, r5 = made("x1", 100.0, gain=5.0), made("r5", 95.0, gain=5.0)
+    dearer = r5.cost.flops_per_image / x1.cost.flops_per_image
+    assert 2 < dearer < 5
+    assert at_equal_flops(r5, x1) == pytest.approx(95.0 + 5.0 * math.log(dearer))
+    assert at_equal_flops(x1, x1) == 100.0
+
+
+def test_equal_seconds_are_those_of_all_of_x1() -> None:
+
+    x1, r5 = made("x1", 100.0, gain=5.0), made("r5", 95.0, slow=4.0, gain=5.0)
+    assert at_equal_seconds(r5, x1) == pytest.approx(95.0 + 5.0 * math.log(4.0))
+    faster = made("r5", 95.0, slow=0.5)
+    assert at_equal_seconds(faster, x1) is None
+
+
+def test_fewer_images_make_larger_errors() -> None:
+    """1,000 validation images have √10 the error: 0.89 nats, and twice that is 1.79."""
+    x1 = made("x1", 100.0)
+    for nats, word in [(98.3, "no clear difference"), (98.1, "better")]:
+        found = findings([x1, made("r2", nats)])
+        assert word in sentence(found, "r2 against x1, equal operations")
+
+
+def test_a_diverged_run_is_not_measured() -> None:
+    broken = Made(CELLS["r5"], cost(CELLS["r5"].job.recipe), (), None)
+    assert all("not measured" in line for line in findings([made("x1", 100.0), broken]))
+
+
+def test_the_recipes_are_those_of_the_command_in_the_documentation() -> None:
+    """``mrvae train`` with these overrides makes the very run that the figure looks for."""
+
+    changes = ["training.schedule=constant", "training.optimizer.rate=1e-3"]
+    changes += ["training.compile=false", "training.checkpoint_every=250"]
+    changes += ["training.validate_every=250", "training.steps=3000"]
+    for name in ("x1", "x2", "x4", "r3", "r5", "r10"):
+        job = CELLS[name].job
+        assert job.recipe == override(recipe(f"falck2022-mnist-{name}"), changes)
+        assert job.name == f"falck2022-mnist-{name}-seed0"
+    assert CELLS["r5-seed1"].job.name == "falck2022-mnist-r5-seed1"

@@ -17,7 +17,7 @@ writes zeros for them. Both bases being orthonormal, ‖f‖² is the sum of the
 either, and the parts of it that lie in U_0, …, U_{j-1} are what a ladder loses at each step.
 
 Falck et al. 2022 write V_{-j} for what is V_j here, and add V_0 = {0} below the coarsest level. On
-a compact domain that is the only way to have (A2), since constants lie in all the others.
+a compact domain that is the only way to have (A2): constants lie in all the others.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ def basis(name: str, dims: int) -> Basis:
 
 
 def onto(name: str, dims: int, steps: int) -> Callable[[Tensor], Tensor]:
-    """Return the orthogonal projection onto the level ``steps`` below, as an array of the finest."""
+    """Return the orthogonal projection onto the level ``steps`` below, in the finest."""
     pooling = WaveletPooling(Wavelet(name, dims))
     return lambda x: pooling.embed(pooling.project(x, steps), steps)
 
@@ -58,7 +59,7 @@ def test_a_smooth_function_is_approached_at_the_order_of_the_wavelet(name: str, 
     x = smooth(4096)
     measure = basis(name, 1)
     errors = [measure.norm(x - onto(name, 1, steps)(x)) for steps in (4, 5, 6)]
-    slopes = [math.log2(b / a) for a, b in zip(errors, errors[1:], strict=False)]
+    slopes = [math.log2(b / a) for a, b in pairwise(errors)]
     assert all(abs(slope - order) < 0.05 * order for slope in slopes), slopes
 
 
@@ -67,7 +68,7 @@ def test_any_function_is_approached(name: str) -> None:
     """(A1) for a step, which no level holds: the error falls with every level, by about √2."""
     x = (torch.arange(2048) < 2048 / 3).double()
     errors = [basis(name, 1).norm(x - onto(name, 1, steps)(x)) for steps in range(9, 2, -1)]
-    assert all(b < a for a, b in zip(errors, errors[1:], strict=False))
+    assert all(b < a for a, b in pairwise(errors))
     assert 1.2 < (errors[0] / errors[-1]) ** (1 / 6) < 1.7
 
 

@@ -8,7 +8,6 @@ covariance, so that no sampling error hides the error of the scheme.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -16,6 +15,13 @@ import torch
 from torch import Tensor
 
 from laws.linear import image
+from mrvae.papers.falck2022.orders import (
+    Errors,
+    GeometricProcess,
+    LinearProcess,
+    coupled_process,
+    slope,
+)
 from mrvae.resolution import (
     Basis,
     Bridge,
@@ -134,158 +140,71 @@ def test_it_is_a_function_of_its_noise() -> None:
 # --------------------------------------------------------------------- closed form, linear case
 
 
-@dataclass(frozen=True)
-class Linear:
-    """dZ = A_j Z dt + S_j dW on the n_j^d pixels of level j, with Sylvester's closed form."""
-
-    dims: int
-    drifts: tuple[Tensor, ...]
-    noises: tuple[Tensor, ...]
-
-    def bridge(self) -> Bridge:
-        stages = tuple(self.stage(a, s) for a, s in zip(self.drifts, self.noises, strict=True))
-        return Bridge(ladder(self.dims), TIMES, stages)
-
-    def stage(self, a: Tensor, s: Tensor) -> Stage:
-        def apply(matrix: Tensor, z: Tensor) -> Tensor:
-            return (z.flatten(-self.dims) @ matrix.T).view_as(z)
-
-        return Stage.homogeneous(lambda z: apply(a, z), lambda z, xi: apply(s, xi))
-
-    def moments(self, mean: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Mean and covariance at the end of each level, from a point mass at ``mean``."""
-        covariance = torch.zeros(len(mean), len(mean), dtype=mean.dtype)
-        found = []
-        for level, (a, s) in enumerate(zip(self.drifts, self.noises, strict=True)):
-            if level:
-                e = embedding_matrix(level, self.dims)
-                mean, covariance = e @ mean, e @ covariance @ e.T
-            time = TIMES[level + 1] - TIMES[level]
-            flow, one = torch.linalg.matrix_exp(time * a), torch.eye(len(a), dtype=a.dtype)
-            # A C + C Aᵀ = e^{At} S Sᵀ e^{Aᵀt} - S Sᵀ has ∫ e^{As} S Sᵀ e^{Aᵀs} ds as its solution.
-            right = flow @ s @ s.T @ flow.T - s @ s.T
-            both = torch.kron(a, one) + torch.kron(one, a)
-            gained = torch.linalg.solve(both, right.flatten()).view_as(a)
-            mean, covariance = flow @ mean, flow @ covariance @ flow.T + gained
-            found.append((mean, covariance))
-        return found
-
-
-def embedding_matrix(level: int, dims: int) -> Tensor:
-    side = 1 << (level - 1)
-    one = torch.eye(side**dims, dtype=torch.float64).view(-1, *(side,) * dims)
-    return ladder(dims).embed(one).flatten(1).T
-
-
-def linear(dims: int) -> Linear:
-    """Random stable drifts that couple the pixels, and random noise."""
-    sizes = [(1 << level) ** dims for level in range(3)]
-    drifts = [
-        -torch.eye(n, dtype=torch.float64) * (1 + n**0.25) + image(n, n, seed=n) / (2 * n)
-        for n in sizes
-    ]
-    return Linear(dims, tuple(drifts), tuple(image(n, n, seed=9 + n) / n**0.5 for n in sizes))
-
-
-def scheme_moments(bridge: Bridge, start: Tensor, steps: int) -> list[tuple[Tensor, Tensor]]:
-    """Exact mean and covariance of a linear scheme, at the end of each level."""
-    dims = start.dim()
-    sizes = [steps * (start.shape[-1] << level) ** dims for level in range(3)]
-    units = torch.cat([torch.zeros(1, sum(sizes)), torch.eye(sum(sizes))]).double()
-    noise = [
-        part.view(-1, steps, *(start.shape[-1] << level,) * dims).transpose(0, 1)
-        for level, part in enumerate(units.split(sizes, dim=1))
-    ]
-    ends = bridge.ends(start.expand(len(units), *start.shape), noise)
-    rows = [state.flatten(1) for state in ends]
-    return [(row[0], (row[1:] - row[0]).T @ (row[1:] - row[0])) for row in rows]
-
-
-def slope(errors: Sequence[Tensor | float], factor: float = 2.0) -> float:
-    """Return the order: the least-squares slope of log error on log step, steps falling."""
-    logs = torch.tensor([math.log(float(error)) for error in errors], dtype=torch.float64)
-    x = -torch.arange(len(logs), dtype=torch.float64) * math.log(factor)
-    return float(((x - x.mean()) * (logs - logs.mean())).sum() / (x - x.mean()).square().sum())
-
-
-def moment_errors(dims: int, level: int, change: float = 0.0) -> list[list[Tensor]]:
-    """Errors of mean and covariance at steps that fall by 2, with all drifts off by ``change``."""
-    truth = linear(dims)
+def weak_errors(dims: int, factor: float = 1.0) -> list[Errors]:
+    """Errors of the moments at steps that fall by 2, with all drifts off by a factor."""
+    process = coupled_process(dims, TIMES)
     start = image(*(1,) * dims, seed=3) + 2
-    right = truth.moments(start.flatten())[level]
-    wrong = Linear(dims, tuple(a * (1 + change) for a in truth.drifts), truth.noises)
-    found = [scheme_moments(wrong.bridge(), start, steps)[level] for steps in (8, 16, 32)]
-    return [[(pair[k] - right[k]).abs().max() for pair in found] for k in (0, 1)]
+    return process.scaled(factor).errors(start, (8, 16, 32), process)
 
 
 @both_dims
-@pytest.mark.parametrize("level", [0, 1, 2])
-def test_mean_and_covariance_converge_to_the_closed_form_with_weak_order_one(
-    dims: int, level: int
-) -> None:
-    for errors in moment_errors(dims, level):
+def test_mean_and_covariance_converge_to_the_closed_form_with_weak_order_one(dims: int) -> None:
+    levels = weak_errors(dims)
+    assert len(levels) == 3
+    for errors in (errors for level in levels for errors in level):
         assert errors[-1] < 0.02
         assert 0.85 < slope(errors) < 1.2, errors
 
 
-@pytest.mark.parametrize("level", [0, 1, 2])
-def test_a_wrong_drift_does_not_converge(level: int) -> None:
-    for errors in moment_errors(1, level, change=0.2):
+@both_dims
+def test_a_wrong_drift_does_not_converge(dims: int) -> None:
+    for errors in (errors for level in weak_errors(dims, factor=1.2) for errors in level):
         assert slope(errors) < 0.6
+
+
+@both_dims
+def test_the_closed_form_solves_its_own_equations(dims: int) -> None:
+    """ṁ = A m and Ċ = A C + C Aᵀ + S Sᵀ, by central differences in the last time."""
+    start, h = image(*(1,) * dims, seed=3) + 2, 1e-4
+    process = coupled_process(dims, TIMES)
+    found = []
+    for shift in (-h, 0.0, h):
+        times = (*TIMES[:-1], TIMES[-1] + shift)
+        moved = LinearProcess(process.ladder, times, process.drifts, process.noises)
+        found.append(moved.moments(start)[-1])
+    a, s = process.drifts[-1], process.noises[-1]
+    (before_m, before_c), (m, c), (after_m, after_c) = found
+    torch.testing.assert_close((after_m - before_m) / (2 * h), a @ m, rtol=1e-6, atol=1e-7)
+    right = a @ c + c @ a.T + s @ s.T
+    torch.testing.assert_close((after_c - before_c) / (2 * h), right, rtol=1e-6, atol=1e-6)
 
 
 def test_samples_have_the_moments_of_the_scheme() -> None:
     """The impulses and the draws see the same process, within four standard errors."""
-    process, start, n = linear(1), torch.tensor([2.0], dtype=torch.float64), 20_000
-    bridge = process.bridge()
+    process, n = coupled_process(1, TIMES), 20_000
+    start = torch.tensor([2.0], dtype=torch.float64)
     batch = start.expand(n, 1)
+    bridge = process.bridge()
     draws = bridge.end(batch, bridge.noise(batch, (4, 4, 4), generator()))
-    mean, covariance = scheme_moments(bridge, start, 4)[-1]
-    assert ((draws.mean(0) - mean).abs() < 4 * (covariance.diag() / n).sqrt()).all()
+    mean, covariance = process.scheme_moments(start, 4)[-1]
     variance = covariance.diag()
+    assert ((draws.mean(0) - mean).abs() < 4 * (variance / n).sqrt()).all()
     assert ((draws.var(0) / variance - 1).abs() < 4 * math.sqrt(2 / n)).all()
 
 
 # ------------------------------------------------------------------------------ strong order
 
-RATE, VOLATILITY = 0.6, 0.8
-
-
-def geometric(drift: float) -> Bridge:
-    stage = Stage.homogeneous(lambda z: drift * z, lambda z, xi: VOLATILITY * z * xi)
-    return Bridge(ladder(1), TIMES, (stage,) * 3)
-
-
-def exact_geometric(noise: Sequence[Tensor]) -> Tensor:
-    """Z exp((a - b²/2) t + b W) on each level, from 1, with Itô's correction."""
-    z = torch.ones(1, dtype=torch.float64)
-    for level, xi in enumerate(noise):
-        time = TIMES[level + 1] - TIMES[level]
-        w = xi.sum(0) * math.sqrt(time / len(xi))
-        z = ladder(1).embed(z.expand(len(w), -1)) if level else z
-        z = z * torch.exp((RATE - VOLATILITY**2 / 2) * time + VOLATILITY * w)
-    return z
-
-
-def strong_errors(bridge: Bridge, truth: Callable[[Sequence[Tensor]], Tensor]) -> list[float]:
-    """Root mean square distance at t_{J+1} along equal Brownian paths, steps falling by 2."""
-    start = torch.ones(2000, 1, dtype=torch.float64)
-    noise = bridge.noise(start, (64, 64, 64), generator(1))
-    exact = truth(noise)
-    found = []
-    for factor in (16, 8, 4, 2):
-        rough = bridge.end(start, [coarser_noise(xi, factor) for xi in noise])
-        found.append(float((rough - exact).square().mean().sqrt()))
-    return found
+GEOMETRIC = GeometricProcess(ladder(1), TIMES, rate=0.6, volatility=0.8)
 
 
 def test_with_multiplicative_noise_the_strong_order_is_one_half() -> None:
-    assert 0.4 < slope(strong_errors(geometric(RATE), exact_geometric)) < 0.6
+    assert 0.4 < slope(GEOMETRIC.errors(2000, (16, 8, 4, 2), GEOMETRIC)) < 0.6
 
 
 def test_with_the_drift_of_another_calculus_it_does_not_converge() -> None:
-    stratonovich = geometric(RATE + VOLATILITY**2 / 2)
-    assert slope(strong_errors(stratonovich, exact_geometric)) < 0.15
+    """Stratonovich's equation with the same coefficients has b²/2 more of drift."""
+    other = GeometricProcess(ladder(1), TIMES, 0.6 + 0.8**2 / 2, 0.8)
+    assert slope(other.errors(2000, (16, 8, 4, 2), GEOMETRIC)) < 0.15
 
 
 def test_with_additive_noise_the_strong_order_is_one() -> None:
@@ -297,7 +216,7 @@ def test_with_additive_noise_the_strong_order_is_one() -> None:
     rough = [
         bridge.end(start, [coarser_noise(xi, factor) for xi in noise]) for factor in (64, 32, 16)
     ]
-    errors = [(z - exact).square().mean().sqrt() for z in rough]
+    errors = [float((z - exact).square().mean().sqrt()) for z in rough]
     assert 0.85 < slope(errors) < 1.15
 
 

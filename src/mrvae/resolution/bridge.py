@@ -215,7 +215,7 @@ def coarser_noise(xi: Tensor, factor: int) -> Tensor:
     """
     if factor < 1 or len(xi) % factor:
         raise ValueError(f"factor is {factor}; it must be 1 or more and divide {len(xi)} steps")
-    return xi.unflatten(0, (-1, factor)).sum(1) / math.sqrt(factor)
+    return torch.unflatten(xi, 0, (-1, factor)).sum(1) / math.sqrt(factor)
 
 
 def _euler(

@@ -46,8 +46,8 @@ class ResidualNet(nn.Module):
         self.first = nn.Conv2d(inputs, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         self.third = nn.Conv2d(width, 1, 3, padding=1)
-        nn.init.zeros_(self.third.weight)
-        nn.init.zeros_(self.third.bias)
+        for parameter in self.third.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the result for x of shape (B, inputs, H, W): (B, 1, H, W)."""
@@ -192,16 +192,16 @@ def snapshot(net: Autoencoder, step: int, x: Tensor) -> Snapshot:
     nets = zip(exact.forwards, inputs, strict=True)
     constants = tuple(sampled_constant(_map(f), part[:_JACOBIANS]) for f, part in nets)
     both = sides(unet, x, constants)
-    chain = None if net.skip else exact.chain()
+    without, inversion = _about_inverses(exact, x, constants)
     return Snapshot(
         step=step,
         left=both.left,
-        left_with_defect=chain and sides_with_defect(chain, x, constants).left,
+        left_with_defect=without,
         right=both.right,
         reconstruction=float(energy(unet.reconstruct(x) - x, dims=2).mean()),
         discarded=tuple(float(part.mean()) for part in unet.discarded(x)),
         passing=tuple(float(energy(y, dims=2).mean()) for y in outputs),
-        inversion=chain and math.fsum(float(part.mean()) for part in chain.inversion_error(x)),
+        inversion=inversion,
         constants=constants,
     )
 
@@ -219,6 +219,17 @@ def sampled_constant(map_: Map, x: Tensor) -> float:
     jacobians = torch.func.vmap(torch.func.jacrev(lambda one: map_(one[None])[0]))(x)
     size = x[0].numel()
     return float(torch.linalg.matrix_norm(jacobians.reshape(len(x), size, size), 2).max())
+
+
+def _about_inverses(
+    net: Autoencoder, x: Tensor, constants: Sequence[float]
+) -> tuple[float | None, float | None]:
+    """Return the left side with the defect of B F, and ‖B F - 1‖², where there are no skips."""
+    if net.skip:
+        return None, None
+    chain = net.chain()
+    inversion = math.fsum(float(part.mean()) for part in chain.inversion_error(x))
+    return sides_with_defect(chain, x, constants).left, inversion
 
 
 def _loss(net: Autoencoder, x: Tensor, inversion: float) -> Tensor:

@@ -221,7 +221,8 @@ def remembering(chain: Chain, x: Tensor) -> Chain:
 
 def _orthogonal(values: int, generator: torch.Generator) -> Tensor:
     normal = torch.randn(values, values, generator=generator, dtype=torch.float64)
-    return torch.linalg.qr(normal)[0]
+    rotation: Tensor = torch.linalg.qr(normal).Q
+    return rotation
 
 
 def _matrix(matrix: Tensor) -> Map:

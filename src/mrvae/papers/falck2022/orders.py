@@ -111,15 +111,15 @@ class LinearProcess:
     def errors(self, start: Tensor, steps: Sequence[int], truth: LinearProcess) -> list[Errors]:
         """Return, for each level, how far the scheme's moments are from those of ``truth``.
 
-        Each is a pair of lists, of the mean's and of the covariance's largest error, one entry for
-        each number of steps.
+        Each is a pair of lists, for the mean and for the covariance, with one entry for each number
+        of steps: the largest error, relative to the largest entry.
         """
         exact = truth.moments(start)
         found = [self.scheme_moments(start, count) for count in steps]
         return [
             (
-                [float((got[level][0] - right[0]).abs().max()) for got in found],
-                [float((got[level][1] - right[1]).abs().max()) for got in found],
+                [_relative(got[level][0], right[0]) for got in found],
+                [_relative(got[level][1], right[1]) for got in found],
             )
             for level, right in enumerate(exact)
         ]
@@ -220,8 +220,14 @@ class GeometricProcess:
         return [float((z - exact).square().mean().sqrt()) for z in rough]
 
 
+def _relative(got: Tensor, right: Tensor) -> float:
+    """Return the largest error, relative to the largest entry."""
+    return float((got - right).abs().max() / right.abs().max())
+
+
 def _lyapunov(a: Tensor, right: Tensor) -> Tensor:
     """Return G with A G + G Aᵀ = the right side."""
     one = torch.eye(len(a), dtype=a.dtype)
     both = torch.kron(a, one) + torch.kron(one, a)
-    return torch.linalg.solve(both, right.flatten()).view_as(a)
+    gained: Tensor = torch.linalg.solve(both, right.flatten())
+    return gained.view_as(a)

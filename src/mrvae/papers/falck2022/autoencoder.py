@@ -4,10 +4,10 @@ F_j and B_j are small residual networks on grey images of level j, x + C₃ g(C�
 convolutions, which begin as the identity; between them stand average pooling and nearest neighbour.
 All information has to pass the coarsest image, unless there are skip connections. The loss is
 
-    ‖B_{1|J} F_{1|J} x - x‖² + λ Σ_j ‖B_j F_j x_j - x_j‖²,
+    ‖B_{1|J} F_{1|J} x - x‖² + λ Σ_j (‖B_j F_j x_j - x_j‖² + ‖F_j x̂_j - E x̂_{j-1}‖²),
 
 the reconstruction error, which bounds W₂² from above, and with λ > 0 the hypothesis of theorem 3,
-B_j F_j = 1, which no reconstruction error asks for. One watches, over training, both sides of the
+B_j = F_j⁻¹, on the way down and on the way up; no reconstruction error asks for it. One watches, over training, both sides of the
 theorem, the energy that each projection discards (the paper's figure 1 in numbers), and how far B F
 is from 1. The Lipschitz constants are the largest singular values of Jacobians at data, and so can
 only be too small; the left side, where one divides by them, can only be too large.
@@ -102,7 +102,7 @@ class Plan:
         steps: updates.
         width: channels inside the networks.
         skip: whether there are skip connections.
-        inversion: λ, the weight of Σ ‖B_j F_j x_j - x_j‖², of no effect with skip connections.
+        inversion: λ, the weight of B_j = F_j⁻¹, of no effect with skip connections.
         depth: J.
         batch: images in an update.
         rate: learning rate of Adam.
@@ -236,7 +236,9 @@ def _loss(net: Autoencoder, x: Tensor, inversion: float) -> Tensor:
     """Return reconstruction error and, with a weight, the distance of B F from 1."""
     loss = energy(net.unet().reconstruct(x) - x, dims=2).mean()
     if inversion and not net.skip:
-        loss = loss + inversion * sum(part.mean() for part in net.chain().inversion_error(x))
+        chain = net.chain()
+        parts = (*chain.inversion_error(x), *chain.defect(x))
+        loss = loss + inversion * sum(part.mean() for part in parts)
     return loss
 
 

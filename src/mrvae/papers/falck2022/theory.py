@@ -52,7 +52,7 @@ class Effort:
 
 EFFORTS: dict[Budget, Effort] = {
     "smoke": Effort(steps=32, width=8, measured=60, paths=2_000, functions=60, images=6),
-    "cpu": Effort(steps=3_200, width=16, measured=300, paths=10_000, functions=300, images=100),
+    "cpu": Effort(steps=1_600, width=16, measured=300, paths=10_000, functions=300, images=100),
     "paper": Effort(steps=25_600, width=16, measured=300, paths=20_000, functions=600, images=200),
 }
 
@@ -111,7 +111,7 @@ def training_findings(trainings: Trainings) -> tuple[str, ...]:
         f"{title}: discarded energy {_change(sum(s[0].discarded), sum(s[-1].discarded))},"
         f" W₂² {_change(s[0].right, s[-1].right)}; left ≤ W₂² at {_count(s[1:])} steps measured"
         for title, s in (
-            ("trained with B F near 1", trainings.inverse),
+            ("trained with B near F⁻¹", trainings.inverse),
             ("trained on reconstruction alone", trainings.free),
             ("trained with skip connections", trainings.skipped),
         )
@@ -152,7 +152,7 @@ def details_figure(trainings: Trainings) -> Figure:
 
 def _labelled(trainings: Trainings) -> tuple[tuple[str, tuple[Snapshot, ...]], ...]:
     return (
-        ("B F near 1", trainings.inverse),
+        ("B near F⁻¹", trainings.inverse),
         ("reconstruction alone", trainings.free),
         ("skip connections", trainings.skipped),
     )

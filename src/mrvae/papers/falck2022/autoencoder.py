@@ -7,10 +7,11 @@ All information has to pass the coarsest image, unless there are skip connection
     ‖B_{1|J} F_{1|J} x - x‖² + λ Σ_j (‖B_j F_j x_j - x_j‖² + ‖F_j x̂_j - E x̂_{j-1}‖²),
 
 the reconstruction error, which bounds W₂² from above, and with λ > 0 the hypothesis of theorem 3,
-B_j = F_j⁻¹, on the way down and on the way up; no reconstruction error asks for it. One watches, over training, both sides of the
-theorem, the energy that each projection discards (the paper's figure 1 in numbers), and how far B F
-is from 1. The Lipschitz constants are the largest singular values of Jacobians at data, and so can
-only be too small; the left side, where one divides by them, can only be too large.
+B_j = F_j⁻¹, on the way down and on the way up; no reconstruction error asks for it. One watches,
+over training, both sides of the theorem, the energy that each projection discards (the paper's
+figure 1 in numbers), and how far B F is from 1. The Lipschitz constants are the largest singular
+values of Jacobians at data, and so can only be too small; the left side, where one divides by them,
+can only be too large.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from mrvae.papers.falck2022.transport import energy
 from mrvae.resolution import Ladder
 
 _LADDER = Ladder(base=1, depth=16)
-_JACOBIANS = 48
+_JACOBIANS = 32
 
 
 class ResidualNet(nn.Module):

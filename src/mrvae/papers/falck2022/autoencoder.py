@@ -163,6 +163,13 @@ def watch_training(
         ValueError: if a step is not in 0 … steps.
 
     Source: Falck et al. 2022, theorem 3 and figure 1.
+
+    Example:
+        >>> images = torch.rand(20, 1, 4, 4)
+        >>> (one,) = watch_training(Plan(steps=0, width=2), images, images, [0], print)
+        autoencoder, step 0: W₂² ...
+        >>> one.inversion, abs(one.left - one.reconstruction) < 1e-9
+        (0.0, True)
     """
     if not all(0 <= step <= plan.steps for step in at):
         raise ValueError(f"steps to measure at are {list(at)}; they must be in 0 … {plan.steps}")

@@ -105,7 +105,15 @@ class SkippedBottleneck:
 
 
 def invertible_join(inverse: Map, resampling: Resampling) -> Join:
-    """Return B(a, y) = F⁻¹(a + (1 - E P) y): the details come from the skip connection alone."""
+    """Return B(a, y) = F⁻¹(a + (1 - E P) y): the details come from the skip connection alone.
+
+    Example:
+        >>> import torch
+        >>> from mrvae.resolution import Ladder
+        >>> join = invertible_join(lambda y: y, Ladder(base=1, depth=1, dims=1))
+        >>> join(torch.tensor([[2.0, 2.0]]), torch.tensor([[1.0, 3.0]]))
+        tensor([[1., 3.]])
+    """
 
     def join(embedded: Tensor, y: Tensor) -> Tensor:
         return inverse(embedded + y - resampling.embed(resampling.project(y)))
@@ -126,6 +134,11 @@ def skip_kl(with_skip: Map, without: Map, x: Tensor, scale: float) -> Tensor:
         ValueError: if ``scale`` is not positive.
 
     Source: Falck et al. 2022, section 2.1, below equation 2.
+
+    Example:
+        >>> import torch
+        >>> skip_kl(lambda x: x, lambda x: x - 1, torch.zeros(2, 1, 3), scale=1.0)
+        tensor([1.5000, 1.5000])
     """
     if not scale > 0:
         raise ValueError(f"scale is {scale}; it must be positive")

@@ -25,6 +25,10 @@ def checks_of_bridge(paths: int) -> Iterator[Check]:
         paths: how many the strong order is taken over.
 
     Source: Falck et al. 2022, definition 2 and theorem 1.
+
+    Example:
+        >>> next(checks_of_bridge(paths=10)).passes
+        True
     """
     for dims in (1, 2):
         yield from _support(dims)

@@ -52,6 +52,10 @@ def checks_of_cells(images: int) -> Iterator[Check]:
         images: how many are encoded and sampled.
 
     Source: Falck et al. 2022, theorems 4 and 5.
+
+    Example:
+        >>> next(checks_of_cells(images=2)).passes
+        True
     """
     model = load(MODEL).double()
     x = load_images("digits", "test").take(torch.arange(images))

@@ -87,6 +87,10 @@ def checks_of_bottlenecks() -> Iterator[Check]:
     """Yield the checks of equations 1 and 2, with an invertible F on digits.
 
     Source: Falck et al. 2022, equations 1 and 2.
+
+    Example:
+        >>> [check.passes for check in checks_of_bottlenecks()]
+        [True, True, True]
     """
     x, generator = digits()[:50], torch.Generator().manual_seed(0)
     pair, _ = leaky_pair(_SIZE**2, generator)
@@ -134,6 +138,11 @@ def checks_of_theorem_3(count: int) -> Iterator[Check]:
         count: functions in each sample.
 
     Source: Falck et al. 2022, theorem 3; :mod:`mrvae.papers.falck2022.compression`.
+
+    Example:
+        >>> check = next(checks_of_theorem_3(count=4))
+        >>> check.at, check.passes, round(check.wrong_left)
+        ('counter-example, haar', True, 100)
     """
     yield _counter_example()
     samples = {"digits": digits()[:count], "two clusters": _clusters(count)}

@@ -24,6 +24,10 @@ def checks_of_spaces() -> Iterator[Check]:
     """Yield the checks of definition 1 and theorem 2, which take well under a second.
 
     Source: Falck et al. 2022, definition 1 and theorem 2.
+
+    Example:
+        >>> all(check.passes for check in checks_of_spaces())
+        True
     """
     for name in WAVELETS:
         yield _nested(name)

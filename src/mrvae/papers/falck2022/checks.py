@@ -95,7 +95,13 @@ class Check:
 
 
 def failures(checks: Iterable[Check]) -> list[Check]:
-    """Return the laws that do not hold, or hold with a wrong operator too."""
+    """Return the laws that do not hold, or hold with a wrong operator too.
+
+    Example:
+        >>> vain = Check("theorem 2", "residual", "level 1", 0.0, 1e-12, "the right one", 0.0)
+        >>> [check.at for check in failures([vain])]
+        ['level 1']
+    """
     return [check for check in checks if check.law and not check.passes]
 
 

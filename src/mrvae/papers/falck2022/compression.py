@@ -165,6 +165,12 @@ def leaky_pair(values: int, generator: torch.Generator) -> tuple[Pair, float]:
     """Return x ↦ g(A x) with g a leaky rectifier of slopes 1 and ½, its inverse, and a constant.
 
     The constant of g is 1, so that max s of A is a Lipschitz constant, if not always the smallest.
+
+    Example:
+        >>> pair, _ = leaky_pair(4, torch.Generator().manual_seed(0))
+        >>> x = torch.eye(4, dtype=torch.float64)
+        >>> bool(torch.allclose(pair.backward(pair.forward(x)), x))
+        True
     """
     pair, constant = linear_pair(values, generator)
 
@@ -191,6 +197,11 @@ def invertible_pairs(
         depth: J.
         dims: 1 for signals, 2 for images.
         seed: of the maps.
+
+    Example:
+        >>> pairs, constants = invertible_pairs(linear_pair, size=8, depth=2, dims=1)
+        >>> pairs[0].forward(torch.zeros(1, 4, dtype=torch.float64)).shape, len(constants)
+        (torch.Size([1, 4]), 2)
     """
     generator = torch.Generator().manual_seed(seed)
     sides_ = [size >> (depth - level) for level in range(1, depth + 1)]
@@ -203,6 +214,12 @@ def remembering(chain: Chain, x: Tensor) -> Chain:
 
     Not B_J = F_J⁻¹, so that theorem 3 says nothing of it; it reconstructs the data from codes that
     have lost their details.
+
+    Example:
+        >>> x, chain, _, _ = counter_example()
+        >>> net = remembering(chain, x[:8])
+        >>> bool((net.reconstruct(x[:8]) == x[:8]).all())
+        True
     """
     lower = Chain(chain.pairs[:-1], chain.resampling, chain.dims)
 

@@ -115,6 +115,14 @@ def inference_step(cell: VDVAECell, features: Tensor) -> TwoStep:
         features: e of the images, as the encoder hands them out.
 
     Source: Falck et al. 2022, theorem 4; Child 2021, figure 3.
+
+    Example:
+        >>> from mrvae.distributions import RawScale
+        >>> cell = VDVAECell(8, latent=2, middle=4, kernel=3, applied=1, scale=RawScale())
+        >>> h, e, noise = torch.randn(2, 8, 4, 4), torch.randn(2, 8, 4, 4), torch.zeros(2, 2, 4, 4)
+        >>> expected = cell.advance(cell.prior(h)[1], cell.posterior(h, e).mean)
+        >>> bool(torch.allclose(inference_step(cell, e).step(h, noise), expected, atol=1e-6))
+        True
     """
     return _two_step(cell, lambda z: cell.posterior(z, features))
 

@@ -156,6 +156,10 @@ def coupled_process(dims: int, times: tuple[float, ...], seed: int = 0) -> Linea
         dims: 1 or 2.
         times: t_0, …; there is one level fewer than times, the coarsest of one pixel.
         seed: of the coefficients.
+
+    Example:
+        >>> [tuple(a.shape) for a in coupled_process(dims=2, times=(0.0, 0.5, 1.0)).drifts]
+        [(1, 1), (4, 4)]
     """
     generator = torch.Generator().manual_seed(seed)
     drifts, noises = [], []
@@ -179,6 +183,11 @@ class GeometricProcess:
         volatility: b.
 
     Source: Kloeden and Platen 1992, section 10.2, for the order ½.
+
+    Example:
+        >>> process = GeometricProcess(Ladder(1, 0, dims=1), (0.0, 1.0), rate=0.5, volatility=1.0)
+        >>> process.solution([torch.zeros(4, 2, 1)]).flatten()
+        tensor([1., 1.])
     """
 
     ladder: Ladder

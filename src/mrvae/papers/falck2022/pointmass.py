@@ -56,21 +56,29 @@ def entry_states(model: HVAE, images: int) -> Tensor:
 
 
 def first_posteriors(model: HVAE, x: Tensor) -> tuple[Gaussian, Gaussian]:
-    """Return q(z_1 | x) and p(z_1) of the top cell for uint8 images (N, C, H, W)."""
+    """Return q(z_1 | x) and p(z_1) of the top cell for uint8 images (N, C, H, W).
+
+    Example:
+        >>> import mrvae
+        >>> model = mrvae.build(mrvae.recipe("digits-vdvae"))
+        >>> posterior, prior = first_posteriors(model, torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
+        >>> posterior.mean.shape, prior.log_scale.abs().max().item()
+        (torch.Size([2, 4, 1, 1]), 0.0)
+    """
     top = model.decoder.rungs[0].visits[0]
     states = entry_states(model, len(x))
     return top.posterior(states, model.features(x)[0]), top.prior(states)[0]
 
 
 class Boundary(NamedTuple):
-    """Terms of theorem 5, in nats, each with the standard error of its Monte Carlo mean.
+    """Terms of theorem 5, in nats, with the standard errors of two differences.
 
     Attributes:
         boundary: KL(q_{0,1} ‖ q_0 p_1).
         aggregate: KL(q_1 ‖ p_1).
         bound: E_x KL(q(z_1 | x) ‖ p_1), which the evidence lower bound has.
-        boundary_se: standard error of ``boundary`` minus ``aggregate``.
-        bound_se: standard error of ``bound`` minus ``boundary``.
+        boundary_se: standard error of ``boundary`` minus ``aggregate``; nan for one draw.
+        bound_se: standard error of ``bound`` minus ``boundary``; nan for one draw.
     """
 
     boundary: float
@@ -140,6 +148,14 @@ def state_norms(
         averaged over pixels.
 
     Source: Falck et al. 2022, figure 6, on the right.
+
+    Example:
+        >>> import mrvae
+        >>> model = mrvae.build(mrvae.recipe("digits-vdvae"))
+        >>> with torch.no_grad():
+        ...     norms = state_norms(model, model.noise(3), TwoStep.without_noise)
+        >>> len(norms), norms[0].shape
+        (7, torch.Size([3]))
     """
     parts = iter(model.decoder.split_noise(noise))
     h: Tensor | None = None

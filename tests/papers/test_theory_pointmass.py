@@ -114,7 +114,7 @@ def test_images_that_cannot_be_confused_cost_log_n() -> None:
     point = boundary(unit, prior, torch.zeros(8, 1), image(50, 8, 1))
     assert point.bound - point.boundary == pytest.approx(math.log(8), abs=1e-9)
     assert point.bound_se < 1e-9
-    # E½m² with the variance of the noise in z - ½ + ½ left to chance in the mixed term only.
+    # log q - log p at z = m + ε is ½m² + mε, of which the second term is left to chance.
     assert point.bound == pytest.approx(float(mean.square().mean() / 2), rel=0.02)
 
 

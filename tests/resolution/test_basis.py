@@ -150,8 +150,8 @@ def test_pi_is_undone_by_its_inverse(name: str, dims: int) -> None:
     space, x = basis(name, dims), image(2, 3, *(16,) * dims)
     back = space.array(space.coordinates(x))
     torch.testing.assert_close(back, x, rtol=0, atol=1e-11)
-    transposed = basis("db2" if name != "db2" else "haar", dims).array(space.coordinates(x))
-    assert (transposed - x).abs().max() > 1e-2
+    foreign = basis("db2" if name != "db2" else "haar", dims).array(space.coordinates(x))
+    assert (foreign - x).abs().max() > 1e-2
 
 
 @both_dims

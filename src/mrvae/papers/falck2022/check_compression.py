@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,16 +62,18 @@ def digits() -> Tensor:
     return images.take(torch.arange(len(images))).double() / (images.levels - 1)
 
 
-def train_all(steps: int, width: int, measured: int, progress: Callable[[str], None]) -> Trainings:
-    """Train the three autoencoders, and measure them at 0 and at steps that double.
+def train_all(
+    at: Sequence[int], width: int, measured: int, progress: Callable[[str], None]
+) -> Trainings:
+    """Train the three autoencoders, and measure them at the same steps.
 
     Args:
-        steps: updates of each.
+        at: the steps, from 0 to the last, to which they are trained.
         width: channels inside their networks.
         measured: how many digits are measured; these are not trained on.
         progress: is told of every measurement.
     """
-    images, at = digits(), [0, *(steps >> k for k in reversed(range(6)))]
+    images, steps = digits(), at[-1]
     found = []
     for plan in (
         Plan(steps, width, inversion=4.0),

@@ -34,7 +34,8 @@ class Effort:
     """How much is spent on the checks.
 
     Args:
-        steps: updates of each autoencoder, 32 or more.
+        steps: updates of each autoencoder.
+        halvings: h, to measure them at steps/2^h, …, steps/2, steps, and before.
         width: channels inside its networks.
         measured: digits on which it is measured.
         paths: over which the strong order is taken.
@@ -43,6 +44,7 @@ class Effort:
     """
 
     steps: int
+    halvings: int
     width: int
     measured: int
     paths: int
@@ -51,9 +53,9 @@ class Effort:
 
 
 EFFORTS: dict[Budget, Effort] = {
-    "smoke": Effort(steps=32, width=8, measured=60, paths=2_000, functions=60, images=6),
-    "cpu": Effort(steps=1_600, width=16, measured=300, paths=10_000, functions=300, images=100),
-    "paper": Effort(steps=25_600, width=16, measured=300, paths=20_000, functions=600, images=200),
+    "smoke": Effort(32, 2, width=8, measured=60, paths=2_000, functions=60, images=6),
+    "cpu": Effort(1_600, 5, width=16, measured=300, paths=10_000, functions=300, images=100),
+    "paper": Effort(25_600, 9, width=16, measured=300, paths=20_000, functions=600, images=200),
 }
 
 
@@ -81,7 +83,8 @@ def theory(budget: Budget, progress: Callable[[str], None]) -> Outcome:
     ):
         progress(title)
         checks.extend(found)
-    trainings = train_all(effort.steps, effort.width, effort.measured, progress)
+    at = [0, *(effort.steps >> k for k in reversed(range(effort.halvings + 1)))]
+    trainings = train_all(at, effort.width, effort.measured, progress)
     checks.extend(checks_of_training(trainings))
     return Outcome(
         rows=tuple(check.row() for check in checks),

@@ -123,3 +123,10 @@ def test_the_sampled_constant_bounds_what_is_seen_of_a_network() -> None:
         stretched = (net(x + small) - net(x)).flatten(1).norm(dim=1) / small.flatten(1).norm(dim=1)
     assert stretched.max() <= constant
     assert constant < 100 * stretched.max()
+
+
+def test_the_sampled_constant_is_that_of_the_steepest_point() -> None:
+    """The Jacobian of v² is diag(2v)."""
+    x = image(5, 1, 4, 4)
+    expected = 2 * float(x.abs().max())
+    assert sampled_constant(torch.square, x) == pytest.approx(expected, rel=1e-12)

@@ -64,7 +64,7 @@ def latents_figure(kl: Sequence[float], sizes: Sequence[int]) -> Figure:
     """
     if len(kl) != len(sizes) or not kl:
         raise ValueError(f"{len(kl)} KL values for {len(sizes)} latents; give one for each")
-    figure, axes = _figure(width=max(6.0, 2.0 + 0.18 * len(kl)))
+    figure, axes = empty_figure(width=max(6.0, 2.0 + 0.18 * len(kl)))
     for color, group in enumerate(groups(sizes)):
         indices = range(group.start, group.stop)
         total = math.fsum(kl[group.start : group.stop])
@@ -131,7 +131,7 @@ def loss_figure(events: Sequence[Event], dims: int | None = None) -> Figure:
     scale = 1.0 if dims is None else 1 / (dims * math.log(2))
     steps, nats = curve(events, "nats", scale)
     valid_steps, valid_nats = curve(events, "validation_nats", scale)
-    figure, axes = _figure(width=7.0)
+    figure, axes = empty_figure(width=7.0)
     if steps:
         axes.plot(steps, nats, color="C0", alpha=0.3, linewidth=0.7)
         axes.plot(steps, smoothed(nats), color="C0", label="training")
@@ -143,6 +143,16 @@ def loss_figure(events: Sequence[Event], dims: int | None = None) -> Figure:
     axes.set_xlabel("step")
     axes.set_ylabel("−ELBO in nats per image" if dims is None else "−ELBO in bits per dimension")
     return figure
+
+
+def empty_figure(width: float) -> tuple[Figure, Axes]:
+    """Return an empty figure, ``width`` by 4 inches, which belongs to no window system."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 4.0), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 def write_figure(path: Path, figure: Figure) -> None:
@@ -205,13 +215,3 @@ def _visible(nats: Sequence[float], validation: Sequence[float]) -> tuple[float,
     low, high = min(later), sorted(later)[(len(later) * 97) // 100]
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin
-
-
-def _figure(width: float) -> tuple[Figure, Axes]:
-    """Return an empty figure, which belongs to no window system."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, 4.0), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes

@@ -11,11 +11,16 @@ basis V_j = V_{j-1} ⊕ details that names it: in d dimensions P is 2^{-d/2} tim
 :func:`conjugacy_residual` measures this, for Haar and for every other orthogonal
 :class:`Wavelet`, each of which has a P and an E of its own, :class:`WaveletPooling`.
 
+A :class:`Basis` reads images as functions, with the norm of L². A :class:`Bridge` is a stochastic
+process that climbs the ladder in time.
+
 A wavelet keeps place and scale; the :class:`DCT` keeps frequency, and cuts an image to the lowest.
 """
 
 from __future__ import annotations
 
+from mrvae.resolution.basis import Basis
+from mrvae.resolution.bridge import Bridge, Moment, Stage, coarser_noise
 from mrvae.resolution.conjugacy import Pooling, WaveletPooling, conjugacy_residual
 from mrvae.resolution.dct import DCT
 from mrvae.resolution.filters import FilterBank, filter_bank, wavelet_names
@@ -25,13 +30,18 @@ from mrvae.resolution.wavelet import Coefficients, Wavelet
 
 __all__ = [
     "DCT",
+    "Basis",
+    "Bridge",
     "Coefficients",
     "FilterBank",
     "Haar",
     "Ladder",
+    "Moment",
     "Pooling",
+    "Stage",
     "Wavelet",
     "WaveletPooling",
+    "coarser_noise",
     "conjugacy_residual",
     "filter_bank",
     "wavelet_names",

@@ -1,12 +1,7 @@
 """Average pooling is a crop in the Haar basis; and so for every orthogonal wavelet.
 
-Let the pixels x of an image of n^d pixels stand for the function f = n^{-d/2} Σ_k x_k φ_k on the
-unit square, where φ_k are the orthonormal scaling functions of V_j; for Haar these are constants on
-pixels and x_k is the value of f there. Whatever n is, ‖f‖² is then the mean of x². Let π_j take x
-to the coordinates of f in the orthonormal wavelet basis of V_j, down to the coarsest level:
-
-    π_j x = W_j (n^{-d/2} x).
-
+The pixels x of an image stand for the function n^{-d/2} Σ_k x_k φ_k on the unit square, and π_j x
+are its coordinates in the orthonormal wavelet basis of V_j (:class:`~mrvae.resolution.Basis`).
 Theorem 2 of Falck et al. 2022 says, for average pooling and Haar,
 
     π_{j-1} ∘ pool = proj ∘ π_j,
@@ -28,11 +23,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from mrvae.resolution.basis import Basis, largest_difference
 from mrvae.resolution.filters import Filters
 from mrvae.resolution.ladder import Ladder
 from mrvae.resolution.periodic import analyse, synthesise
 from mrvae.resolution.shapes import check_axes, check_floating, check_steps
-from mrvae.resolution.wavelet import Coefficients, Wavelet
+from mrvae.resolution.wavelet import Wavelet
 
 
 class Pooling(Protocol):
@@ -172,20 +168,8 @@ def conjugacy_residual(
     own = WaveletPooling(wavelet)
     z = own.project(x, depth - 1)
     pooled = (own if pool is None else pool).project(z, 1)
-    left, right = _coordinates(pooled, wavelet), _coordinates(z, wavelet)
-    cropped = (right.approximation, *right.details[:-1])
-    differences = [
-        (one - other).abs().max()
-        for one, other in zip((left.approximation, *left.details), cropped, strict=True)
-    ]
-    return torch.stack(differences).max()
-
-
-def _coordinates(x: Tensor, wavelet: Wavelet) -> Coefficients:
-    """Return π x: the coordinates in the orthonormal wavelet basis, to the coarsest level."""
-    sides = x.shape[x.dim() - wavelet.dims :]
-    levels = min((side & -side).bit_length() - 1 for side in sides)
-    return wavelet.analysis(x / math.sqrt(math.prod(sides)), levels)
+    basis = Basis(wavelet)
+    return largest_difference(basis.coordinates(pooled), basis.project(basis.coordinates(z)))
 
 
 def _channels_last(x: Tensor) -> tuple[Tensor, bool]:

@@ -1,0 +1,263 @@
+"""Theorems 4 and 5, checked on a trained VDVAE: its Euler form, its start, and its growth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mrvae.data import load as load_images
+from mrvae.distributions import Gaussian
+from mrvae.models import HVAE, build
+from mrvae.models.cell import VDVAECell
+from mrvae.models.saved import load
+from mrvae.papers.falck2022.checks import Check
+from mrvae.papers.falck2022.euler import TwoStep, inference_step, sampling_step
+from mrvae.papers.falck2022.orders import slope
+from mrvae.papers.falck2022.pointmass import (
+    boundary,
+    entry_states,
+    first_posteriors,
+    state_norms,
+)
+from mrvae.papers.falck2022.transport import energy
+from mrvae.recipes import recipe
+from mrvae.resolution import Bridge, Ladder, coarser_noise
+
+MODEL = "digits-vdvae"
+_EXACT = 1e-11
+_FINEST = 32
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One cell of a hierarchy, with a state that it finds there and a feature of the images."""
+
+    name: str
+    cell: VDVAECell
+    state: Tensor
+    features: Tensor
+    noise: Tensor
+
+
+@torch.no_grad()
+def checks_of_cells(images: int) -> Iterator[Check]:
+    """Yield the checks of theorems 4 and 5 on the model that ships with the package.
+
+    Args:
+        images: how many are encoded and sampled.
+
+    Source: Falck et al. 2022, theorems 4 and 5.
+
+    Example:
+        >>> next(checks_of_cells(images=2)).passes
+        True
+    """
+    model = load(MODEL).double()
+    x = load_images("digits", "test").take(torch.arange(images))
+    for visit in visits(model, x):
+        yield from _euler_form(visit)
+        yield _splitting(visit)
+        yield _half_step(visit)
+    yield from _point_mass(model, x)
+    yield from _boundary(model, x)
+    yield from _growth(model, images)
+
+
+@torch.no_grad()
+def visits(model: HVAE, x: Tensor) -> list[Visit]:
+    """Return every cell of a VDVAE with the states that it finds when it samples.
+
+    Args:
+        model: a VDVAE in float64.
+        x: uint8 images, for the features and the number of states.
+    """
+    noise = iter(model.decoder.split_noise(_noise(model, len(x))))
+    h: Tensor | None = None
+    found = []
+    for rung, features in zip(model.decoder.rungs, model.features(x), strict=True):
+        h = rung.enter(h, len(x))
+        for index, cell in enumerate(rung.visits):
+            side, eps = h.shape[-1], next(noise)
+            found.append(
+                Visit(f"{side}×{side}, cell {index}", cast(VDVAECell, cell), h, features, eps)
+            )
+            h = sampling_step(cast(VDVAECell, cell)).step(h, eps)
+    return found
+
+
+def _euler_form(visit: Visit) -> Iterator[Check]:
+    """Yield the equality of cell and scheme, from the prior and from the posterior."""
+    cell, h, noise = visit.cell, visit.state, visit.noise
+    prior, moved = cell.prior(h)
+    posterior = cell.posterior(h, visit.features)
+    for name, gaussian, scheme in (
+        ("sampling", prior, sampling_step(cell)),
+        ("inference", posterior, inference_step(cell, visit.features)),
+    ):
+        expected = cell.advance(moved, gaussian.sample(noise))
+        half = scheme.half(h, noise)
+        yield Check(
+            about="theorem 4",
+            check=f"two Euler steps are the cell, {name}: largest difference",
+            at=visit.name,
+            left=float((scheme.step(h, noise) - expected).abs().max()),
+            right=_EXACT,
+            wrong="μ₂ at Z and not at Z₊",
+            wrong_left=float((half + scheme.second(h) - expected).abs().max()),
+        )
+
+
+def _splitting(visit: Visit) -> Check:
+    """Return at which order the two steps tend to the bridge of the same, homogeneous equation."""
+    scheme = sampling_step(visit.cell)
+    one = replace(scheme, second=torch.zeros_like)
+    return Check(
+        about="theorem 4",
+        check="order at which the scheme and Bridge(μ₁ + μ₂, σ) approach each other",
+        at=visit.name,
+        left=slope(_distances(scheme, scheme, visit)),
+        right=1.0,
+        wrong="μ₂ left out",
+        wrong_left=slope(_distances(one, scheme, visit)),
+        within=0.2,
+    )
+
+
+def _distances(scheme: TwoStep, equation: TwoStep, visit: Visit) -> list[float]:
+    """Return the distances at time 1 along equal paths, in 8, 16 and 32 steps."""
+    h = visit.state[:2]
+    bridge = Bridge(Ladder(base=1, depth=0), (0.0, 1.0), (equation.stage(),))
+    shape = (_FINEST, len(h), *visit.noise.shape[1:])
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=h.dtype)
+    found = []
+    for factor in (4, 2, 1):
+        rough, z = coarser_noise(noise, factor), h
+        small = replace(scheme, h=1 / len(rough))
+        for xi in rough:
+            z = small.step(z, xi)
+        found.append(float((z - bridge.end(h, [rough])).square().mean().sqrt()))
+    return found
+
+
+def _half_step(visit: Visit) -> Check:
+    """Return the energy that the half step adds, E‖Z₊‖² - ‖Z + μ₁‖², over E‖σ ε‖²."""
+    scheme, h = sampling_step(visit.cell), visit.state
+    prior, weight = visit.cell.prior(h)[0], visit.cell.project.weight
+    variances = functional.conv2d(torch.exp(2 * prior.log_scale), weight.square())
+    expected = float(variances.mean((-2, -1)).sum(1).mean())
+    return Check(
+        about="theorem 5",
+        check="energy that the half step adds, over E‖σ ε‖²",
+        at=visit.name,
+        left=_gained(scheme, visit) / expected,
+        right=1.0,
+        wrong="σ switched off",
+        wrong_left=_gained(scheme.without_noise(), visit) / expected,
+        within=1e-6,
+    )
+
+
+def _gained(scheme: TwoStep, visit: Visit) -> float:
+    """Return E‖Z₊(ε)‖² - ‖Z₊(0)‖², exactly.
+
+    W acts on each pixel by itself. So the expectation is a sum over the channels of ε, each once
+    with 1 and once with -1 on all pixels and 0 elsewhere, by which the mixed terms vanish.
+    """
+    still, total = torch.zeros_like(visit.noise), torch.zeros(())
+    before = energy(scheme.half(visit.state, still), dims=2)
+    for channel in range(still.shape[1]):
+        unit = still.clone()
+        unit[:, channel] = 1
+        both = [energy(scheme.half(visit.state, sign * unit), dims=2) for sign in (1, -1)]
+        total = total + (torch.stack(both).mean(0) - before).mean()
+    return float(total)
+
+
+def _point_mass(model: HVAE, x: Tensor) -> Iterator[Check]:
+    """Yield where the process begins: in one point, which is 0 before training."""
+    features = model.features(x)[0]
+    untrained = build(recipe(MODEL)).double()
+    starts = [entry_states(one, len(x)) for one in (untrained, model)]
+    yield Check(
+        about="theorem 5",
+        check="largest variance over images of the state that enters the top cell",
+        at=MODEL,
+        left=float(starts[1].var(0).max()),
+        right=0.0,
+        wrong="the encoder's top feature as state",
+        wrong_left=float(features.var(0).max()),
+    )
+    yield Check(
+        about="theorem 5",
+        check="‖Z_0‖: the point is 0 at initialisation",
+        at=MODEL,
+        left=float(energy(starts[0], dims=2).sqrt().max()),
+        right=0.0,
+        wrong="after training",
+        wrong_left=float(energy(starts[1], dims=2).sqrt().max()),
+    )
+
+
+def _boundary(model: HVAE, x: Tensor) -> Iterator[Check]:
+    """Yield KL(q_{0,1} ‖ q_0 p_1) = KL(q_1 ‖ p_1), which a start that knows the image breaks."""
+    generator = torch.Generator().manual_seed(2)
+    spread = torch.randn(len(x), 2, generator=generator, dtype=torch.float64)
+    flat = torch.zeros_like(spread)
+    cases = {
+        "trained top latent": first_posteriors(model, x),
+        "posteriors N(m, ¼), m ~ N(0, 1)": (Gaussian(spread, flat - 0.7), Gaussian(flat, flat)),
+    }
+    knowing = torch.arange(len(x))[:, None]
+    for at, (posterior, prior) in cases.items():
+        shape = (8, *posterior.mean.shape)
+        noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+        point = boundary(posterior, prior, torch.zeros_like(knowing), noise)
+        known = boundary(posterior, prior, knowing, noise)
+        yield Check(
+            about="theorem 5",
+            check="KL(q₀₁ ‖ q₀ p₁) is KL(q₁ ‖ p₁), nats",
+            at=at,
+            left=point.boundary,
+            right=point.aggregate,
+            wrong="a start that tells the images apart",
+            wrong_left=known.boundary,
+            within=1e-9,
+        )
+
+
+def _growth(model: HVAE, images: int) -> Iterator[Check]:
+    """Yield the norms of the states with the σ half step, on the right, and without it."""
+    noise = _noise(model, images)
+    norms, without, backwards = (
+        [_root_mean_square(part) for part in state_norms(model, noise, change)]
+        for change in (None, TwoStep.without_noise, _without_drift)
+    )
+    for index, norm in enumerate(norms):
+        yield Check(
+            about="theorem 5, figure 6",
+            check="‖Z‖ without σ ≤ ‖Z‖ with it, samples",
+            at=f"after cell {index}",
+            left=without[index],
+            right=norm,
+            wrong="μ₂ left out, on the right",
+            wrong_left=without[index],
+            wrong_right=backwards[index],
+            law=False,
+        )
+
+
+def _without_drift(scheme: TwoStep) -> TwoStep:
+    return replace(scheme, second=torch.zeros_like)
+
+
+def _root_mean_square(norms: Tensor) -> float:
+    return float(norms.square().mean().sqrt())
+
+
+def _noise(model: HVAE, images: int) -> Tensor:
+    return model.noise(images, torch.Generator().manual_seed(0))

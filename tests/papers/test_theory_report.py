@@ -1,0 +1,132 @@
+"""The report on section 2 of Falck et al. 2022: all laws hold, and none with a wrong operator."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from laws.linear import image
+from mrvae.papers.falck2022.autoencoder import (
+    Autoencoder,
+    Plan,
+    ResidualNet,
+    sampled_constant,
+    snapshot,
+    watch_training,
+)
+from mrvae.papers.falck2022.check_compression import digits
+from mrvae.papers.falck2022.checks import Check, failures
+from mrvae.papers.falck2022.theory import findings, theory
+from mrvae.papers.outcome import Outcome
+
+CHECK = Check("theorem 2", "residual", "level 1", 1e-16, 1e-12, "subsampling", 0.3)
+
+
+def quiet(_: str) -> None:
+    return None
+
+
+@pytest.fixture(scope="module")
+def outcome() -> Outcome:
+    return theory("smoke", quiet)
+
+
+def test_every_law_holds_and_fails_with_its_wrong_operator(outcome: Outcome) -> None:
+    laws = [row for row in outcome.rows if row["kind"] == "law"]
+    assert len(laws) > 100
+    assert [row for row in laws if not row["holds"]] == []
+    assert [row for row in laws if row["wrong_holds"]] == []
+    about = {str(row["about"]).split(",")[0] for row in laws}
+    items = "definition 1", "definition 2", "equation 1", "equation 2"
+    assert about >= {*items, *(f"theorem {number}" for number in range(1, 6))}
+    assert outcome.findings[0].startswith(f"{len(laws)} of {len(laws)} laws hold")
+    assert any("left side is 100 and W₂² is 1" in finding for finding in outcome.findings)
+
+
+def test_a_failure_of_either_kind_is_reported() -> None:
+    broken = replace(CHECK, left=1.0), replace(CHECK, wrong_left=0.0)
+    for check in broken:
+        assert failures([CHECK, check]) == [check]
+        assert findings([CHECK, check])[0].startswith("1 of 2 laws")
+        assert "does not pass" in findings([CHECK, check])[1]
+    assert failures([replace(one, law=False) for one in broken]) == []
+
+
+def test_checks_by_equality_have_two_bounds() -> None:
+    about_one = replace(CHECK, left=1.05, right=1.0, wrong_left=0.5, within=0.1)
+    assert about_one.passes
+    assert not replace(about_one, left=0.85).holds
+    assert not replace(about_one, left=float("nan")).holds
+    assert not replace(CHECK, left=float("nan")).holds
+
+
+def test_the_rows_are_one_table(outcome: Outcome) -> None:
+    assert {tuple(row) for row in outcome.rows} == {tuple(CHECK.row())}
+    json.dumps(outcome.rows, allow_nan=False)
+    assert set(outcome.figures) == {"theorem3", "details"}
+
+
+# --------------------------------------------------------------------------- the autoencoder
+
+
+def test_training_is_a_function_of_its_plan() -> None:
+    plan = Plan(steps=4, width=4, inversion=1.0)
+    images = digits()[:40]
+    runs = [watch_training(plan, images, images[:10], (0, 4), quiet) for _ in range(2)]
+    assert runs[0] == runs[1]
+    other = watch_training(replace(plan, seed=1), images, images[:10], (0, 4), quiet)
+    assert other[1] != runs[0][1]
+    with pytest.raises(ValueError, match=r"\[5\]; they must be in 0 … 4"):
+        watch_training(plan, images, images[:10], (5,), quiet)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_untrained_it_is_the_identity_and_both_sides_are_equal(skip: bool) -> None:
+    plan = Plan(steps=0, width=4, skip=skip)
+    (one,) = watch_training(plan, digits(), digits()[:30], (0,), quiet)
+    assert one.left == pytest.approx(one.right) == pytest.approx(one.reconstruction)
+    assert sum(one.discarded) == pytest.approx(one.left)
+    assert one.constants == pytest.approx((1.0, 1.0))
+
+
+def test_reconstruction_improves_and_bounds_the_transport() -> None:
+    plan = Plan(steps=60, width=8, inversion=1.0, rate=4e-3)
+    before, after = watch_training(plan, digits()[100:], digits()[:60], (0, 60), quiet)
+    assert after.reconstruction < 0.7 * before.reconstruction
+    assert after.right <= after.reconstruction
+    assert after.left_with_defect is not None
+    assert after.left_with_defect <= after.right
+    free = watch_training(replace(plan, inversion=0.0), digits()[100:], digits()[:60], (60,), quiet)
+    assert after.inversion is not None
+    assert free[0].inversion is not None
+    assert free[0].inversion > 5 * after.inversion
+
+
+def test_a_snapshot_leaves_the_network_as_it_is() -> None:
+    net = Autoencoder(depth=1, width=4, skip=False)
+    snapshot(net, 0, digits()[:5])
+    assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_the_sampled_constant_bounds_what_is_seen_of_a_network() -> None:
+    torch.manual_seed(0)
+    net = ResidualNet(1, 4).double()
+    torch.nn.init.normal_(net.third.weight)
+    x, direction = image(5, 1, 4, 4), image(5, 1, 4, 4, seed=1)
+    with torch.no_grad():
+        constant = sampled_constant(lambda v: net(v), x)
+        small = 1e-6 * direction
+        stretched = (net(x + small) - net(x)).flatten(1).norm(dim=1) / small.flatten(1).norm(dim=1)
+    assert stretched.max() <= constant
+    assert constant < 100 * stretched.max()
+
+
+def test_the_sampled_constant_is_that_of_the_steepest_point() -> None:
+    """The Jacobian of v² is diag(2v)."""
+    x = image(5, 1, 4, 4)
+    expected = 2 * float(x.abs().max())
+    assert sampled_constant(torch.square, x) == pytest.approx(expected, rel=1e-12)

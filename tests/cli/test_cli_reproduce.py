@@ -126,7 +126,7 @@ def test_cells_are_made_in_portions(here: Path, capsys: Capture) -> None:
     [
         (["falck202", "figure5"], "there is no paper 'falck202'; did you mean falck2022?"),
         (["falck2022", "figur5"], "falck2022 has no item 'figur5'; did you mean figure5?"),
-        (["falck2022", "zzz"], "has no item 'zzz'; there are table1, table2, figure1"),
+        (["falck2022", "zzz"], "has no item 'zzz'; there are theory, table1, table2"),
         (["falck2022", "figure5", "--only", "x9"], "--only names the cell 'x9'; did you mean"),
         (["falck2022", "figure5", "--only", "x1,,r5"], "--only names the cell ''; there are x1"),
         (["falck2022", "figure5", "--budget", "gpu"], "invalid choice 'gpu'"),

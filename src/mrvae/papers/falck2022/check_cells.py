@@ -76,16 +76,15 @@ def visits(model: HVAE, x: Tensor) -> list[Visit]:
         model: a VDVAE in float64.
         x: uint8 images, for the features and the number of states.
     """
-    noise = iter(model.decoder.split_noise(_noise(model, len(x))))
+    noise = model.decoder.split_noise(_noise(model, len(x)))
+    features = model.features(x)
     h: Tensor | None = None
-    found = []
-    for rung, features in zip(model.decoder.rungs, model.features(x), strict=True):
+    found: list[Visit] = []
+    for rung in model.decoder.rungs:
         h = rung.enter(h, len(x))
         for index, cell in enumerate(rung.visits):
-            side, eps = h.shape[-1], next(noise)
-            found.append(
-                Visit(f"{side}×{side}, cell {index}", cast(VDVAECell, cell), h, features, eps)
-            )
+            side, seen, eps = h.shape[-1], features[len(found)], noise[len(found)]
+            found.append(Visit(f"{side}×{side}, cell {index}", cast(VDVAECell, cell), h, seen, eps))
             h = sampling_step(cast(VDVAECell, cell)).step(h, eps)
     return found
 

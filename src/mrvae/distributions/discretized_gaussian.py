@@ -61,7 +61,7 @@ class DiscretizedGaussian:
     """
 
     def __init__(self, mean: Tensor, scale: Tensor, levels: int | Grid) -> None:
-        self.mean, self.scale = torch.broadcast_tensors(widen(mean), widen(scale))
+        self.mean, self.scale = widen(mean), widen(scale)
         self.grid = levels if isinstance(levels, Grid) else Grid.unit(levels)
 
     def log_prob(self, level: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class DiscretizedGaussian:
         Where an element has fewer levels than another, the rest of its row is zero.
         """
         levels = torch.arange(self.grid.most, device=self.mean.device)
-        levels = levels.view(-1, *[1] * self.mean.dim())
+        levels = levels.view(-1, *[1] * max(self.mean.dim(), self.scale.dim()))
         inside = levels <= self.grid.last(levels)
         mass = _log_mass(levels, self.mean, self.scale, self.grid).exp()
         return torch.where(inside, mass, torch.zeros_like(mass)).movedim(0, -1)

@@ -1,6 +1,7 @@
-"""Small trainable parts: convolutions and the residual bottleneck that every cell is made of."""
+"""Small trainable parts: convolutions, the bottleneck of every cell, the U-Net of a diffusion."""
 
 from mrvae.layers.convolution import convolution, scale_weight
 from mrvae.layers.residual import Bottleneck
+from mrvae.layers.unet import UNet
 
-__all__ = ["Bottleneck", "convolution", "scale_weight"]
+__all__ = ["Bottleneck", "UNet", "convolution", "scale_weight"]

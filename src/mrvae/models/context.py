@@ -1,8 +1,8 @@
 """The context: a fixed, discrete function of the image, as the top latent of a hierarchy.
 
-Kuzina & Tomczak (2023) put c = f(x) above the learnt latents. Its posterior is certain, so it cannot
-collapse, and it costs -log p(c) nats, once for each image. f is a linear map A, of few rows, and a
-quantiser (their algorithms 1 and 3); what the decoder sees is the image that c stands for
+Kuzina & Tomczak (2023) put c = f(x) above the learnt latents. Its posterior is certain, so it
+cannot collapse, and it costs -log p(c) nats, once for each image. f is a linear map A, of few rows,
+and a quantiser (their algorithms 1 and 3); what the decoder sees is the image that c stands for
 (algorithms 2 and 4):
 
     c = quantise(A x / S),         x̂ = A⁺ (S c),         S = max |A x| over the training set,
@@ -24,7 +24,7 @@ integers, which no change of the model's precision touches. Beyond S a coefficie
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -133,7 +133,7 @@ class LinearContext(nn.Module, ABC):
         if not len(images):
             raise ValueError("there are no images; S is measured on the training set")
         self.bins.check(images)
-        parts = [self._fixed(part).abs().amax(0) for part in images.split(_AT_ONCE)]
+        parts = [self._fixed(part).abs().amax(0) for part in torch.split(images, _AT_ONCE)]
         self.magnitude.copy_(torch.stack(parts).amax(0))
 
     def encode(self, x: Tensor) -> Tensor:
@@ -364,4 +364,4 @@ def _colours(like: Tensor) -> Tensor:
 
 def _mix(matrix: Tensor, x: Tensor) -> Tensor:
     """Apply a matrix to the channels of images (B, C, H, W)."""
-    return cast(Tensor, torch.einsum("dc,bchw->bdhw", matrix, x))
+    return torch.einsum("dc,bchw->bdhw", matrix, x)

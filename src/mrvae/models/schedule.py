@@ -166,7 +166,7 @@ class Chain:
     def rows(self) -> list[tuple[float, ...]]:
         """Return the coefficients of every step, one row a step."""
         shares = (1.0, *self.shares)
-        rows = []
+        rows: list[tuple[float, ...]] = []
         for beta, before, share in zip(self.betas, shares, shares[1:], strict=False):
             past, gone = (1 - before) / (1 - share), 1 - share
             variance = beta * past if past else beta

@@ -16,9 +16,10 @@ SIZES = [(6, 1), (7, 1), (6, 2), (8, 3)]
 every_size = pytest.mark.parametrize(("size", "scales"), SIZES)
 
 
-def shaken(size: int, scales: int) -> UNet:
+def shaken(size: int, scales: int, blocks: int = 2) -> UNet:
     """Return a U-Net of double precision in which no weight is zero."""
-    unet = UNet(size, channels=2, outputs=3, width=8, scales=scales, blocks=2, groups=4).double()
+    unet = UNet(size, channels=2, outputs=3, width=8, scales=scales, blocks=blocks, groups=4)
+    unet.double()
     g = torch.Generator().manual_seed(0)
     for weight in unet.parameters():
         nn.init.normal_(weight, std=0.3, generator=g)
@@ -70,15 +71,21 @@ def test_every_output_depends_on_every_pixel_and_on_the_time(size: int, scales: 
     assert ((unet(y, t) - unet(y, t + 1)).abs() > 1e-9).all()
 
 
-def test_every_state_on_the_way_down_is_read_on_the_way_up() -> None:
-    """As many as there are blocks on the way up: none is left, none is missing."""
-    unet, (y, t) = shaken(8, 3), inputs(8)
-    embedding = unet.embed(time_embedding(t, 8, torch.float64))
-    bottom, passed = unet._descend(unet.enter(y), embedding)
-    assert [state.shape[-1] for state in passed] == [8, 8, 8, 4, 4, 4, 2, 2, 2]
-    assert torch.equal(bottom, passed[-1])
-    assert torch.equal(passed[3], Ladder(2, 2).project(passed[2]))
-    assert [len(list(column.children())) for column in unet.up] == [3, 3, 3]
+def test_it_goes_down_and_up_as_the_letter_says() -> None:
+    """Two scales of one block, written out: every state on the way down is read on the way up."""
+    unet, (y, t) = shaken(6, 2, blocks=1), inputs(6)
+    e, ladder = unet.embed(time_embedding(t, 8, torch.float64)), Ladder(3, 1)
+    (down,), (deep,) = (list(column.children()) for column in unet.down)
+    (deep_up, deeper_up), (up, last_up) = (list(column.children()) for column in unet.up)
+    a = unet.enter(y)
+    b = down(a, e)
+    c = ladder.project(b)
+    d = deep(c, e)
+    h = unet.after(unet.attention(unet.before(d, e)), e)
+    h = deeper_up(torch.cat((deep_up(torch.cat((h, d), 1), e), c), 1), e)
+    h = last_up(torch.cat((up(torch.cat((ladder.embed(h), b), 1), e), a), 1), e)
+    expected = unet.leave(nn.functional.silu(unet.norm(h)))
+    torch.testing.assert_close(unet(y, t), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_attention_is_its_formula() -> None:

@@ -211,7 +211,7 @@ def test_every_weight_of_a_unet_over_a_context_learns(
         torch.nn.init.normal_(weight, std=0.1)
     prior = DiffusionPrior(context, unet, LinearSchedule.scaled(7), prediction)
     levels = context.encode(x)
-    prior.bound(levels, noise(8, 7, 1, 6, 6).float()).sum().backward()
+    prior.bound(levels, noise(8, 7, 1, 6, 6).float()).sum().backward()  # type: ignore[no-untyped-call]
     for name, weight in prior.named_parameters():
         assert weight.grad is not None, name
         assert torch.isfinite(weight.grad).all(), name

@@ -15,7 +15,7 @@ the maximum taken for each coefficient and channel. Three maps A:
                times 2^steps (theorem 2 of Falck et al. 2022), hence the same levels.
 
 One image has one context, whatever batch it is in and whatever device computes it. For that the
-coefficients are rounded to multiples of 2⁻²⁰ before anything is decided by them: a coefficient that
+coefficients are rounded to multiples of 2⁻⁴⁰ before anything is decided by them: a coefficient that
 is zero by symmetry, and comes out as 10⁻¹⁷ of either sign, is zero. S is kept in that unit, as
 integers, which no change of the model's precision touches. Beyond S a coefficient is clipped, and
 ``clipped`` counts how many were. Devices need float64, if only for this.
@@ -33,7 +33,7 @@ from mrvae.distributions import Bins, Grid, Quantiser
 from mrvae.models.walk import Shape
 from mrvae.resolution import DCT, Coefficients, Wavelet
 
-_UNIT = 2.0**-20
+_UNIT = 2.0**-40
 _AT_ONCE = 4096
 
 # Y, Cb, Cr of JPEG (ITU-R BT.601) from R, G, B; the last two without their offset of ½.
@@ -166,7 +166,7 @@ class LinearContext(nn.Module, ABC):
         return (self._fixed(x).abs() > self.magnitude).flatten(1).sum(1)
 
     def _fixed(self, x: Tensor) -> Tensor:
-        """Return A x in multiples of 2⁻²⁰, as integers."""
+        """Return A x in multiples of 2⁻⁴⁰, as integers."""
         if x.dtype != torch.uint8 or x.shape[1:] != self.image:
             raise ValueError(
                 f"images are {x.dtype} of shape {tuple(x.shape)}; expected torch.uint8 of shape"

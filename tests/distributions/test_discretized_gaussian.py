@@ -126,6 +126,16 @@ def test_logarithms_and_their_slopes_are_finite(dtype: torch.dtype, levels: int)
         assert levels == 1 or torch.isfinite(slope).all()
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e5])
+def test_bins_too_narrow_for_single_precision_have_a_logarithm(scale: float) -> None:
+    """Far from the mean both edges of a bin are the same number; its mass is then nearly right."""
+    grid, level = Grid(100_001, -1.0, 2e-5), torch.tensor([1, 50_000, 99_999])
+    mean = torch.tensor([[0.3], [1e4], [-1e4]], dtype=torch.float64)
+    single = DiscretizedGaussian(mean.float(), torch.tensor(scale), grid).log_prob(level)
+    exact = DiscretizedGaussian(mean, torch.tensor(scale).double(), grid).log_prob(level)
+    torch.testing.assert_close(single.double(), exact, rtol=1e-4, atol=1.0)
+
+
 def test_slopes_are_those_of_finite_differences() -> None:
     g = torch.Generator().manual_seed(0)
     mean = 2 * torch.rand(40, generator=g, dtype=torch.float64) - 1

@@ -13,9 +13,12 @@ from scipy import stats
 from torch import Tensor, nn
 
 from mrvae.distributions import Grid, MidRise, MidTread
+from mrvae.layers import UNet
 from mrvae.models.autoregressive import AutoregressivePrior, raster, zigzag
 from mrvae.models.context import DCTContext, NoContext
+from mrvae.models.diffusion import DiffusionPrior, PredictStart
 from mrvae.models.prior import ContextPrior, ExplicitPrior, FixedLattice, NormalPrior
+from mrvae.models.schedule import LinearSchedule
 
 ALIKE = FixedLattice((1, 2, 2), MidRise(2).grid(torch.ones(())))
 # Of 5, 3, 3 and 1 levels, as coefficients of falling magnitude have.
@@ -157,6 +160,29 @@ def test_priors_stand_on_contexts() -> None:
     for prior in priors:
         assert torch.isfinite(prior.log_pmf(context.encode(x))).all()
         context.grid.check(prior.sample(10, g))
+
+
+def test_context_and_priors_compile_to_one_graph() -> None:
+    context = DCTContext((1, 8, 8), 4, MidTread(1.0))
+    g = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (5, 1, 8, 8), generator=g, dtype=torch.uint8)
+    context.fit(x)
+    unet = UNet(4, channels=1, outputs=2, width=8, scales=1, blocks=1, groups=4)
+    priors: tuple[ContextPrior, ...] = (
+        NormalPrior(context),
+        AutoregressivePrior(context, zigzag(context.shape), 16, 2),
+        DiffusionPrior(context, unet, LinearSchedule.scaled(3), PredictStart()),
+    )
+    for prior in priors:
+        noise = torch.randn(5, prior.draws, *context.shape, generator=g)
+        torch.compiler.reset()
+        compiled = torch.compile(
+            lambda x, noise, prior=prior: prior.bound(context.encode(x), noise),
+            fullgraph=True,
+            backend="eager",
+        )
+        expected = prior.bound(context.encode(x), noise)
+        torch.testing.assert_close(compiled(x, noise), expected)
 
 
 def test_nothing_has_probability_one() -> None:

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -143,6 +144,10 @@ class Chain:
     Args:
         betas: β_1 … β_T.
 
+    Attributes:
+        shares: ᾱ_1 … ᾱ_T.
+        rows: the coefficients of every step, in the order of :class:`Coefficients`.
+
     Example:
         >>> chain = Chain(LinearSchedule.scaled(7).betas)
         >>> round(chain.shares[-1], 4)
@@ -152,34 +157,40 @@ class Chain:
     """
 
     betas: tuple[float, ...]
+    shares: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    rows: tuple[tuple[float, ...], ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """ᾱ_1 … ᾱ_T."""
-        return tuple(itertools.accumulate((1 - beta for beta in self.betas), float.__mul__))
+    def __post_init__(self) -> None:
+        # Once and for all: a compiler would not see through the loops.
+        keep = (1 - beta for beta in self.betas)
+        shares = tuple(itertools.accumulate(keep, operator.mul))
+        rows = map(_row, self.betas, (1.0, *shares), shares)
+        object.__setattr__(self, "shares", shares)
+        object.__setattr__(self, "rows", tuple(rows))
 
     def at(self, t: Tensor, like: Tensor) -> Coefficients:
         """Return the coefficients at steps t = 1 … T, int64 (B,), in the type of a tensor."""
         table = _table(self, like.dtype, like.device)
         return Coefficients(*table[:, t - 1].view(len(table), -1, 1, 1, 1).unbind(0))
 
-    def rows(self) -> list[tuple[float, ...]]:
-        """Return the coefficients of every step, one row a step."""
-        shares = (1.0, *self.shares)
-        rows: list[tuple[float, ...]] = []
-        for beta, before, share in zip(self.betas, shares, shares[1:], strict=False):
-            past, gone = (1 - before) / (1 - share), 1 - share
-            variance = beta * past if past else beta
-            start = math.sqrt(before) * beta / gone
-            state = math.sqrt(1 - beta) * past
-            rows.append((math.sqrt(share), math.sqrt(gone), start, state, math.log(variance)))
-        return rows
+
+def _row(beta: float, before: float, share: float) -> tuple[float, ...]:
+    """Return the coefficients of one step from β_t, ᾱ_{t-1} and ᾱ_t."""
+    gone, past = 1 - share, (1 - before) / (1 - share)
+    start, state = math.sqrt(before) * beta / gone, math.sqrt(1 - beta) * past
+    return (
+        math.sqrt(share),
+        math.sqrt(gone),
+        start,
+        state,
+        math.log(beta * past if past else beta),
+    )
 
 
 @kept
 def _table(chain: Chain, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the coefficients of all steps, of shape (5, T)."""
-    return torch.tensor(chain.rows(), dtype=dtype, device=device).T.contiguous()
+    return torch.tensor(chain.rows, dtype=dtype, device=device).T.contiguous()
 
 
 def _check_steps(steps: int) -> None:

@@ -63,12 +63,13 @@ def fitted(make: Callable[[Quantiser], LinearContext], quantiser: Quantiser) -> 
 def test_levels_lie_on_the_grid_and_decode_to_images(
     make: Callable[[Quantiser], LinearContext], quantiser: Quantiser
 ) -> None:
-    context = fitted(make, quantiser)
-    levels = context.encode(images(context.image, seed=1))
+    context: Context = fitted(make, quantiser)
+    image = make(quantiser).image
+    levels = context.encode(images(image, seed=1))
     context.grid.check(levels)
     assert levels.shape == (40, *context.shape)
     decoded = context.decode(levels)
-    assert decoded.shape == (40, *context.image)
+    assert decoded.shape == (40, *image)
     assert decoded.abs().max() <= 1
 
 
@@ -247,9 +248,11 @@ def test_what_does_not_fit_is_refused() -> None:
         WaveletContext(GREY, "nosuch", 1, rise)
     context = PooledContext(GREY, 4, rise, bins=17)
     x = images(GREY, values=17)
-    for unready in (context.encode, context.decode):
+    for unready in (context.encode, context.clipped):
         with pytest.raises(ValueError, match="not fitted"):
-            unready(x if unready == context.encode else torch.zeros(1, *context.shape).long())
+            unready(x)
+    with pytest.raises(ValueError, match="not fitted"):
+        context.decode(torch.zeros(1, *context.shape, dtype=torch.int64))
     with pytest.raises(ValueError, match="no images"):
         context.fit(x[:0])
     with pytest.raises(ValueError, match="the value 255"):

@@ -110,11 +110,7 @@ class LinearContext(nn.Module, ABC):
     @property
     def scale(self) -> Tensor:
         """S, float64 of shape (c, h, w), in units of the coefficients."""
-        if not self.fitted:
-            raise ValueError(
-                "this context is not fitted; call fit with the training images, or load weights"
-            )
-        return self.magnitude.double() * _UNIT
+        return self._limit().double() * _UNIT
 
     @property
     def grid(self) -> Grid:
@@ -162,8 +158,19 @@ class LinearContext(nn.Module, ABC):
         """Return how many coefficients of each image are beyond S, int64 (B,).
 
         None of a training image is. Those of other images lose what is beyond.
+
+        Raises:
+            ValueError: if the images are not uint8 or of another shape, or S is not known.
         """
-        return (self._fixed(x).abs() > self.magnitude).flatten(1).sum(1)
+        return (self._fixed(x).abs() > self._limit()).flatten(1).sum(1)
+
+    def _limit(self) -> Tensor:
+        """Return S in multiples of 2⁻⁴⁰, or refuse to go on without it."""
+        if not self.fitted:
+            raise ValueError(
+                "this context is not fitted; call fit with the training images, or load weights"
+            )
+        return self.magnitude
 
     def _fixed(self, x: Tensor) -> Tensor:
         """Return A x in multiples of 2⁻⁴⁰, as integers."""

@@ -133,6 +133,13 @@ def test_frequencies_that_are_zero_by_symmetry_take_the_upper_of_the_two_levels(
     assert (context.encode(mirrored)[..., 1::2] == 2).all()
 
 
+def test_many_images_are_measured_as_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fitted(MAKERS["dct-colour"], MidRise(2))
+    monkeypatch.setattr("mrvae.models.context._AT_ONCE", 7)
+    parts = fitted(MAKERS["dct-colour"], MidRise(2))
+    assert torch.equal(parts.scale, whole.scale)
+
+
 def test_the_context_is_not_touched_by_precision_and_travels_with_the_weights() -> None:
     context = fitted(MAKERS["dct"], MidTread(0.4))
     x = images(GREY, seed=1)

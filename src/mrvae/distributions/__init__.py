@@ -4,6 +4,8 @@ Latents are diagonal :class:`Gaussian`; images are uint8 and every likelihood of
 :class:`PixelDistribution`, is a normalised probability mass function over levels 0 … n-1, so that
 a bound computed with it is a bound and a code built on it can be decoded. Everything is in nats
 and in float32 or wider, and images meet the real line in :class:`Bins` alone.
+
+A discrete latent is quantised to a :class:`Grid`, and a :class:`DiscretizedGaussian` is its law.
 """
 
 from __future__ import annotations
@@ -11,17 +13,25 @@ from __future__ import annotations
 from mrvae.distributions.bernoulli import Bernoulli
 from mrvae.distributions.categorical import Categorical
 from mrvae.distributions.discretize import Bins
+from mrvae.distributions.discretized_gaussian import DiscretizedGaussian
 from mrvae.distributions.gaussian import Gaussian, RawScale, Scale, SoftplusScale
+from mrvae.distributions.grid import Grid
 from mrvae.distributions.logistic import DiscretizedLogisticMixture
 from mrvae.distributions.pixels import PixelDistribution
+from mrvae.distributions.quantise import MidRise, MidTread, Quantiser
 
 __all__ = [
     "Bernoulli",
     "Bins",
     "Categorical",
+    "DiscretizedGaussian",
     "DiscretizedLogisticMixture",
     "Gaussian",
+    "Grid",
+    "MidRise",
+    "MidTread",
     "PixelDistribution",
+    "Quantiser",
     "RawScale",
     "Scale",
     "SoftplusScale",

@@ -4,23 +4,45 @@ A multi-resolution VAE is a resolution ladder, a hierarchy of cells that walks i
 fine, a prior at its top and a likelihood at its bottom. Each is a value here.
 """
 
+from mrvae.models.autoregressive import AutoregressivePrior, raster, zigzag
+from mrvae.models.context import Context, DCTContext, NoContext, PooledContext, WaveletContext
 from mrvae.models.decoder import Decoder
+from mrvae.models.diffusion import DiffusionPrior, PredictMean, PredictNoise, PredictStart
 from mrvae.models.elbo import Elbo, bits_per_dim
 from mrvae.models.encoder import Encoder
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.models.level import Level, parse_levels
+from mrvae.models.prior import ContextPrior, FixedLattice, NormalPrior
+from mrvae.models.schedule import CosineSchedule, LinearSchedule
 from mrvae.models.variants import build, hierarchy
 
 __all__ = [
     "HVAE",
+    "AutoregressivePrior",
+    "Context",
+    "ContextPrior",
+    "CosineSchedule",
+    "DCTContext",
     "Decoder",
+    "DiffusionPrior",
     "Elbo",
     "Encoder",
+    "FixedLattice",
     "ImageFrame",
     "Level",
+    "LinearSchedule",
+    "NoContext",
+    "NormalPrior",
+    "PooledContext",
+    "PredictMean",
+    "PredictNoise",
+    "PredictStart",
+    "WaveletContext",
     "bits_per_dim",
     "build",
     "hierarchy",
     "parse_levels",
+    "raster",
+    "zigzag",
 ]

@@ -1,0 +1,120 @@
+"""Equally spaced values on the line: what a discrete variable with an order takes.
+
+Level v of n has the value u_v = first + v·spacing, and its bin reaches half a spacing to either
+side. Only then do the bins of neighbours touch, so that the masses of all bins, the outermost ones
+reaching to infinity, sum to one. Two grids matter here:
+
+    both ends of [-1, 1] included    first = -1,          spacing = 2/(n - 1),
+    mid-rise, n = 2^b                first = -1 + 2^-b,   spacing = 2^{1-b},
+
+the second of which has ±1 as the outer *edges* of its bins. An edge is computed from its own
+number, so that the upper edge of one bin is bit for bit the lower edge of the next.
+
+The elements of a tensor may have grids of their own, such as the frequencies of an image, of which
+low ones need more levels: a field of the grid is then a tensor that broadcasts with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The levels 0 … count-1 at first + v·spacing.
+
+    Args:
+        count: number of levels, 1 or more; one number, or integers that broadcast with the
+            elements.
+        first: value of level 0; one number, or as ``count``.
+        spacing: distance between two levels, positive; one number, or as ``count``.
+
+    Raises:
+        ValueError: if there is no level, or the spacing is not positive.
+
+    Example:
+        >>> grid = Grid(count=4, first=-0.75, spacing=0.5)
+        >>> grid.value(torch.arange(4))
+        tensor([-0.7500, -0.2500,  0.2500,  0.7500])
+        >>> grid.level(torch.tensor([-9.0, 0.0, 0.6]))
+        tensor([0, 2, 3])
+    """
+
+    count: int | Tensor
+    first: float | Tensor
+    spacing: float | Tensor
+
+    def __post_init__(self) -> None:
+        if torch.compiler.is_compiling():
+            return  # a compiler cannot look at what a tensor holds
+        if _least(self.count) < 1:
+            raise ValueError(f"count is {self.count}; a grid has one level or more")
+        if not _least(self.spacing) > 0:
+            raise ValueError(f"spacing is {self.spacing}; it must be positive")
+
+    @classmethod
+    def unit(cls, count: int) -> Grid:
+        """Return ``count`` levels on [-1, 1], both ends included; a single one sits at 0.
+
+        Example:
+            >>> Grid.unit(5).value(torch.arange(5)).tolist()
+            [-1.0, -0.5, 0.0, 0.5, 1.0]
+        """
+        return cls(1, 0.0, 2.0) if count == 1 else cls(count, -1.0, 2 / (count - 1))
+
+    @property
+    def most(self) -> int:
+        """The largest number of levels of an element."""
+        return int(self.count.max()) if isinstance(self.count, Tensor) else self.count
+
+    def value(self, level: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Return the value of levels, of any shape; torch's default type if none is given."""
+        dtype = dtype or torch.get_default_dtype()
+        first, spacing = self._line(level.device, dtype)
+        return first + level.to(dtype) * spacing
+
+    def edge(self, level: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the lower edge of levels' bins: that of v + 1 is the upper edge of v."""
+        first, spacing = self._line(level.device, dtype)
+        return first + (level.to(dtype) - 0.5) * spacing
+
+    def level(self, value: Tensor) -> Tensor:
+        """Return the nearest levels, as int64: the upper one of two, and the ends beyond them."""
+        first, spacing = self._line(value.device, value.dtype)
+        nearest = torch.floor((value - first) / spacing + 0.5).clamp(min=0)
+        return torch.minimum(nearest, self.last(nearest)).long()
+
+    def last(self, like: Tensor) -> Tensor:
+        """Return the last level, count - 1, in the type and on the device of a tensor."""
+        return torch.as_tensor(self.count, dtype=like.dtype, device=like.device) - 1
+
+    def check(self, level: Tensor) -> None:
+        """Refuse what is no level of this grid; it reads the values, so it belongs at borders.
+
+        Raises:
+            ValueError: if ``level`` is not int64, or outside 0 … count-1.
+        """
+        if level.dtype != torch.int64:
+            raise ValueError(f"levels are {level.dtype}; expected torch.int64, convert them")
+        if level.numel() and bool(((level < 0) | (level > self.last(level))).any()):
+            raise ValueError(
+                f"levels are {int(level.min())} … {int(level.max())}; expected 0 … count-1 with"
+                f" count {self.most} at most, quantise on this grid first"
+            )
+
+    def _line(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return ``first`` and ``spacing`` as tensors."""
+        return (
+            torch.as_tensor(self.first, dtype=dtype, device=device),
+            torch.as_tensor(self.spacing, dtype=dtype, device=device),
+        )
+
+
+def _least(number: float | Tensor) -> float:
+    """Return the smallest entry, or the number itself; infinity if there is no entry."""
+    if not isinstance(number, Tensor):
+        return number
+    return float(number.min()) if number.numel() else float("inf")

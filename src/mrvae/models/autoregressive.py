@@ -1,0 +1,166 @@
+"""A context drawn level by level: an explicit prior that is not factorised.
+
+The D levels are put in an order, and each has a law that depends on those before it,
+
+    p(c) = Π_i p(c_i | c_<i),      p(c_i | c_<i) = Σ_k π_ik(c_<i) N̄(c_i; μ_ik(c_<i), σ_ik(c_<i)),
+
+a mixture of K Gaussians N̄ rounded to the grid. It is a probability for every integer, and does not
+care how many levels an element has. One masked network (Germain et al. 2015) gives all parameters
+at once: a hidden unit of degree d reads the levels 1 … d, and the parameters of level i read the
+units of degree i - 1 and less. So log p(c) takes one pass, and a sample takes D.
+
+A natural order is along rows for averages, and from low to high frequency, along the diagonals, for
+a cosine transform.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mrvae.distributions import DiscretizedGaussian
+from mrvae.distributions.categorical import draw
+from mrvae.models.prior import ExplicitPrior, Lattice, standard_normal
+from mrvae.models.walk import Shape
+
+
+def raster(shape: Shape) -> tuple[int, ...]:
+    """Return the order along rows, from above, the channels of a pixel next to each other.
+
+    The entries are places in the flattened (C, h, w).
+
+    Example:
+        >>> raster((2, 2, 2))
+        (0, 4, 1, 5, 2, 6, 3, 7)
+    """
+    channels, height, width = shape
+    return tuple(
+        c * height * width + pixel for pixel in range(height * width) for c in range(channels)
+    )
+
+
+def zigzag(shape: Shape) -> tuple[int, ...]:
+    """Return the order by diagonals, from the lowest frequency, to and fro as in JPEG.
+
+    Example:
+        >>> zigzag((1, 3, 3))
+        (0, 1, 3, 6, 4, 2, 5, 7, 8)
+    """
+    channels, height, width = shape
+    pixels = [(row, column) for row in range(height) for column in range(width)]
+    # Along even diagonals the row falls, along odd ones it grows.
+    pixels.sort(key=lambda p: (sum(p), p[0] if sum(p) % 2 else -p[0]))
+    return tuple((c * height + row) * width + col for row, col in pixels for c in range(channels))
+
+
+class MaskedLinear(nn.Module):
+    """A linear map from units to units, along those connections only that a mask allows.
+
+    Args:
+        mask: of shape (outputs, inputs), true where an output may read an input.
+
+    Example:
+        >>> layer = MaskedLinear(torch.tensor([[True, False]]))
+        >>> layer(torch.tensor([0.0, 9.0])).item() == layer.bias.item()
+        True
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        outputs, inputs = mask.shape
+        linear = nn.Linear(inputs, outputs)
+        self.weight, self.bias = linear.weight, linear.bias
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (…, inputs) to (…, outputs)."""
+        return functional.linear(x, self.weight * self.mask, self.bias)
+
+
+class AutoregressivePrior(ExplicitPrior):
+    """A masked network of two hidden layers that gives each level a mixture of Gaussians.
+
+    Args:
+        lattice: the context, or what else says where the levels are.
+        order: places in the flattened (C, h, w), first to last, see :func:`raster` and
+            :func:`zigzag`.
+        hidden: units of a hidden layer.
+        components: K, Gaussians of a mixture.
+
+    Raises:
+        ValueError: if the order is no permutation of the places, or ``hidden`` or ``components`` is
+            not positive.
+
+    Source: ours for contexts; the masks are those of Germain et al. 2015, MADE.
+
+    Example:
+        >>> from mrvae.distributions import Grid
+        >>> from mrvae.models.prior import FixedLattice
+        >>> lattice = FixedLattice((1, 2, 2), Grid.unit(4))
+        >>> prior = AutoregressivePrior(lattice, zigzag(lattice.shape), hidden=8, components=2)
+        >>> prior.log_pmf(prior.sample(3)).shape
+        torch.Size([3])
+    """
+
+    def __init__(
+        self, lattice: Lattice, order: tuple[int, ...], hidden: int, components: int
+    ) -> None:
+        super().__init__()
+        count = torch.Size(lattice.shape).numel()
+        if sorted(order) != list(range(count)):
+            raise ValueError(f"order is {order}; expected each of 0 … {count - 1} once")
+        if min(hidden, components) < 1:
+            raise ValueError(
+                f"hidden is {hidden} and components are {components}; both must be 1 or more"
+            )
+        self.lattice, self.order, self.components = lattice, order, components
+        place = torch.empty(count, dtype=torch.int64)
+        place[torch.tensor(order, dtype=torch.int64)] = torch.arange(1, count + 1)
+        # Level i of the order has degree i; hidden degrees go round through 1 … D - 1.
+        degree = torch.arange(hidden) % max(count - 1, 1) + 1
+        self.first = MaskedLinear(degree[:, None] >= place)
+        self.second = MaskedLinear(degree[:, None] >= degree)
+        self.third = MaskedLinear(place.repeat_interleave(3 * components)[:, None] > degree)
+        self._spread()
+
+    @torch.no_grad()
+    def _spread(self) -> None:
+        """Begin with the components' means spread over [-1, 1], and scales to match."""
+        means = (torch.arange(self.components) * 2 + 1) / self.components - 1
+        bias = self.third.bias.view(-1, 3, self.components)
+        bias[:, 0], bias[:, 2] = 0.0, -torch.tensor(float(self.components)).log()
+        bias[:, 1] = means
+
+    def log_pmf(self, c: Tensor) -> Tensor:
+        """Return log p(c) in nats, of shape (B,), of levels (B, C, h, w)."""
+        logits, law = self.conditionals(c)
+        each = logits.log_softmax(1) + law.log_prob(c.unsqueeze(1))
+        return each.logsumexp(1).sum(dim=(1, 2, 3))
+
+    def conditionals(self, c: Tensor) -> tuple[Tensor, DiscretizedGaussian]:
+        """Return the mixtures' logits and Gaussians, (B, K, C, h, w), given the levels before."""
+        values = self.lattice.grid.value(c, self.first.weight.dtype).flatten(1)
+        h = functional.gelu(self.first(values))
+        out = self.third(functional.gelu(self.second(h)))
+        rows = out.view(len(c), -1, 3, self.components).permute(2, 0, 3, 1)
+        logits, mean, log_scale = rows.reshape(3, len(c), self.components, *self.lattice.shape)
+        return logits, DiscretizedGaussian(mean, log_scale.exp(), self.lattice.grid)
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n contexts, int64 (n, C, h, w), one level after the other.
+
+        Raises:
+            ValueError: if n is not positive.
+        """
+        noise = standard_normal((n, *self.lattice.shape), self.first.weight, generator)
+        c = torch.zeros(noise.shape, dtype=torch.int64, device=noise.device)
+        for place in self.order:
+            logits, law = self.conditionals(c)
+            chosen = draw(logits, 1, generator).unsqueeze(1)
+            levels = law.sample(noise.unsqueeze(1)).gather(1, chosen).flatten(1)
+            c.view(n, -1)[:, place] = levels[:, place]
+        return c

@@ -41,6 +41,7 @@ def make(
     normalise: bool = False,
     fourier: tuple[int, ...] = (),
     synchronous: bool = False,
+    wavelet: str = "haar",
     seed: int | None = 0,
 ) -> HVAE:
     """Build a model in float64; its weights random if ``seed`` is given, else initial ones."""
@@ -58,6 +59,7 @@ def make(
         cell=cell,
         normalise=normalise,
         synchronous=synchronous,
+        wavelet=wavelet,
     ).double()
     if seed is not None:
         randomise(model, seed)

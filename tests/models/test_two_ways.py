@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mrvae.models import HVAE, Encoder, ImageFrame
+from mrvae.resolution import Wavelet, WaveletPooling
 
 TWINS = {"encoder": "8x2,8d2,4x1r3,4d4,1x1", "decoder": "1x1,4m1,4x3,8m4,8x2"}
 
@@ -102,3 +103,42 @@ def test_the_encoder_has_the_channels_for_them(likelihood: object) -> None:
     model.elbo(x, noise(model, 2)).nats.sum().backward()  # type: ignore[no-untyped-call]
     assert entering.grad is not None
     assert bool(entering.grad.flatten(2).abs().sum(dim=(0, 2)).min() > 0)
+
+
+# ------------------------------------------------------------------------------- other wavelets
+
+
+def test_a_models_way_down_and_up_are_those_of_its_wavelet() -> None:
+    """The states that enter a level: P of the finer one's last, and b + E of the coarser one's."""
+    pooling = WaveletPooling(Wavelet("db2"))
+    model = make(encoder="8x1,8d2,4x1", decoder="4x1,8m4,8x1", wavelet="db2")
+    x = images(model, 2)
+    h = states(model, x)[1][1]
+    pooled = states(model, x)[2][1]
+    encoder = model.encoder
+    assert isinstance(encoder, Encoder)
+    entering = pooling.project(h)
+    block = encoder.get_submodule("stacks.0.0")
+    torch.testing.assert_close(pooled, entering + block(entering), rtol=0, atol=1e-12)
+    fine = model.decoder.rungs[1]
+    coarse = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0)).double()
+    bias = model.decoder.get_parameter("modules_.1.bias")
+    torch.testing.assert_close(
+        fine.enter(coarse, 2), bias + pooling.embed(coarse), rtol=0, atol=1e-12
+    )
+
+
+def test_haar_is_the_ladder_and_another_wavelet_is_not() -> None:
+    haar, db2 = make(), make(wavelet="db2")
+    db2.load_state_dict(haar.state_dict())
+    x, drawn = images(haar, 2), noise(haar, 2)
+    assert (haar.elbo(x, drawn).nats - db2.elbo(x, drawn).nats).abs().min() > 1e-3
+    db2.elbo(x, drawn).nats.sum().backward()  # type: ignore[no-untyped-call]
+    idle = [name for name, p in db2.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+
+
+@pytest.mark.parametrize(("name", "message"), [("bior2.2", "biorthogonal"), ("db99", "db99")])
+def test_wavelets_that_cannot_project_are_refused(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(wavelet=name)

@@ -33,7 +33,7 @@ def test_reading_inverts_writing_through_text(known: Recipe) -> None:
 
 
 def test_a_recipe_from_before_a_value_was_there_reads_as_its_default() -> None:
-    later = {"cell", "normalise", "fourier", "synchronous"}
+    later = {"cell", "normalise", "fourier", "synchronous", "wavelet"}
     found = to_json(recipe("vdvae-cifar10"))
     model, training = cast("Json", found["model"]), cast("Json", found["training"])
     for key in later:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mrvae.models.level import Level
 from mrvae.models.walk import Cell, Choose, Rung, Shape, Step, descend
-from mrvae.resolution import Ladder
+from mrvae.resolution import Ladder, Resampling
 
 
 class Decoder(nn.Module):
@@ -87,6 +87,7 @@ class CellRung(nn.Module):
         bias: whether the level has a learned bias.
         ladder: the embedding between levels.
         below: the next coarser level, or None for the coarsest.
+        resampling: another embedding between levels than the ladder's.
     """
 
     def __init__(
@@ -96,10 +97,11 @@ class CellRung(nn.Module):
         bias: bool,
         ladder: Ladder,
         below: Level | None,
+        resampling: Resampling | None = None,
     ) -> None:
         super().__init__()
         self.level = level
-        self.ladder = ladder
+        self.resampling = resampling or ladder
         self.steps = 0 if below is None else ladder.level(level.size) - ladder.level(below.size)
         shape = (1, level.width, level.size, level.size)
         self.bias = nn.Parameter(torch.zeros(shape)) if bias else None
@@ -121,7 +123,7 @@ class CellRung(nn.Module):
     def enter(self, h: Tensor | None, batch: int) -> Tensor:
         """Return b + E h, the coarser state cut to this level's width; b alone at the top."""
         if h is not None:
-            embedded = self.ladder.embed(h[:, : self.level.width], self.steps)
+            embedded = self.resampling.embed(h[:, : self.level.width], self.steps)
             return embedded if self.bias is None else self.bias + embedded
         if self.bias is None:
             weight = next(self.parameters())

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from mrvae.layers import Bottleneck, convolution, recomputed, scale_weight, unit_norm
 from mrvae.models.level import Level
-from mrvae.resolution import Ladder
+from mrvae.resolution import Ladder, Resampling
 
 Block = Callable[[Tensor], Tensor]
 
@@ -36,6 +36,7 @@ class Encoder(nn.Module):
         ladder: the projection between levels.
         normalise: divide the state by its norm after every block.
         synchronous: give each cell the state of its twin instead of the level's last.
+        resampling: another projection between levels than the ladder's.
 
     Attributes:
         recompute: whether nothing inside a block is kept for the backward pass.
@@ -59,12 +60,14 @@ class Encoder(nn.Module):
         ladder: Ladder,
         normalise: bool = False,
         synchronous: bool = False,
+        resampling: Resampling | None = None,
     ) -> None:
         super().__init__()
         if synchronous:
             _check_twins(levels)
         self.levels = tuple(levels)
         self.ladder = ladder
+        self.resampling = resampling or ladder
         self.normalise = normalise
         self.synchronous = synchronous
         self.recompute = False
@@ -134,7 +137,8 @@ class Encoder(nn.Module):
     def _join(self, index: int, h: Tensor) -> Tensor:
         """Project the state of a level onto the next coarser one."""
         fine, coarse = self.levels[index], self.levels[index - 1]
-        h = self.ladder.project(h, self.ladder.level(fine.size) - self.ladder.level(coarse.size))
+        steps = self.ladder.level(fine.size) - self.ladder.level(coarse.size)
+        h = self.resampling.project(h, steps)
         return functional.pad(h, (0, 0, 0, 0, 0, coarse.width - fine.width))
 
 

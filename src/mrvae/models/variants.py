@@ -18,7 +18,7 @@ from mrvae.models.level import Level, parse_levels
 from mrvae.models.likelihood import Head
 from mrvae.models.other_cells import MarkovCell, NormalisedCell, NVAECell, PlainCell
 from mrvae.recipes import schema
-from mrvae.resolution import Ladder
+from mrvae.resolution import Ladder, Wavelet, WaveletPooling
 
 _RAW_SCALE, _VDVAE = schema.RawScale(), schema.VDVAE()
 
@@ -62,6 +62,7 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
         cell=model.cell,
         normalise=model.normalise,
         synchronous=model.synchronous,
+        wavelet=model.wavelet,
     )
 
 
@@ -76,6 +77,7 @@ def hierarchy(
     cell: schema.Cell = _VDVAE,
     normalise: bool = False,
     synchronous: bool = False,
+    wavelet: str = "haar",
 ) -> HVAE:
     """Build a model from its levels: as it stands, the VDVAE of Child (2021).
 
@@ -91,12 +93,14 @@ def hierarchy(
         cell: the step from one latent to the next.
         normalise: divide the state by its norm after every block and cell.
         synchronous: give each cell the encoder's state at its own place.
+        wavelet: whose projection and embedding lead from level to level; haar's average and repeat.
 
     Raises:
-        ValueError: if a level leaves no channel to its bottlenecks, or a synchronous model has not
-            as many blocks as cells.
+        ValueError: if a level leaves no channel to its bottlenecks, a synchronous model has not as
+            many blocks as cells, or the wavelet is unknown or not orthogonal.
     """
     ladder = _ladder(levels)
+    resampling = None if wavelet == "haar" else WaveletPooling(Wavelet(wavelet))
     applied = sum(level.visits for level in levels) + len(levels) - 1
 
     def make(level: Level) -> nn.Module:
@@ -111,10 +115,11 @@ def hierarchy(
             bias=level.size <= bias_up_to,
             ladder=ladder,
             below=levels[index - 1] if index else None,
+            resampling=resampling,
         )
         for index, level in enumerate(levels)
     ]
-    encoder = Encoder(levels, frame.inputs, bottleneck, ladder, normalise, synchronous)
+    encoder = Encoder(levels, frame.inputs, bottleneck, ladder, normalise, synchronous, resampling)
     return HVAE(encoder, Decoder(rungs), Head(levels[-1].width, frame, likelihood), frame)
 
 

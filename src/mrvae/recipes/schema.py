@@ -171,10 +171,12 @@ class Model:
     ``size`` is the side of the image; the finest resolution of the blocks may be larger, and then
     the image is padded for the network and scored on its own pixels.
 
-    The last four are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
+    The last five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
     exponents n: the network also sees sin and cos of 2ⁿπ times the image on [-1, 1]. With
     ``synchronous`` a cell reads the encoder's state at its own place, not the level's last.
+    ``wavelet`` names the orthogonal wavelet by whose projection and embedding the state changes its
+    level: haar averages pixels and repeats them.
     """
 
     channels: int
@@ -192,6 +194,7 @@ class Model:
     normalise: bool = field(default=False, metadata=LATER)
     fourier: tuple[int, ...] = field(default=(), metadata=LATER)
     synchronous: bool = field(default=False, metadata=LATER)
+    wavelet: str = field(default="haar", metadata=LATER)
 
     def __post_init__(self) -> None:
         _bounded(self, _WIDEST, "channels", "size")

@@ -25,7 +25,7 @@ from mrvae.resolution.conjugacy import Pooling, WaveletPooling, conjugacy_residu
 from mrvae.resolution.dct import DCT
 from mrvae.resolution.filters import FilterBank, filter_bank, wavelet_names
 from mrvae.resolution.haar import Haar
-from mrvae.resolution.ladder import Ladder
+from mrvae.resolution.ladder import Ladder, Resampling
 from mrvae.resolution.wavelet import Coefficients, Wavelet
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Ladder",
     "Moment",
     "Pooling",
+    "Resampling",
     "Stage",
     "Wavelet",
     "WaveletPooling",

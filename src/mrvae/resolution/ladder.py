@@ -14,9 +14,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 from torch.nn import functional
+
+
+class Resampling(Protocol):
+    """A projection P and an embedding E between levels, with P E = 1.
+
+    Those of a :class:`Ladder` average and repeat; those of any orthogonal wavelet are
+    :class:`mrvae.resolution.WaveletPooling`.
+    """
+
+    def project(self, x: Tensor, steps: int = 1) -> Tensor:
+        """Go ``steps`` levels down: apply P that often."""
+        ...
+
+    def embed(self, x: Tensor, steps: int = 1) -> Tensor:
+        """Go ``steps`` levels up: apply E that often."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -26,21 +26,10 @@ from typing import Protocol
 from torch import Tensor
 
 from mrvae.papers.falck2022.transport import energy
+from mrvae.resolution import Resampling
 
 Map = Callable[[Tensor], Tensor]
 Join = Callable[[Tensor, Tensor], Tensor]
-
-
-class Resampling(Protocol):
-    """P and E: :class:`~mrvae.resolution.Ladder`, :class:`~mrvae.resolution.WaveletPooling`."""
-
-    def project(self, x: Tensor, steps: int = 1) -> Tensor:
-        """Go ``steps`` levels down."""
-        ...
-
-    def embed(self, x: Tensor, steps: int = 1) -> Tensor:
-        """Go ``steps`` levels up."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ def test_the_recipes_are_those_of_the_command_in_the_documentation() -> None:
     """``mrvae train`` with these overrides makes the very run that the figure looks for."""
 
     changes = ["training.schedule=constant", "training.optimizer.rate=1e-3"]
-    changes += ["training.compile=false", "training.checkpoint_every=250"]
-    changes += ["training.validate_every=250", "training.steps=3000"]
+    changes += ["training.validate_every=250", "training.checkpoint_every=250"]
+    changes += ["training.steps=3000"]
     for name in ("x1", "x2", "x4", "r3", "r5", "r10"):
         job = CELLS[name].job
         assert job.recipe == override(recipe(f"falck2022-mnist-{name}"), changes)

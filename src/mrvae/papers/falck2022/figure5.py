@@ -63,9 +63,8 @@ class Plan:
 
 
 _COURSE = ("training.schedule=constant", "training.optimizer.rate=1e-3")
-# Compiling takes longer than it would save in so few steps, the more so of deep models.
-_SHORT = ("training.compile=false", "training.checkpoint_every=250")
-_CPU = (*_COURSE, *_SHORT, "training.steps=3000", "training.validate_every=250")
+_OFTEN = ("training.validate_every=250", "training.checkpoint_every=250")
+_CPU = (*_COURSE, *_OFTEN, "training.steps=3000")
 _PUBLISHED = ("training.schedule=constant", "training.optimizer.rate=2e-4")
 _LONG = ("training.steps=1000000", "training.validate_every=10000")
 _SMOKE = (

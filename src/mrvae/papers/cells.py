@@ -15,12 +15,13 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mrvae.papers.desk import Desk, Job, Measures
+from mrvae.papers.outcome import Row
 from mrvae.report import read_events
 
 if TYPE_CHECKING:
@@ -77,6 +78,23 @@ class Made:
         """Return one number of what was measured; None if there is none."""
         value = None if self.measures is None else self.measures[name]
         return float(value) if isinstance(value, int | float) else None
+
+    def course(self) -> Row:
+        """Return the columns that say how the run was made and what it came to."""
+        return {
+            "seed": self.cell.job.seed,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "images": int(self.measure("images") or 0),
+            "nats": self.measure("nats"),
+            "nats_se": self.measure("nats_se"),
+            "bits_per_dim": self.measure("bits_per_dim"),
+        }
+
+
+def with_defaults(cells: Sequence[Cell], names: Sequence[str]) -> list[Cell]:
+    """Return the cells, those of these names made without being asked for and no others."""
+    return [replace(cell, default=cell.name in names) for cell in cells]
 
 
 def chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
@@ -175,6 +193,13 @@ def error(a: Made, b: Made, images: int | None = None) -> float | None:
         if se is not None and count is not None
     ]
     return math.hypot(*scaled) if len(scaled) == len(errors) else None
+
+
+def compared(one: Made, other: Made) -> str:
+    """Say how the bound of one run compares with another's, at equal steps."""
+    if one.measures is None:
+        return "training diverges"
+    return verdict(one.measure("nats"), other.measure("nats"), error(one, other))
 
 
 def verdict(a: float | None, b: float | None, standard_error: float | None) -> str:

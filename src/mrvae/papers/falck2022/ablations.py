@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrvae.papers.cells import Cell, Made, error, made, verdict
+from mrvae.papers.cells import Cell, Made, compared, made
 from mrvae.papers.desk import Desk, Job
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
@@ -126,13 +126,7 @@ def _row(one: Made, change: Change) -> Row:
         "depth": one.cost.stochastic_depth,
         "latents": one.cost.latents,
         "flops_per_image": one.cost.flops_per_image,
-        "seed": one.cell.job.seed,
-        "steps": one.steps,
-        "seconds": one.seconds,
-        "images": int(one.measure("images") or 0),
-        "nats": one.measure("nats"),
-        "nats_se": one.measure("nats_se"),
-        "bits_per_dim": one.measure("bits_per_dim"),
+        **one.course(),
         "paper_nats": None,
     }
 
@@ -143,12 +137,8 @@ def findings(found: Sequence[Made]) -> list[str]:
     said = []
     for change in CHANGES:
         one, base = by_name.get(change.name), by_name.get(change.base)
-        if one is None or base is None:
-            continue
-        if one.measures is None:
-            said.append(f"{change.name} ({change.about}): training diverges")
-        else:
-            told = verdict(one.measure("nats"), base.measure("nats"), error(one, base))
+        if one is not None and base is not None:
+            told = compared(one, base)
             said.append(f"{change.name} ({change.about}) against {base.cell.name}: {told}")
     return said
 

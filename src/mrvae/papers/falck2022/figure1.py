@@ -16,10 +16,10 @@ and the energy of each band in the images and in x̂_R.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, chosen
+from mrvae.papers.cells import Cell, chosen, with_defaults
 from mrvae.papers.desk import Desk
 from mrvae.papers.falck2022 import figure5
 from mrvae.papers.item import Item
@@ -53,8 +53,7 @@ PLANS: dict[Budget, Plan] = {
 
 def cells(budget: Budget) -> list[Cell]:
     """Return the models of figure 5, those of the plan by default."""
-    default = PLANS[budget].default
-    return [replace(cell, default=cell.name in default) for cell in figure5.cells(budget)]
+    return with_defaults(figure5.cells(budget), PLANS[budget].default)
 
 
 def work(desk: Desk) -> Outcome:

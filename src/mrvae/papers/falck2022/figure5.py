@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, Made, error, made, nats_after, verdict
+from mrvae.papers.cells import Cell, Made, compared, error, made, nats_after, verdict
 from mrvae.papers.desk import Desk, Job
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
@@ -129,18 +129,12 @@ def _row(one: Made, x1: Made | None) -> Row:
     return {
         "cell": one.cell.name,
         "data": _data(one),
-        "seed": one.cell.job.seed,
         "parameters": one.cost.parameters,
         "paper_parameters": _PAPER.get(f"{_data(one)}-{_parameters_of(_model(one))}"),
         "depth": one.cost.stochastic_depth,
         "flops_per_image": flops,
         "flops_over_x1": None if x1 is None else flops / x1.cost.flops_per_image,
-        "steps": one.steps,
-        "seconds": one.seconds,
-        "images": int(one.measure("images") or 0),
-        "nats": one.measure("nats"),
-        "nats_se": one.measure("nats_se"),
-        "bits_per_dim": one.measure("bits_per_dim"),
+        **one.course(),
         "paper_nats": None,
         "validation_nats": one.curve[-1].nats if one.curve else None,
         "validation_nats_at_flops_of_x1": None if x1 is None else at_equal_flops(one, x1),
@@ -189,7 +183,7 @@ def _rivals(one: Made, other: Made) -> bool:
 
 def _at_equal_steps(one: Made, other: Made) -> str:
     size = "equal" if _model(other) == "x1" else "more"
-    told = verdict(one.measure("nats"), other.measure("nats"), error(one, other))
+    told = compared(one, other)
     return f"{one.cell.name} against {other.cell.name} ({size} parameters), equal steps: {told}"
 
 

@@ -14,10 +14,10 @@ below it. All samples of one model come from the same noise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, chosen
+from mrvae.papers.cells import Cell, chosen, with_defaults
 from mrvae.papers.desk import Desk
 from mrvae.papers.falck2022 import figure5, table1
 from mrvae.papers.item import Item
@@ -105,9 +105,8 @@ def moments(images: Tensor, levels: int) -> Moments:
 
 def cells(budget: Budget) -> list[Cell]:
     """Return the models of figure 5 and table 1, those of the plan by default."""
-    default = PLANS[budget].default
     every = [*figure5.cells(budget), *table1.cells(budget)]
-    return [replace(cell, default=cell.name in default) for cell in every]
+    return with_defaults(every, PLANS[budget].default)
 
 
 def work(desk: Desk) -> Outcome:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrvae.papers.cells import Cell, Made, error, made, verdict
+from mrvae.papers.cells import Cell, Made, compared, made
 from mrvae.papers.desk import Desk, Job
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
@@ -108,13 +108,7 @@ def _row(one: Made) -> Row:
         "paper_parameters": 1000 * paper.thousands,
         "depth": one.cost.stochastic_depth,
         "paper_depth": paper.depth,
-        "seed": one.cell.job.seed,
-        "steps": one.steps,
-        "seconds": one.seconds,
-        "images": int(one.measure("images") or 0),
-        "nats": one.measure("nats"),
-        "nats_se": one.measure("nats_se"),
-        "bits_per_dim": one.measure("bits_per_dim"),
+        **one.course(),
         "unit": "nats" if binary else "bits/dim",
         "bound": one.measure("nats" if binary else "bits_per_dim"),
         "paper_bound": paper.bound,
@@ -129,7 +123,7 @@ def findings(found: Sequence[Made]) -> list[str]:
         plain = by_name.get(f"{name.partition('-')[0]}-vdvae")
         if plain is not None and plain is not one:
             share = one.cost.parameters / plain.cost.parameters
-            told = verdict(one.measure("nats"), plain.measure("nats"), error(one, plain))
+            told = compared(one, plain)
             said.append(f"{name} has {share:.0%} of the parameters; equal steps: {told}")
     return said
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from mrvae.papers.cells import Cell, Made, error, made, verdict
+from mrvae.papers.cells import Cell, Made, compared, made
 from mrvae.papers.desk import Desk, Job
 from mrvae.papers.falck2022 import figure5, table1
 from mrvae.papers.item import Item
@@ -67,13 +67,7 @@ def _row(one: Made) -> Row:
     return {
         "cell": one.cell.name,
         "normalised": normalised,
-        "seed": one.cell.job.seed,
-        "steps": one.steps,
-        "seconds": one.seconds,
-        "images": int(one.measure("images") or 0),
-        "nats": one.measure("nats"),
-        "nats_se": one.measure("nats_se"),
-        "bits_per_dim": one.measure("bits_per_dim"),
+        **one.course(),
         "unit": "nats" if binary else "bits/dim",
         "bound": one.measure("nats" if binary else "bits_per_dim"),
         "paper_bound": PUBLISHED[recipe.name.split("-")[1], normalised],
@@ -86,13 +80,8 @@ def findings(found: Sequence[Made]) -> list[str]:
     said = []
     for name, plain in by_name.items():
         twin = by_name.get(f"{name}-{_NORMALISED}")
-        if twin is None:
-            continue
-        if twin.measures is None:
-            said.append(f"{name}: with the state normalised, training diverges")
-        else:
-            told = verdict(twin.measure("nats"), plain.measure("nats"), error(twin, plain))
-            said.append(f"{name}: with the state normalised {told}")
+        if twin is not None:
+            said.append(f"{name}: with the state normalised {compared(twin, plain)}")
     return said
 
 

@@ -19,7 +19,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -136,11 +136,13 @@ def transforms(name: str, options: Options) -> dict[str, Transform]:
 
 
 def installed(module: str) -> bool:
-    """Tell whether a library is there, and say so if it is not."""
-    there = find_spec(module) is not None
-    if not there:
-        sys.stderr.write(f"{module} is not installed and is left out\n")
-    return there
+    """Tell whether a library can be imported, and say why if it cannot."""
+    try:
+        import_module(module)
+    except ImportError as error:
+        sys.stderr.write(f"{module} is left out: {error}\n")
+        return False
+    return True
 
 
 def checked(transform: Transform, x: Tensor) -> Transform:

@@ -82,7 +82,9 @@ def test_fewer_images_make_larger_errors() -> None:
 
 def test_a_diverged_run_is_not_measured() -> None:
     broken = Made(CELLS["r5"], cost(CELLS["r5"].job.recipe), (), None)
-    assert all("not measured" in line for line in findings([made("x1", 100.0), broken]))
+    said = findings([made("x1", 100.0), broken])
+    assert "training diverges" in said[0]
+    assert all("not measured" in line for line in said[1:])
 
 
 def test_the_recipes_are_those_of_the_command_in_the_documentation() -> None:

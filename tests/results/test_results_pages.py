@@ -239,3 +239,18 @@ def test_smoke_runs_and_foreign_files_are_no_results(tmp_path: Path) -> None:
     foreign.write_text(json.dumps({"paper": "falck2022"}))
     with pytest.raises(ValueError, match="lacks item"):
         keep(KeepOptions(foreign, folder=tmp_path))
+
+
+def test_wavelet_timings_are_ratios_of_neighbours(tmp_path: Path) -> None:
+    times = {
+        "ours": {"wall": [1.0, 2.0, 3.0], "cpu": []},
+        "ptwt": {"wall": [4.0, 6.0, 15.0], "cpu": []},
+        "copy": {"wall": [0.5, 0.5, 0.5], "cpu": []},
+    }
+    machine = {"processor": "a processor", "threads": 1, "torch": "2.13.0", "rounds": 3}
+    found = {"machine": machine, "results": [{"wavelet": "haar", "passes": "both", "times": times}]}
+    (tmp_path / "wavelets.json").write_text(json.dumps(found))
+    text = shown("wavelets:wavelets", tmp_path)
+    assert "| haar | both | ptwt | 6000.0 | 4.00 (3.00–5.00) | 12.0 |" in text
+    assert "a processor, 1 threads; torch 2.13.0; 3 rounds." in text
+    assert "not run yet" in shown("wavelets:other", tmp_path)

@@ -11,6 +11,7 @@ A block lies between two comments, and what stands between them is replaced:
     <!-- wavelets:FILE -->…<!-- /wavelets -->  the timings of benchmarks/wavelets.py in FILE.json
     <!-- rows:NAME -->…<!-- /rows -->          rows and findings of a paper's item in NAME.json
     <!-- rows:NAME a,b -->…<!-- /rows -->      the same, of the columns a and b alone
+    <!-- finding:NAME 0 -->…<!-- /finding -->  the first finding of a paper's item in NAME.json
     <!-- recipe:NAME -->…<!-- /recipe -->      parameters and stochastic layers of a recipe
     <!-- status:NAME -->…<!-- /status -->      whether there is a measurement
     <!-- status:NAME nats<=97.65 -->…          whether the mean of a metric holds what was claimed
@@ -37,7 +38,7 @@ from mrvae.papers.outcome import Value
 from mrvae.recipes import from_json
 from record import ROOT, Result, read
 
-_KINDS = "results|speed|wavelets|rows|recipe|status"
+_KINDS = "results|speed|wavelets|rows|finding|recipe|status"
 _BLOCK = re.compile(rf"(<!-- ({_KINDS}):(\S+?)(?: (\S+))? -->).*?(<!-- /\2 -->)", re.DOTALL)
 _CONDITION = re.compile(r"(\w+)<=(\d+(?:\.\d+)?)")
 _ABSENT = "not run yet"
@@ -173,6 +174,8 @@ def content(
             return wavelet_speed(results / f"{name}.json")
         case "rows":
             return items(results / f"{name}.json", condition)
+        case "finding":
+            return finding(results / f"{name}.json", int(condition or 0))
         case "status":
             return status(groups.get(name), condition)
         case _ if name == "all":
@@ -291,6 +294,14 @@ def items(path: Path, columns: str | None) -> str:
     origin = f"{made['processor']}; torch {made['torch']}; commit `{found['commit'][:10]}`."
     note = f" {found['note']}" if found["note"] else ""
     return f"\n\n{table([names, *body])}\n\n{said}\n{origin}{note}\n\n"
+
+
+def finding(path: Path, index: int) -> str:
+    """Return one of the sentences that an item computed from its rows."""
+    if not path.is_file():
+        return _ABSENT
+    sentence: str = json.loads(path.read_text("utf-8"))["findings"][index]
+    return sentence
 
 
 def _cell(row: dict[str, Value], name: str) -> str:

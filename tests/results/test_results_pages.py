@@ -228,6 +228,8 @@ def test_an_item_is_shown_with_errors_findings_and_origin(tmp_path: Path) -> Non
     chosen = shown("rows:falck2022-figure5-cpu nats,cell", tmp_path)
     assert "| 97.00 ± 0.25 | r3 |" in chosen
     assert "Not run yet" in shown("rows:falck2022-table1-cpu", tmp_path)
+    assert shown("finding:falck2022-figure5-cpu 0", tmp_path) == "r3 against x1: better."
+    assert shown("finding:falck2022-table1-cpu 0", tmp_path) == "not run yet"
 
 
 def test_smoke_runs_and_foreign_files_are_no_results(tmp_path: Path) -> None:

@@ -173,6 +173,7 @@ class _Run:
             "rate": report.rate,
             "skipped": self.updater.monitor.skipped,
             "broken": self.updater.monitor.broken,
+            "seconds": self._seconds(),
         }
         self._write(event)
 

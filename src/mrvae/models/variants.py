@@ -17,10 +17,12 @@ from mrvae.models.image import ImageFrame
 from mrvae.models.level import Level, parse_levels
 from mrvae.models.likelihood import Head
 from mrvae.models.other_cells import MarkovCell, NormalisedCell, NVAECell, PlainCell
+from mrvae.models.tops import make_top
+from mrvae.recipes import context as spec
 from mrvae.recipes import schema
 from mrvae.resolution import Ladder
 
-_RAW_SCALE, _VDVAE = schema.RawScale(), schema.VDVAE()
+_RAW_SCALE, _VDVAE, _NONE = schema.RawScale(), schema.VDVAE(), spec.NoContext()
 
 
 def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
@@ -62,6 +64,7 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
         cell=model.cell,
         normalise=model.normalise,
         synchronous=model.synchronous,
+        context=model.context,
     )
 
 
@@ -76,6 +79,7 @@ def hierarchy(
     cell: schema.Cell = _VDVAE,
     normalise: bool = False,
     synchronous: bool = False,
+    context: spec.Context = _NONE,
 ) -> HVAE:
     """Build a model from its levels: as it stands, the VDVAE of Child (2021).
 
@@ -91,10 +95,11 @@ def hierarchy(
         cell: the step from one latent to the next.
         normalise: divide the state by its norm after every block and cell.
         synchronous: give each cell the encoder's state at its own place.
+        context: what stands above the coarsest latent.
 
     Raises:
-        ValueError: if a level leaves no channel to its bottlenecks, or a synchronous model has not
-            as many blocks as cells.
+        ValueError: if a level leaves no channel to its bottlenecks, a synchronous model has not as
+            many blocks as cells, or the context does not fit the images.
     """
     ladder = _ladder(levels)
     applied = sum(level.visits for level in levels) + len(levels) - 1
@@ -115,7 +120,9 @@ def hierarchy(
         for index, level in enumerate(levels)
     ]
     encoder = Encoder(levels, frame.inputs, bottleneck, ladder, normalise, synchronous)
-    return HVAE(encoder, Decoder(rungs), Head(levels[-1].width, frame, likelihood), frame)
+    head = Head(levels[-1].width, frame, likelihood)
+    top = make_top(context, levels, frame, ladder)
+    return HVAE(encoder, Decoder(rungs), head, frame, top)
 
 
 def _cell(cell: schema.Cell, level: Level, middle: int, applied: int, scale: Scale) -> nn.Module:

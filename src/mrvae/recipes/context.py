@@ -87,7 +87,7 @@ class Autoregressive:
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "hidden")
-        bounded(self, 1000, "components")
+        bounded(self, 100, "components")
 
 
 @dataclass(frozen=True)

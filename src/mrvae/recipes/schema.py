@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from mrvae.recipes.context import Context, NoContext
 from mrvae.recipes.demands import LATER, LONGEST, WIDEST, bounded, demand, positive
 
-
 # ------------------------------------------------------------------------------------ likelihoods
 
 

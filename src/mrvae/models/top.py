@@ -211,7 +211,7 @@ class ContextTop(Top):
                 over all of them is the bound at the same noise.
         """
         (c,) = above
-        each = noise.unflatten(1, (self.prior.draws, *self.context.shape))
+        each = noise.view(len(noise), self.prior.draws, *self.context.shape)
         if term is None or not self.terms:
             return -self.prior.bound(c, each)[:, None]
         place = torch.arange(len(c), device=c.device)

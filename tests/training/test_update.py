@@ -41,7 +41,7 @@ def test_a_batch_in_parts_is_the_batch(accumulate: int) -> None:
 
 def test_images_and_noise_of_a_part_are_those_of_the_batch() -> None:
     state = updater(tiny())
-    x, noise = state.inputs(7, range(8))
+    x, noise, _ = state.inputs(7, range(8))
     for k in range(8):
         part = state.inputs(7, range(k, k + 1))
         assert torch.equal(part[0], x[k : k + 1])
@@ -53,7 +53,8 @@ def test_images_and_noise_of_a_part_are_those_of_the_batch() -> None:
 def test_the_report_is_of_the_weights_before_the_update() -> None:
     """Nats, KL and the norm of the gradient of the mean -ELBO per dimension, before the clip."""
     state = updater(tiny("clip=0.001"), double=True)
-    elbo = state.model.elbo(*state.inputs(3, range(8)))
+    x, noise, _ = state.inputs(3, range(8))
+    elbo = state.model.elbo(x, noise)
     loss = elbo.nats.mean() / 64
     gradients = torch.autograd.grad(loss, state.parameters)
     norm = torch.cat([g.flatten() for g in gradients]).norm()
@@ -80,7 +81,7 @@ def break_bound(patch: pytest.MonkeyPatch, value: float) -> None:
     """Let the bound of every image be this value, with gradients of the same kind."""
     bound = Updater.bound
 
-    def broken(self: Updater, x: Tensor, noise: Tensor) -> Elbo:
+    def broken(self: Updater, x: Tensor, noise: Tensor, term: Tensor | None = None) -> Elbo:
         elbo = bound(self, x, noise)
         return replace(elbo, log_likelihood=elbo.log_likelihood * value)
 

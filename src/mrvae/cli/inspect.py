@@ -86,7 +86,7 @@ def _latents(run: Run, images: Images, seed: int) -> Found:
     from mrvae.evaluation import layer_nats
 
     kl = list(layer_nats(run.model, images, seed=seed))
-    sizes = [height for _, height, _ in run.model.decoder.shapes]
+    sizes = [height for _, height, _ in run.model.shapes]
     return {"kl": kl, "sizes": sizes}, latents_figure(kl, sizes), _summary(kl, sizes)
 
 

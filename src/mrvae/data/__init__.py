@@ -9,7 +9,7 @@ said in one line.
 
 from mrvae.data.images import Images, all_batches
 from mrvae.data.prepare import images_for
-from mrvae.data.randomness import Purpose, generator, normal
+from mrvae.data.randomness import Purpose, generator, normal, whole
 from mrvae.data.rows import Rows
 from mrvae.data.sources import NAMES, data_folder, load
 from mrvae.data.splits import SPLITS
@@ -28,4 +28,5 @@ __all__ = [
     "images_for",
     "load",
     "normal",
+    "whole",
 ]

@@ -32,6 +32,7 @@ class Purpose(IntEnum):
     DYNAMIC_PIXELS = 2
     FIXED_PIXELS = 3
     NOISE = 4
+    TERM = 5
 
 
 def generator(*words: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -73,6 +74,21 @@ def normal(
         stream.manual_seed(_digest(seed, Purpose.NOISE, step, index))
         row.normal_(generator=stream)
     return noise
+
+
+def whole(seed: int, step: int, indices: Sequence[int], most: int) -> Tensor:
+    """Draw one whole number, uniform in 1 … most, for each index: int64 (len(indices),).
+
+    As in :func:`normal`, an entry is a function of (seed, step, index) and ``most`` alone.
+
+    Example:
+        >>> every = whole(0, 7, range(100), 3)
+        >>> sorted(set(every.tolist())), bool(torch.equal(whole(0, 7, [5], 3), every[5:6]))
+        ([1, 2, 3], True)
+
+    """
+    streams = (generator(seed, Purpose.TERM, step, index) for index in indices)
+    return torch.cat([torch.randint(1, most + 1, (1,), generator=stream) for stream in streams])
 
 
 def _digest(*words: int) -> int:

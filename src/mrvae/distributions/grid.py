@@ -114,7 +114,8 @@ class Grid:
 
 
 def _least(number: float | Tensor) -> float:
-    """Return the smallest entry, or the number itself; infinity if there is no entry."""
+    """Return the smallest entry, or the number itself; infinity if none is known."""
     if not isinstance(number, Tensor):
         return number
-    return float(number.min()) if number.numel() else float("inf")
+    known = number.numel() and not number.is_meta
+    return float(number.min()) if known else float("inf")

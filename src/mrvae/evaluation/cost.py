@@ -64,8 +64,12 @@ def describe(recipe: Recipe) -> Description:
 
 
 def _levels(model: HVAE, levels: tuple[Level, ...]) -> list[dict[str, int]]:
-    """Describe each resolution, coarse to fine."""
-    return [
+    """Describe each resolution, coarse to fine, below a context, on which no state stands."""
+    above = [
+        {"size": size, "width": 0, "latent": channels, "layers": 1, "latents": channels * size**2}
+        for channels, size, _ in model.top.shapes
+    ]
+    return above + [
         {
             "size": level.size,
             "width": level.width,

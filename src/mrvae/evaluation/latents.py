@@ -8,7 +8,8 @@ The nats of a layer are KL(q(z_l | z_<l, x) ‖ p(z_l | z_<l)), averaged over im
 with x over all evaluated images. In a hierarchy, E[z_l | x] is an expectation over the latents
 above, too. A single draw of them would put their noise into the variance, and every unit that
 merely copies a noisy parent would count. So the means are taken at the means of the latents above,
-which is exact where the posterior's mean is linear in them, needs one walk, and draws nothing.
+which is exact where the posterior's mean is linear in them, needs one walk, and draws nothing. The
+units of a context count as the published ones do: by their values on [-1, 1].
 """
 
 from __future__ import annotations
@@ -64,15 +65,17 @@ def latent_units(model: HVAE, images: Images, *, memory: int = 1 << 30) -> Laten
         True
     """
     device = next(model.parameters()).device
-    count = model.decoder.noise_size
+    units = [c * h * w for c, h, w in model.shapes]
+    count = sum(units)
     total, squares = torch.zeros(2, count, dtype=torch.float64).unbind()
     for _, x in all_batches(images, rows_within(memory, model)):
         latents = model.encode(x.to(device), temperature=0.0)
-        means = torch.cat([z.flatten(start_dim=1) for z in latents], dim=1).cpu().double()
+        above = len(model.top.shapes)
+        values = (*model.top.values(latents[:above]), *latents[above:])
+        means = torch.cat([z.flatten(start_dim=1) for z in values], dim=1).cpu().double()
         total += means.sum(dim=0)
         squares += means.square().sum(dim=0)
     variance = squares / len(images) - (total / len(images)).square()
-    units = [c * h * w for c, h, w in model.decoder.shapes]
     layers = torch.split(variance > _THRESHOLD, units)
     return LatentUnits(tuple(int(layer.sum()) for layer in layers), tuple(units))
 
@@ -98,9 +101,8 @@ def layer_nats(
         True
     """
     weight = next(model.parameters())
-    count = model.decoder.noise_size
     total = torch.zeros(model.stochastic_depth, dtype=torch.float64)
     for indices, x in all_batches(images, rows_within(memory, model)):
-        noise = normal(seed, 0, indices, count, weight.device, weight.dtype)
+        noise = normal(seed, 0, indices, model.noise_size, weight.device, weight.dtype)
         total += model.elbo(x.to(weight.device), noise).kl.cpu().double().sum(dim=0)
     return tuple((total / len(images)).tolist())

@@ -15,7 +15,8 @@ exceed it.
 
 The noise of image i is a function of (seed, i) for the first bound, the same that validation
 takes, and of (seed, i, k) for sample k of the second. Nothing depends on how the images and
-samples are cut into chunks.
+samples are cut into chunks. A context's term, one number for each image, is that of the first bound
+in both: it stands outside the mean over samples.
 """
 
 from __future__ import annotations
@@ -149,25 +150,28 @@ class _Measure:
         x = x.to(self._weight.device)
         features = self.model.features(x)
         # Draw 0 is the first bound's, draws 1 … K are the second's.
-        terms = self.model.terms(features, x, self._noise(0, indices))
+        terms = self.model.terms(features, x, self._noise(0, indices, self.model.noise_size))
         log_likelihood, kl = (term.cpu().double() for term in terms)
         self.progress(len(x))
-        return kl.sum(dim=1) - log_likelihood, -self._importance(features, x, indices), kl
+        # The context is the same in all samples: its nats stand outside their mean.
+        above = kl[:, : len(self.model.top.shapes)].sum(dim=1)
+        importance_nats = above - self._importance(features, x, indices)
+        return kl.sum(dim=1) - log_likelihood, importance_nats, kl
 
     def _importance(self, features: Sequence[Tensor], x: Tensor, indices: range) -> Tensor:
-        """Return the importance-weighted bound (B,), as many samples at a time as fit."""
+        """Return the importance-weighted bound (B,) but for the context, in parts that fit."""
         together = max(self.rows // len(x), 1)
         log_sum = torch.full((len(x),), -math.inf, dtype=torch.float64)
         for start in range(0, self.samples, together):
             part = range(start, min(start + together, self.samples))
-            noise = torch.stack([self._noise(sample + 1, indices) for sample in part])
+            count = self.model.decoder.noise_size
+            noise = torch.stack([self._noise(sample + 1, indices, count) for sample in part])
             weights = self.model.weigh(features, x, noise).cpu().double()
             log_sum = torch.logaddexp(log_sum, weights.logsumexp(dim=0))
             self.progress(len(part) * len(x))
         return log_sum - math.log(self.samples)
 
-    def _noise(self, draw: int, indices: range) -> Tensor:
-        count = self.model.decoder.noise_size
+    def _noise(self, draw: int, indices: range, count: int) -> Tensor:
         return normal(self.seed, draw, indices, count, self._weight.device, self._weight.dtype)
 
     @property

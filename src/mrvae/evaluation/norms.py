@@ -21,7 +21,6 @@ from torch import Tensor
 from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
 from mrvae.models import HVAE, Encoder
-from mrvae.models.walk import from_posterior
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,9 @@ class _Measure:
         """Return the norms (B, blocks) of both passes."""
         self.model.frame.check(x)
         up = torch.stack([norms for _, norms in self.up(x)], dim=1)
-        prepared = self._prepared(x)
-        count = self.model.decoder.noise_size
-        noise = normal(self.seed, 0, indices, count, prepared.device, prepared.dtype)
-        choices = [from_posterior()] * self.model.stochastic_depth
-        _, steps = self.model.decoder.walk(self.encoder(prepared), choices, noise)
+        weight = next(self.model.parameters())
+        noise = normal(self.seed, 0, indices, self.model.noise_size, weight.device, weight.dtype)
+        steps = self.model.infer(x.to(weight.device), noise)
         return up, torch.stack([_norm(step.state) for step in steps], dim=1)
 
     def up(self, x: Tensor) -> list[tuple[int, Tensor]]:

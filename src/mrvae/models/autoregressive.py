@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from mrvae.distributions import DiscretizedGaussian
 from mrvae.distributions.categorical import draw
+from mrvae.distributions.pixels import widen
 from mrvae.models.prior import ExplicitPrior, Lattice, standard_normal
 from mrvae.models.walk import Shape
 
@@ -55,29 +56,32 @@ def zigzag(shape: Shape) -> tuple[int, ...]:
 
 
 class MaskedLinear(nn.Module):
-    """A linear map from units to units, along those connections only that a mask allows.
+    """A linear map in which an output reads those inputs only whose degree is within its reach.
 
     Args:
-        mask: of shape (outputs, inputs), true where an output may read an input.
+        reach: of every output, whole numbers (outputs,).
+        degree: of every input, whole numbers (inputs,).
 
     Example:
-        >>> layer = MaskedLinear(torch.tensor([[True, False]]))
+        >>> layer = MaskedLinear(reach=torch.tensor([1]), degree=torch.tensor([1, 2]))
         >>> layer(torch.tensor([0.0, 9.0])).item() == layer.bias.item()
         True
     """
 
-    mask: Tensor
+    reach: Tensor
+    degree: Tensor
 
-    def __init__(self, mask: Tensor) -> None:
+    def __init__(self, reach: Tensor, degree: Tensor) -> None:
         super().__init__()
-        outputs, inputs = mask.shape
-        linear = nn.Linear(inputs, outputs)
+        linear = nn.Linear(len(degree), len(reach))
         self.weight, self.bias = linear.weight, linear.bias
-        self.register_buffer("mask", mask, persistent=False)
+        self.register_buffer("reach", reach, persistent=False)
+        self.register_buffer("degree", degree, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (…, inputs) to (…, outputs)."""
-        return functional.linear(x, self.weight * self.mask, self.bias)
+        mask = (self.reach[:, None] >= self.degree).to(self.weight.device)
+        return functional.linear(x, self.weight * mask, self.bias)
 
 
 class AutoregressivePrior(ExplicitPrior):
@@ -117,13 +121,13 @@ class AutoregressivePrior(ExplicitPrior):
                 f"hidden is {hidden} and components are {components}; both must be 1 or more"
             )
         self.lattice, self.order, self.components = lattice, order, components
-        place = torch.empty(count, dtype=torch.int64)
-        place[torch.tensor(order, dtype=torch.int64)] = torch.arange(1, count + 1)
+        # On the CPU, where they have values even if the model is built without any.
+        place = torch.tensor(order, device="cpu").argsort() + 1
         # Level i of the order has degree i; hidden degrees go round through 1 … D - 1.
-        degree = torch.arange(hidden) % max(count - 1, 1) + 1
-        self.first = MaskedLinear(degree[:, None] >= place)
-        self.second = MaskedLinear(degree[:, None] >= degree)
-        self.third = MaskedLinear(place.repeat_interleave(3 * components)[:, None] > degree)
+        degree = torch.arange(hidden, device="cpu") % max(count - 1, 1) + 1
+        self.first = MaskedLinear(degree, place)
+        self.second = MaskedLinear(degree, degree)
+        self.third = MaskedLinear(place.repeat_interleave(3 * components) - 1, degree)
         self._spread()
 
     @torch.no_grad()
@@ -144,7 +148,8 @@ class AutoregressivePrior(ExplicitPrior):
         """Return the mixtures' logits and Gaussians, (B, K, C, h, w), given the levels before."""
         values = self.lattice.grid.value(c, self.first.weight.dtype).flatten(1)
         h = functional.gelu(self.first(values))
-        out = self.third(functional.gelu(self.second(h)))
+        # Probabilities stay in full precision whatever the layers run in.
+        out = widen(self.third(functional.gelu(self.second(h))))
         rows = out.view(len(c), -1, 3, self.components).permute(2, 0, 3, 1)
         logits, mean, log_scale = rows.reshape(3, len(c), self.components, *self.lattice.shape)
         return logits, DiscretizedGaussian(mean, log_scale.exp(), self.lattice.grid)

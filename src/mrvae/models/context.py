@@ -103,6 +103,8 @@ class LinearContext(nn.Module, ABC):
     @property
     def fitted(self) -> bool:
         """Whether S is known, from :meth:`fit` or with loaded weights."""
+        if self.magnitude.is_meta:
+            return True  # without values it cannot be asked; its shape is all that is wanted
         # Asked of the buffer only until it is so, for reading it waits for the device.
         self._known = self._known or not bool((self.magnitude < 0).any())
         return self._known

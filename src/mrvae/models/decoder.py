@@ -62,12 +62,16 @@ class Decoder(nn.Module):
         ]
 
     def walk(
-        self, features: Sequence[Tensor] | None, choices: Sequence[Choose], noise: Tensor
+        self,
+        features: Sequence[Tensor] | None,
+        choices: Sequence[Choose],
+        noise: Tensor,
+        told: Sequence[Tensor | None] | None = None,
     ) -> tuple[Tensor, list[Step]]:
         """Descend the hierarchy; see :func:`mrvae.models.walk.descend`.
 
         ``features``, one for each latent, are None where no choice looks at a posterior; ``noise``
-        is (B, noise_size).
+        is (B, noise_size). ``told``, one for each rung, is what a context adds to its first state.
 
         Raises:
             ValueError: if there is not one choice for each latent, or the noise has another size.
@@ -75,7 +79,8 @@ class Decoder(nn.Module):
         if len(choices) != len(self.shapes):
             raise ValueError(f"{len(choices)} choices for {len(self.shapes)} latents")
         pieces: Sequence[Tensor | None] = features or [None] * len(choices)
-        return descend(self.rungs, pieces, choices, self.split_noise(noise), self.recompute)
+        words = [None] * len(self.rungs) if told is None else told
+        return descend(self.rungs, pieces, choices, self.split_noise(noise), words, self.recompute)
 
 
 class CellRung(nn.Module):

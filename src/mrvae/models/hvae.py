@@ -1,7 +1,9 @@
 """The hierarchical VAE: encoder, hierarchy and likelihood, and what one asks of them.
 
 Everything here is a short driver of the decoder's one walk. Latents are tuples of tensors
-(B, C, H, W), coarse to fine, one for each stochastic layer.
+(B, C, H, W), coarse to fine, one for each stochastic layer. Where the model has a context, it is
+the first of them, as int64 levels: it is the first column of the bound, the first latent that is
+kept of an image, and the first that is drawn for a sample.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from mrvae.models.decoder import Decoder
 from mrvae.models.elbo import Elbo, sum_per_image
 from mrvae.models.encoder import Encoder
 from mrvae.models.image import ImageFrame
-from mrvae.models.walk import Choose, Step, from_posterior, from_prior, given
+from mrvae.models.top import Above, NoTop, Top
+from mrvae.models.walk import Choose, Shape, Step, from_posterior, from_prior, given
 
 Latents = tuple[Tensor, ...]
 
@@ -29,6 +32,7 @@ class HVAE(nn.Module):
         decoder: the rungs and their walk.
         head: the last state → a distribution of the image.
         frame: the image's place in the network.
+        top: what stands above the coarsest latent; nothing by default.
 
     Example:
         >>> import mrvae
@@ -40,30 +44,52 @@ class HVAE(nn.Module):
     """
 
     def __init__(
-        self, encoder: nn.Module, decoder: Decoder, head: nn.Module, frame: ImageFrame
+        self,
+        encoder: nn.Module,
+        decoder: Decoder,
+        head: nn.Module,
+        frame: ImageFrame,
+        top: Top | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
         self.frame = frame
+        self.top: Top = NoTop(len(decoder.rungs)) if top is None else top
 
     # ------------------------------------------------------------------------------- the bound
 
-    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the tensors of :meth:`elbo`; a tuple, so that wrappers can handle it."""
-        return self.terms(self.features(x), x, noise)
+    def forward(
+        self, x: Tensor, noise: Tensor, term: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the tensors of :meth:`elbo`; a tuple, so that wrappers can handle it.
 
-    def terms(self, features: Sequence[Tensor], x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        With ``term``, int64 (B,), the context's bound is estimated by that one of its terms.
+        """
+        return self.terms(self.features(x), x, noise, term)
+
+    def terms(
+        self, features: Sequence[Tensor], x: Tensor, noise: Tensor, term: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return log p(x | z) (B,) and KL (B, layers) from the features of x."""
-        h, steps = self.decoder.walk(features, self._all(from_posterior()), noise)
-        return self._likelihood(h).log_prob(x), _analytic_kl(steps)
+        above, (z, c) = self.top.encode(x), self._split(noise)
+        h, steps = self.decoder.walk(features, self._all(from_posterior()), z, self.top.told(above))
+        kl = torch.cat([self.top.nats(above, c, term), _analytic_kl(steps)], dim=1)
+        return self._likelihood(h).log_prob(x), kl
+
+    def infer(self, x: Tensor, noise: Tensor) -> list[Step]:
+        """Return every step of the walk on which :meth:`elbo` draws the latents of x."""
+        z, _ = self._split(noise)
+        told = self.top.told(self.top.encode(x))
+        return self.decoder.walk(self.features(x), self._all(from_posterior()), z, told)[1]
 
     def elbo(self, x: Tensor, noise: Tensor | None = None) -> Elbo:
         """Return the one-sample bound of uint8 images x (B, C, H, W).
 
-        KL(q‖p) is in closed form for each layer, at the z of the layers above. ``noise`` is
-        standard normal of shape (B, noise_size); drawn here if it is not given.
+        KL(q‖p) is in closed form for each layer, at the z of the layers above; a context, the first
+        column, has minus the bound on its log p. ``noise`` is standard normal of shape
+        (B, noise_size); drawn here if it is not given.
 
         Raises:
             ValueError: if x is not uint8 or has another shape.
@@ -74,7 +100,9 @@ class HVAE(nn.Module):
     def log_weights(self, x: Tensor, samples: int, noise: Tensor | None = None) -> Tensor:
         """Return log p(x, z) - log q(z | x) at ``samples`` draws z ~ q, shape (samples, B).
 
-        The image is encoded once. ``noise`` has shape (samples, B, noise_size).
+        The image is encoded once. ``noise`` has shape (samples, B, noise_size). A context is the
+        same in all samples, and so is its bound, from the noise of the first: a mean of weights
+        leaves it as it is, for a mean of several bounds would be no bound.
 
         Raises:
             ValueError: if samples is not positive, or x is not a batch of the model's images.
@@ -85,13 +113,23 @@ class HVAE(nn.Module):
         features = self.features(x)
         if noise is None:
             noise = self.noise(samples * len(x)).view(samples, len(x), -1)
-        return self.weigh(features, x, noise)
+        z, c = self._split(noise)
+        nats = self.top.nats(self.top.encode(x), c[0], None)
+        return self.weigh(features, x, z) - nats.sum(dim=1)
 
     def weigh(self, features: Sequence[Tensor], x: Tensor, noise: Tensor) -> Tensor:
-        """Return :meth:`log_weights` from the features of x and noise (K, B, noise_size)."""
+        """Return :meth:`log_weights` but for the context's own number.
+
+        ``features`` are those of x, and ``noise`` is (K, B, decoder.noise_size).
+        """
         samples = len(noise)
-        repeated = _repeat(features, samples)
-        h, steps = self.decoder.walk(repeated, self._all(from_posterior()), noise.flatten(0, 1))
+        told = [
+            None if words is None else torch.cat([words] * samples)
+            for words in self.top.told(self.top.encode(x))
+        ]
+        h, steps = self.decoder.walk(
+            _repeat(features, samples), self._all(from_posterior()), noise.flatten(0, 1), told
+        )
         log_likelihood = self._likelihood(h).log_prob(x.repeat(samples, 1, 1, 1))
         return (log_likelihood + _log_ratio(steps)).view(samples, len(x))
 
@@ -106,7 +144,7 @@ class HVAE(nn.Module):
         """Return n images x ~ p(x | z), z ~ p(z): uint8 (n, C, H, W).
 
         ``temperature`` multiplies the prior's standard deviations: one number, or one for each
-        resolution, coarse to fine.
+        resolution, coarse to fine. A context is drawn as it is.
 
         Raises:
             ValueError: if n is not positive or a temperature is negative.
@@ -129,15 +167,17 @@ class HVAE(nn.Module):
     ) -> Latents:
         """Return latents of x, coarse to fine: posterior means, or draws at a temperature.
 
-        At temperature 0 every z_l is the mean of q(z_l | z_<l, x) given the means above it.
+        At temperature 0 every z_l is the mean of q(z_l | z_<l, x) given the means above it. A
+        context comes first, as int64 levels.
 
         Raises:
             ValueError: if x is not a batch of the model's images or the temperature is negative.
         """
         self.frame.check(x)
         choices = self._all(from_posterior(_temperature(temperature)))
-        _, steps = self.decoder.walk(self.features(x), choices, self.noise(len(x), generator))
-        return tuple(step.z for step in steps)
+        above, noise = self.top.encode(x), self._latent_noise(len(x), generator)
+        _, steps = self.decoder.walk(self.features(x), choices, noise, self.top.told(above))
+        return (*above, *(step.z for step in steps))
 
     def decode(
         self,
@@ -191,8 +231,18 @@ class HVAE(nn.Module):
 
     @property
     def stochastic_depth(self) -> int:
-        """Number of latents, every visit of a shared cell counted."""
-        return len(self.decoder.shapes)
+        """Number of latents, every visit of a shared cell and a context counted."""
+        return len(self.shapes)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Shape (C, H, W) of every latent, a context first, then coarse to fine."""
+        return self.top.shapes + self.decoder.shapes
+
+    @property
+    def noise_size(self) -> int:
+        """Number of normals that the bound of one image takes: of its latents, then its context."""
+        return self.decoder.noise_size + self.top.noise_size
 
     def features(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the encoder's features of uint8 images x."""
@@ -202,9 +252,7 @@ class HVAE(nn.Module):
 
     def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Return standard normal noise (n, noise_size) on the model's device."""
-        weight = next(self.parameters())
-        shape = (n, self.decoder.noise_size)
-        return torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
+        return self._normal(n, self.noise_size, generator)
 
     def check_keep(self, keep: int | None) -> int:
         """Return how many top latents ``keep`` names, or refuse it."""
@@ -217,8 +265,23 @@ class HVAE(nn.Module):
             )
         return keep
 
+    def _normal(self, n: int, count: int, generator: torch.Generator | None) -> Tensor:
+        weight = next(self.parameters())
+        return torch.randn(
+            (n, count), generator=generator, dtype=weight.dtype, device=weight.device
+        )
+
+    def _latent_noise(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """Return noise of the latents alone, (n, decoder.noise_size)."""
+        return self._normal(n, self.decoder.noise_size, generator)
+
+    def _split(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut noise (…, noise_size) into that of the latents and that of the context."""
+        latents = noise.shape[-1] - self.top.noise_size
+        return noise[..., :latents], noise[..., latents:]
+
     def _all(self, choose: Choose) -> list[Choose]:
-        return [choose] * self.stochastic_depth
+        return [choose] * len(self.decoder.shapes)
 
     def _likelihood(self, h: Tensor) -> PixelDistribution:
         distribution: PixelDistribution = self.head(h)
@@ -233,15 +296,19 @@ class HVAE(nn.Module):
     ) -> PixelDistribution:
         """Walk with the top latents given and the rest from the prior."""
         free = [from_prior(t) for t in self._temperatures(temperature)]
-        choices = [given(z) for z in latents] + free[len(latents) :]
-        h, _ = self.decoder.walk(None, choices, self.noise(n, generator))
+        count = len(self.top.shapes)
+        above: Above = tuple(latents[:count]) or self.top.sample(n, generator)
+        below = latents[count:]
+        choices = [given(z) for z in below] + free[len(below) :]
+        noise = self._latent_noise(n, generator)
+        h, _ = self.decoder.walk(None, choices, noise, self.top.told(above))
         return self._likelihood(h)
 
     def _temperatures(self, temperature: float | Sequence[float]) -> list[float]:
         """Return one temperature for each latent."""
         rungs = self.decoder.rungs
         if isinstance(temperature, int | float):
-            return [_temperature(temperature)] * self.stochastic_depth
+            return [_temperature(temperature)] * len(self.decoder.shapes)
         if len(temperature) != len(rungs):
             raise ValueError(
                 f"{len(temperature)} temperatures for {len(rungs)} resolutions; "
@@ -252,7 +319,7 @@ class HVAE(nn.Module):
 
     def _check_latents(self, latents: Sequence[Tensor]) -> None:
         """Refuse latents that are not the first ones of this hierarchy."""
-        shapes = self.decoder.shapes
+        shapes = self.shapes
         if not 1 <= len(latents) <= len(shapes):
             raise ValueError(f"{len(latents)} latents are given; this model has {len(shapes)}")
         for index, (z, shape) in enumerate(zip(latents, shapes, strict=False)):
@@ -260,8 +327,11 @@ class HVAE(nn.Module):
                 raise ValueError(
                     f"latent {index} has shape {tuple(z.shape)}; expected (B, *{shape})"
                 )
-            if z.dtype != next(self.parameters()).dtype:
-                raise ValueError(f"latent {index} is {z.dtype}; give it the type of the weights")
+            levels = index < len(self.top.shapes)
+            dtype = torch.int64 if levels else next(self.parameters()).dtype
+            if z.dtype != dtype:
+                kind = "levels of a context" if levels else "the type of the weights"
+                raise ValueError(f"latent {index} is {z.dtype}; give it {dtype}, {kind}")
 
 
 def _repeat(features: Sequence[Tensor], times: int) -> list[Tensor]:

@@ -86,15 +86,19 @@ class ImageFrame:
 
         The image is padded with black.
         """
-        before = (self.network_size - self.size) // 2
-        after = self.network_size - self.size - before
-        padded = functional.pad(x.to(dtype), (before, after, before, after))
+        padded = self.pad(x.to(dtype), black=0.0)
         normalised = (padded - self.mean) / self.std
         if not self.fourier:
             return normalised
         angles = [math.pi * 2**n * Bins(self.levels).to_unit(padded, dtype) for n in self.fourier]
         waves = [wave for angle in angles for wave in (angle.sin(), angle.cos())]
         return torch.cat([normalised, *waves], dim=1)
+
+    def pad(self, x: Tensor, black: float) -> Tensor:
+        """Return images (B, C, size, size) in the middle of black (B, C, network_size, …)."""
+        before = (self.network_size - self.size) // 2
+        after = self.network_size - self.size - before
+        return functional.pad(x, (before, after, before, after), value=black)
 
     def crop(self, h: Tensor) -> Tensor:
         """Return what is image of (B, C, network_size, network_size): (B, C, size, size)."""

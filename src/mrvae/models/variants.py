@@ -17,10 +17,12 @@ from mrvae.models.image import ImageFrame
 from mrvae.models.level import Level, parse_levels
 from mrvae.models.likelihood import Head
 from mrvae.models.other_cells import MarkovCell, NormalisedCell, NVAECell, PlainCell
+from mrvae.models.tops import make_top
+from mrvae.recipes import context as spec
 from mrvae.recipes import schema
 from mrvae.resolution import Ladder, Wavelet, WaveletPooling
 
-_RAW_SCALE, _VDVAE = schema.RawScale(), schema.VDVAE()
+_RAW_SCALE, _VDVAE, _NONE = schema.RawScale(), schema.VDVAE(), spec.NoContext()
 
 
 def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
@@ -63,6 +65,7 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
         normalise=model.normalise,
         synchronous=model.synchronous,
         wavelet=model.wavelet,
+        context=model.context,
     )
 
 
@@ -78,6 +81,7 @@ def hierarchy(
     normalise: bool = False,
     synchronous: bool = False,
     wavelet: str = "haar",
+    context: spec.Context = _NONE,
 ) -> HVAE:
     """Build a model from its levels: as it stands, the VDVAE of Child (2021).
 
@@ -94,10 +98,12 @@ def hierarchy(
         normalise: divide the state by its norm after every block and cell.
         synchronous: give each cell the encoder's state at its own place.
         wavelet: whose projection and embedding lead from level to level; haar's average and repeat.
+        context: what stands above the coarsest latent.
 
     Raises:
         ValueError: if a level leaves no channel to its bottlenecks, a synchronous model has not as
-            many blocks as cells, or the wavelet is unknown or not orthogonal.
+            many blocks as cells, the wavelet is unknown or not orthogonal, or the context does not
+            fit the images.
     """
     ladder = _ladder(levels)
     resampling = None if wavelet == "haar" else WaveletPooling(Wavelet(wavelet))
@@ -120,7 +126,8 @@ def hierarchy(
         for index, level in enumerate(levels)
     ]
     encoder = Encoder(levels, frame.inputs, bottleneck, ladder, normalise, synchronous, resampling)
-    return HVAE(encoder, Decoder(rungs), Head(levels[-1].width, frame, likelihood), frame)
+    head = Head(levels[-1].width, frame, likelihood)
+    return HVAE(encoder, Decoder(rungs), head, frame, make_top(context, levels, frame, ladder))
 
 
 def _cell(cell: schema.Cell, level: Level, middle: int, applied: int, scale: Scale) -> nn.Module:

@@ -74,6 +74,7 @@ def descend(
     features: Sequence[Tensor | None],
     choices: Sequence[Choose],
     noise: Sequence[Tensor],
+    told: Sequence[Tensor | None],
     recompute: bool = False,
 ) -> tuple[Tensor, list[Step]]:
     """Walk from the coarsest rung to the finest and return the last state and every step.
@@ -83,13 +84,15 @@ def descend(
         features: the encoder's, one a visit, or None where no posterior is asked for.
         choices: one a visit, coarse to fine.
         noise: standard normal, one tensor (B, C, H, W) a visit.
+        told: one a rung: what is added to the state as the rung is entered, or None for nothing.
         recompute: keep nothing inside a step for the backward pass; compute it again there.
     """
     take = recomputed(_step) if recompute else _step
     h: Tensor | None = None
     steps: list[Step] = []
-    for rung in rungs:
+    for rung, words in zip(rungs, told, strict=True):
         h = rung.enter(h, noise[0].shape[0])
+        h = h if words is None else h + words
         for cell in rung.visits:
             index = len(steps)
             h, step = take(cell, choices[index], h, features[index], noise[index])

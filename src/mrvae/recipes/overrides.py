@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import is_dataclass, replace
 from typing import cast
 
 from mrvae.recipes.schema import Recipe
-from mrvae.recipes.serial import EXPECTED, from_json, hints, members, to_json
+from mrvae.recipes.serial import EXPECTED, from_json, hints, members, to_json, write
 
 _GROUPS = ("data", "model", "training")
 _SHORT = {"data": "data.source"}
@@ -142,7 +142,7 @@ def _kind(path: str, text: str, union: dict[str, type], old: Tree) -> Tree:
     """Return the named kind with its own values, but with the images' levels."""
     if text not in union:
         raise ValueError(f"{path}={text}: expected one of {', '.join(union)}, found {text!r}")
-    own = asdict(union[text]())
+    own = cast("Tree", write(union[text], union[text]()))
     return {"kind": text} | own | {name: old[name] for name in _KEPT if name in own and name in old}
 
 

@@ -11,35 +11,10 @@ strings are the papers' own notation; they are stored as they were published, an
 from __future__ import annotations
 
 import math
-import types
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-
-def _demand(holds: bool, message: str) -> None:
-    if not holds:
-        raise ValueError(message)
-
-
-def _positive(owner: object, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        _demand(value > 0 and math.isfinite(value), f"{name} is {value}; it must be positive")
-
-
-def _bounded(owner: object, most: int, *names: str) -> None:
-    _positive(owner, *names)
-    for name in names:
-        value = getattr(owner, name)
-        _demand(value <= most, f"{name} is {value}; it must be at most {most}")
-
-
-# A value that came later may be missing from a recipe on disk; its default is what was so before.
-LATER: Mapping[str, bool] = types.MappingProxyType({"later": True})
-
-# More than any network has; a recipe that comes from outside must not overflow what reads it.
-_WIDEST = 1 << 16
-_LONGEST = 1 << 40
+from mrvae.recipes.context import Context, NoContext
+from mrvae.recipes.demands import LATER, LONGEST, WIDEST, bounded, demand, positive
 
 # ------------------------------------------------------------------------------------ likelihoods
 
@@ -61,7 +36,7 @@ class CategoricalPixels:
     levels: int = 17
 
     def __post_init__(self) -> None:
-        _demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
 
 
 @dataclass(frozen=True)
@@ -73,8 +48,8 @@ class LogisticMixturePixels:
     autoregressive: bool = True
 
     def __post_init__(self) -> None:
-        _demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
-        _bounded(self, 1000, "components")
+        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        bounded(self, 1000, "components")
 
 
 Likelihood = BernoulliPixels | CategoricalPixels | LogisticMixturePixels
@@ -94,7 +69,7 @@ class SoftplusScale:
     beta: float = math.log(2.0)
 
     def __post_init__(self) -> None:
-        _positive(self, "beta")
+        positive(self, "beta")
 
 
 Scale = RawScale | SoftplusScale
@@ -144,9 +119,9 @@ class Data:
     fit: bool = False
 
     def __post_init__(self) -> None:
-        _demand(bool(self.source), "source is empty; name a data set, a file or a folder")
-        _demand(1 <= self.bits <= 8, f"bits is {self.bits}; it must be in 1…8")
-        _demand(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
+        demand(bool(self.source), "source is empty; name a data set, a file or a folder")
+        demand(1 <= self.bits <= 8, f"bits is {self.bits}; it must be in 1…8")
+        demand(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
 
 
 # ----------------------------------------------------------------------------------------- model
@@ -160,7 +135,7 @@ class Normalise:
     std: float
 
     def __post_init__(self) -> None:
-        _positive(self, "std")
+        positive(self, "std")
 
 
 @dataclass(frozen=True)
@@ -171,12 +146,14 @@ class Model:
     ``size`` is the side of the image; the finest resolution of the blocks may be larger, and then
     the image is padded for the network and scored on its own pixels.
 
-    The last five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
+    The next five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
     exponents n: the network also sees sin and cos of 2ⁿπ times the image on [-1, 1]. With
     ``synchronous`` a cell reads the encoder's state at its own place, not the level's last.
     ``wavelet`` names the orthogonal wavelet by whose projection and embedding the state changes its
     level: haar averages pixels and repeats them.
+
+    ``context`` is what stands above the coarsest latent (Kuzina & Tomczak 2023).
     """
 
     channels: int
@@ -195,18 +172,19 @@ class Model:
     fourier: tuple[int, ...] = field(default=(), metadata=LATER)
     synchronous: bool = field(default=False, metadata=LATER)
     wavelet: str = field(default="haar", metadata=LATER)
+    context: Context = field(default_factory=NoContext, metadata=LATER)
 
     def __post_init__(self) -> None:
-        _bounded(self, _WIDEST, "channels", "size")
-        _bounded(self, 16, "bottleneck")
+        bounded(self, WIDEST, "channels", "size")
+        bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)
-            _demand(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
-            good = min(values) > 0 and max(values) <= _WIDEST
-            _demand(good, f"{name} is {values}; every value must be in 1…{_WIDEST}")
-        _demand(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
+            demand(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
+            good = min(values) > 0 and max(values) <= WIDEST
+            demand(good, f"{name} is {values}; every value must be in 1…{WIDEST}")
+        demand(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
         few = len(self.fourier) <= 16 and all(0 <= n <= 16 for n in self.fourier)
-        _demand(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
+        demand(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
 
 
 # -------------------------------------------------------------------------------------- training
@@ -239,12 +217,12 @@ class Adamax:
 
 
 def _check_moments(optimizer: AdamW | Adamax) -> None:
-    _positive(optimizer, "rate")
+    positive(optimizer, "rate")
     for name in ("beta1", "beta2"):
         value = getattr(optimizer, name)
-        _demand(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
+        demand(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
     decay = optimizer.weight_decay
-    _demand(decay >= 0, f"weight_decay is {decay}; it must not be negative")
+    demand(decay >= 0, f"weight_decay is {decay}; it must not be negative")
 
 
 Optimizer = AdamW | Adamax
@@ -262,7 +240,7 @@ class Cosine:
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        _demand(0 <= self.final <= 1, f"final is {self.final}; it must be in [0, 1]")
+        demand(0 <= self.final <= 1, f"final is {self.final}; it must be in [0, 1]")
 
 
 Schedule = Constant | Cosine
@@ -285,9 +263,9 @@ class SkipRule:
     broken_in_a_row: int = 25
 
     def __post_init__(self) -> None:
-        _demand(0 < self.quantile <= 1, f"quantile is {self.quantile}; it must be in (0, 1]")
-        _demand(self.factor > 1, f"factor is {self.factor}; it must be more than 1")
-        _bounded(self, 1_000_000, "window", "in_a_row", "broken_in_a_row")
+        demand(0 < self.quantile <= 1, f"quantile is {self.quantile}; it must be in (0, 1]")
+        demand(self.factor > 1, f"factor is {self.factor}; it must be more than 1")
+        bounded(self, 1_000_000, "window", "in_a_row", "broken_in_a_row")
 
 
 @dataclass(frozen=True)
@@ -315,12 +293,12 @@ class Training:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        _positive(self, "clip")
-        _bounded(self, _WIDEST, "batch", "accumulate")
-        _bounded(self, _LONGEST, "steps", "validate_every", "checkpoint_every", "keep")
-        _demand(self.warmup >= 0, f"warmup is {self.warmup}; it must not be negative")
-        _demand(0 <= self.ema < 1, f"ema is {self.ema}; it must be in [0, 1)")
-        _demand(
+        positive(self, "clip")
+        bounded(self, WIDEST, "batch", "accumulate")
+        bounded(self, LONGEST, "steps", "validate_every", "checkpoint_every", "keep")
+        demand(self.warmup >= 0, f"warmup is {self.warmup}; it must not be negative")
+        demand(0 <= self.ema < 1, f"ema is {self.ema}; it must be in [0, 1)")
+        demand(
             self.batch % self.accumulate == 0,
             f"batch {self.batch} cannot be split into {self.accumulate} equal parts",
         )
@@ -350,7 +328,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         levels = 2 if self.data.binary else self.model.likelihood.levels
-        _demand(
+        demand(
             levels == self.model.likelihood.levels,
             f"binary images need a likelihood of 2 levels, not {self.model.likelihood.levels}",
         )

@@ -21,7 +21,7 @@ from functools import cache
 from reprlib import repr as short
 from typing import TypeGuard
 
-from mrvae.recipes import schema
+from mrvae.recipes import context, demands, schema
 from mrvae.recipes.schema import Recipe
 
 KINDS: Mapping[type, str] = types.MappingProxyType(
@@ -39,6 +39,20 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         schema.Adamax: "adamax",
         schema.Constant: "constant",
         schema.Cosine: "cosine",
+        context.NoContext: "none",
+        context.DCT: "dct",
+        context.Pooled: "pooled",
+        context.WaveletTop: "wavelet",
+        context.MidRise: "mid_rise",
+        context.MidTread: "mid_tread",
+        context.Normal: "normal",
+        context.Autoregressive: "autoregressive",
+        context.Diffusion: "diffusion",
+        context.LinearNoise: "linear_noise",
+        context.CosineNoise: "cosine_noise",
+        context.PredictMean: "mean",
+        context.PredictStart: "start",
+        context.PredictNoise: "noise",
     }
 )
 """The name by which JSON and the command line call each member of a union."""
@@ -64,7 +78,7 @@ def to_json(recipe: Recipe) -> dict[str, object]:
         {'kind': 'categorical', 'levels': 17}
 
     """
-    written = _write(Recipe, recipe)
+    written = write(Recipe, recipe)
     return typing.cast("dict[str, object]", written)
 
 
@@ -88,7 +102,7 @@ def from_json(value: object) -> Recipe:
 def _later(cls: type) -> frozenset[str]:
     """Return the fields that older recipes do not have."""
     every = dataclasses.fields(cls)
-    return frozenset(field.name for field in every if field.metadata == schema.LATER)
+    return frozenset(field.name for field in every if field.metadata == demands.LATER)
 
 
 @cache
@@ -104,7 +118,7 @@ def members(hint: object) -> dict[str, type]:
     return {KINDS[member]: member for member in typing.get_args(hint)}
 
 
-def _write(hint: object, value: object) -> object:
+def write(hint: object, value: object) -> object:
     """Turn a value of a field of type ``hint`` into JSON's values."""
     if isinstance(value, tuple):
         return list(value)
@@ -112,7 +126,7 @@ def _write(hint: object, value: object) -> object:
         return value
     cls: type = type(value)
     kind = {"kind": KINDS[cls]} if members(hint) else {}
-    return kind | {name: _write(sub, getattr(value, name)) for name, sub in hints(cls).items()}
+    return kind | {name: write(sub, getattr(value, name)) for name, sub in hints(cls).items()}
 
 
 def _read(hint: object, value: object, path: str) -> object:

@@ -6,6 +6,9 @@ falls to zero, because a short run ends best on small steps.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mrvae.recipes.context import DCT, Diffusion
 from mrvae.recipes.schema import (
     AdamW,
     BernoulliPixels,
@@ -49,6 +52,16 @@ DIGITS = Recipe(
         validate_every=250,
         checkpoint_every=250,
     ),
+)
+
+DIGITS_DCT = replace(
+    DIGITS,
+    name="digits-dct",
+    about="the digits with their lowest frequencies as the top latent, under a small diffusion",
+    paper="Kuzina & Tomczak 2023",
+    parameters=367_059,
+    depth=8,
+    model=replace(DIGITS.model, context=DCT(frequencies=3, prior=Diffusion(unet_width=16))),
 )
 
 _BINARY28 = Model(
@@ -130,4 +143,4 @@ CIFAR10 = Recipe(
     ),
 )
 
-SMALL = (DIGITS, MNIST, OMNIGLOT, CIFAR10)
+SMALL = (DIGITS, DIGITS_DCT, MNIST, OMNIGLOT, CIFAR10)

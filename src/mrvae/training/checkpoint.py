@@ -1,9 +1,9 @@
 """Checkpoints: everything that the next update depends on, whole or not there.
 
-``state/step-00000200`` holds ``tensors.safetensors`` (raw weights, averages, the optimiser's
-moments) and ``state.json`` (step, skip rule, best validation). A checkpoint is written under
-another name and renamed when it is complete. The newest ``keep`` are kept; one that cannot be
-read is passed over for the one before, with a warning.
+``state/step-00000200`` holds ``tensors.safetensors`` (raw weights, averages, what belongs to them
+and is not learnt, the optimiser's moments) and ``state.json`` (step, skip rule, best validation). A
+checkpoint is written under another name and renamed when it is complete. The newest ``keep`` are
+kept; one that cannot be read is passed over for the one before, with a warning.
 """
 
 from __future__ import annotations
@@ -121,6 +121,8 @@ def _expected(updater: Updater) -> dict[str, Tensor]:
     ):
         found[f"weights.{name}"] = p.detach()
         found[f"ema.{name}"] = average
+    for name, value in updater.buffers.items():
+        found[f"buffers.{name}"] = value
     return found
 
 

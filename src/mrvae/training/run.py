@@ -76,6 +76,8 @@ def train(
     validation_images = _first(images_for(recipe, "validation", data_dir), _VALIDATED)
     set_seed(seed)
     model = build(recipe)
+    if model.top.shapes:
+        model.top.fit(_as_seen(training_images, recipe))
     if recipe.training.checkpoint:
         model.keep_no_activations()
     accelerator = Accelerator(
@@ -207,7 +209,8 @@ class _Run:
 
     def _averages(self) -> dict[str, torch.Tensor]:
         names = [name for name, _ in self.updater.model.named_parameters()]
-        return dict(zip(names, self.updater.ema.averages, strict=True))
+        averages = dict(zip(names, self.updater.ema.averages, strict=True))
+        return averages | self.updater.buffers
 
     def _seconds(self) -> float:
         return self.before + time.perf_counter() - self.began
@@ -221,6 +224,15 @@ def _check_tracker(tracker: str | None) -> None:
         raise ValueError(
             f"tracker {tracker!r} is not installed here, or unknown; available: {known}"
         )
+
+
+def _as_seen(images: Images, recipe: Recipe) -> torch.Tensor:
+    """Return the training images as the encoder sees them: binary ones, drawn once, if it does.
+
+    Training draws them anew at each step, so a context may find more than what it is measured on.
+    """
+    seen = images.binarised(0) if recipe.data.binary else images
+    return seen.take(torch.arange(len(seen)))
 
 
 def _first(images: Images, count: int) -> Images:

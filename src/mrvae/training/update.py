@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from mrvae.data import Stream, normal
+from mrvae.data import Stream, normal, whole
 from mrvae.models.elbo import Elbo
 from mrvae.models.hvae import HVAE
 from mrvae.objectives import training_loss
@@ -70,10 +70,10 @@ class Updater:
         self.optimizer.zero_grad(set_to_none=True)
         return Report(nats, kl, norm_value, rate, skipped)
 
-    def bound(self, x: Tensor, noise: Tensor) -> Elbo:
-        """Return the bound of x in the precision of the recipe."""
+    def bound(self, x: Tensor, noise: Tensor, term: Tensor | None = None) -> Elbo:
+        """Return the bound of x in the precision of the recipe, or its estimate from a term."""
         with self.autocast():
-            return Elbo(*self.wrapped(x, noise))
+            return Elbo(*self.wrapped(x, noise, term))
 
     def autocast(self) -> torch.autocast:
         """Return the context in which convolutions run in bfloat16, if the recipe says so."""
@@ -81,13 +81,24 @@ class Updater:
             self.accelerator.device.type, dtype=torch.bfloat16, enabled=self.training.bf16
         )
 
-    def inputs(self, step: int, part: range) -> tuple[Tensor, Tensor]:
-        """Return the images and the noise of a part of the global batch."""
+    @property
+    def buffers(self) -> dict[str, Tensor]:
+        """What belongs to the model's weights and is not learnt, such as a context's S."""
+        learnt = {name for name, _ in self.model.named_parameters()}
+        return {n: value for n, value in self.model.state_dict().items() if n not in learnt}
+
+    def inputs(self, step: int, part: range) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the images, the noise and the terms of a part of the global batch.
+
+        A term is the one of a context's bound that stands for all of them; None if there is one.
+        """
         device = self.accelerator.device
         x = self.stream.batch(step, part).to(device, non_blocking=True)
         dtype = self.parameters[0].dtype
-        count = self.model.decoder.noise_size
-        return x, normal(self.stream.seed, step, part, count, device, dtype)
+        noise = normal(self.stream.seed, step, part, self.model.noise_size, device, dtype)
+        terms = self.model.top.terms
+        drawn = whole(self.stream.seed, step, part, terms).to(device) if terms else None
+        return x, noise, drawn
 
     def _gradients(self, step: int) -> tuple[float, float]:
         """Leave the gradients of the global batch in place; return mean −ELBO and mean KL."""

@@ -19,7 +19,7 @@ _SEED = 0
 def validate(updater: Updater, images: Images, batch: int) -> float:
     """Return the mean one-sample −ELBO of the averaged weights, in nats per image."""
     device = updater.accelerator.device
-    dtype, count = updater.parameters[0].dtype, updater.model.decoder.noise_size
+    dtype, count = updater.parameters[0].dtype, updater.model.noise_size
     total = 0.0
     with updater.ema.applied():
         for indices, x in all_batches(images, batch):

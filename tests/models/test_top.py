@@ -1,0 +1,282 @@
+"""Laws of a hierarchy with a context: one term more in the bound, and a decoder that is told it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from model_tools import images, noise, randomise
+from torch import Tensor
+
+import mrvae
+from mrvae.data import images_for
+from mrvae.models import HVAE
+from mrvae.models.top import ContextTop
+from mrvae.models.walk import from_posterior
+from mrvae.objectives import importance_bound
+from mrvae.recipes import override
+from mrvae.recipes.context import (
+    DCT,
+    Autoregressive,
+    Context,
+    Diffusion,
+    MidRise,
+    MidTread,
+    NoContext,
+    Normal,
+    Pooled,
+    WaveletTop,
+)
+
+TIGHT = 1e-10
+SMALL_DIFFUSION = Diffusion(unet_width=16, unet_blocks=1)
+CONTEXTS: tuple[Context, ...] = (
+    DCT(3, MidRise(2), SMALL_DIFFUSION),
+    DCT(3, MidTread(2.0), Autoregressive(8, 2)),
+    Pooled(2, MidRise(3), Normal()),
+    WaveletTop("db2", 1, MidRise(2), SMALL_DIFFUSION, everywhere=False),
+)
+SHAPE = ("encoder=8x1,8d2,4x1", "decoder=4x1,8m4,8x1", "width=8", "latent=2", "bottleneck=0.5")
+
+
+@cache
+def pictures() -> Tensor:
+    return images_for(mrvae.recipe("digits-vdvae"), "train").take(torch.arange(200))
+
+
+@cache
+def make(context: Context) -> HVAE:
+    """Build a small model in float64 with random weights, its context fitted."""
+    recipe = override(mrvae.recipe("digits-vdvae"), SHAPE)
+    recipe = replace(recipe, model=replace(recipe.model, context=context))
+    model = mrvae.build(recipe).double()
+    randomise(model, seed=3)
+    model.top.fit(pictures())
+    return model
+
+
+def all_noise(model: HVAE, *shape: int, seed: int = 0) -> Tensor:
+    stream = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, model.noise_size, generator=stream, dtype=torch.float64)
+
+
+def top(model: HVAE) -> ContextTop:
+    assert isinstance(model.top, ContextTop)
+    return model.top
+
+
+each_context = pytest.mark.parametrize("context", CONTEXTS, ids=lambda c: type(c).__name__)
+
+
+# ---------------------------------------------------------------------------------- the bound
+
+
+@each_context
+@torch.no_grad()
+def test_the_first_column_is_minus_the_bound_of_the_prior(context: Context) -> None:
+    model, x = make(context), pictures()[:5]
+    drawn = all_noise(model, 5)
+    elbo = model.elbo(x, drawn)
+    prior, latents = top(model).prior, model.decoder.noise_size
+    shape = (5, prior.draws, *top(model).context.shape)
+    expected = prior.bound(top(model).context.encode(x), drawn[:, latents:].view(shape))
+    torch.testing.assert_close(elbo.kl[:, 0], -expected, rtol=TIGHT, atol=TIGHT)
+    assert elbo.kl.shape[1] == model.stochastic_depth == len(model.shapes) == len(model.encode(x))
+    # What is left is a bound on log p(x | c): another noise of the prior does not move it.
+    other = model.elbo(x, torch.cat([drawn[:, :latents], -drawn[:, latents:]], dim=1))
+    assert torch.equal(other.kl[:, 1:], elbo.kl[:, 1:])
+    assert torch.equal(other.log_likelihood, elbo.log_likelihood)
+
+
+@pytest.mark.parametrize("context", [CONTEXTS[0], CONTEXTS[3]], ids=["DCT", "WaveletTop"])
+@torch.no_grad()
+def test_the_mean_of_the_training_estimate_over_its_terms_is_the_bound(context: Context) -> None:
+    model, x = make(context), pictures()[:4]
+    drawn = all_noise(model, 4)
+    bound = model.elbo(x, drawn)
+    terms = [torch.full((4,), t) for t in range(1, model.top.terms + 1)]
+    assert len(terms) == 7
+    likelihoods, columns = zip(*(model(x, drawn, term) for term in terms), strict=True)
+    mean = torch.stack(columns).mean(dim=0)
+    torch.testing.assert_close(mean, bound.kl, rtol=TIGHT, atol=TIGHT)
+    assert not torch.allclose(columns[0][:, 0], columns[3][:, 0], rtol=0.01)
+    assert all(torch.equal(each, bound.log_likelihood) for each in likelihoods)
+
+
+@torch.no_grad()
+def test_an_estimate_takes_for_each_image_its_own_term() -> None:
+    model, x = make(CONTEXTS[0]), pictures()[:3]
+    drawn, terms = all_noise(model, 3), torch.tensor([7, 1, 4])
+    _, whole = model(x, drawn, terms)
+    for i in range(3):
+        one = slice(i, i + 1)
+        _, alone = model(x[one], drawn[one], terms[one])
+        torch.testing.assert_close(alone, whole[one], rtol=TIGHT, atol=TIGHT)
+
+
+@each_context
+@torch.no_grad()
+def test_the_context_stands_outside_the_mean_over_samples(context: Context) -> None:
+    """One number for each image: weights less it are those of log p(x | c), whatever the noise."""
+    model, x = make(context), pictures()[:2]
+    drawn = all_noise(model, 6, 2)
+    weights, latents = model.log_weights(x, 6, drawn), model.decoder.noise_size
+    inner = model.weigh(model.features(x), x, drawn[..., :latents])
+    gap = weights - inner
+    torch.testing.assert_close(gap, gap[:1].expand(6, -1), rtol=TIGHT, atol=TIGHT)
+    torch.testing.assert_close(-gap[0], model.elbo(x, drawn[0]).kl[:, 0], rtol=TIGHT, atol=TIGHT)
+    total = importance_bound(weights)
+    torch.testing.assert_close(total, importance_bound(inner) + gap[0], rtol=TIGHT, atol=TIGHT)
+    for k in range(6):
+        one = model.log_weights(x, 1, torch.cat([drawn[k : k + 1, :, :latents],
+                                                 drawn[:1, :, latents:]], dim=-1))  # fmt: skip
+        torch.testing.assert_close(one[0], weights[k], rtol=TIGHT, atol=TIGHT)
+
+
+@torch.no_grad()
+def test_the_importance_bound_grows_with_its_samples() -> None:
+    """With log p(c) itself: means over K draws are ordered, and none is below the ELBO's mean."""
+    model, x = make(CONTEXTS[1]), pictures()[:1]
+    weights = model.log_weights(x, 512, all_noise(model, 512, 1))
+    mean = {
+        k: float(importance_bound(weights.view(k, -1)).mean()) for k in (1, 4, 32, 512)
+    }  # fmt: skip
+    assert mean[1] < mean[4] < mean[32] < mean[512]
+    elbos = model.elbo(x.expand(512, -1, -1, -1), all_noise(model, 512, seed=1)).value
+    error = float((elbos.var() / 512 + weights.var() / 512).sqrt())
+    assert abs(float(elbos.mean()) - mean[1]) < 4 * error
+
+
+# ------------------------------------------------------------------------ what the decoder sees
+
+
+def first_states(model: HVAE, told: list[Tensor | None]) -> list[Tensor]:
+    """Return the state after each step for what the decoder is told, all else being equal."""
+    x = images(model, 2)
+    choices = [from_posterior()] * len(model.decoder.shapes)
+    _, steps = model.decoder.walk(model.features(x), choices, noise(model, 2), told)
+    return [step.state for step in steps]
+
+
+@each_context
+@torch.no_grad()
+def test_each_resolution_is_told_the_projected_picture(context: Context) -> None:
+    model, x = make(context), pictures()[:2]
+    above = model.top.encode(x)
+    told = model.top.told(above)
+    everywhere = len(top(model).enter) == 2
+    assert [words is not None for words in told] == [True, everywhere]
+    picture = top(model).context.decode(above[0]).double()
+    coarse = torch.nn.functional.avg_pool2d(picture, 2)
+    for words, seen, enter in zip(told, (coarse, picture), top(model).enter, strict=False):
+        assert words is not None
+        torch.testing.assert_close(words, enter(seen), rtol=1e-6, atol=1e-6)
+    plain = first_states(model, [None, None])
+    for j in range(len(top(model).enter)):
+        part = [words if i == j else None for i, words in enumerate(told)]
+        moved = first_states(model, part)
+        # The coarse level has one step, and what is told below does not move it.
+        assert torch.equal(moved[0], plain[0]) == (j == 1)
+        assert not torch.allclose(moved[1], plain[1])
+
+
+@torch.no_grad()
+def test_without_weights_nothing_is_told_and_the_rest_is_the_model_without_context() -> None:
+    bare = make(NoContext())
+    model = mrvae.build(override(mrvae.recipe("digits-dct"), SHAPE)).double()
+    model.top.fit(pictures())
+    missing = model.load_state_dict(bare.state_dict(), strict=False)
+    assert not missing.unexpected_keys
+    assert all(name.startswith("top.") for name in missing.missing_keys)
+    for enter in top(model).enter:
+        for parameter in enter.parameters():
+            parameter.zero_()
+    x, drawn = pictures()[:3], all_noise(model, 3)
+    found = model.elbo(x, drawn)
+    expected = bare.elbo(x, drawn[:, : bare.noise_size])
+    assert torch.equal(found.log_likelihood, expected.log_likelihood)
+    assert torch.equal(found.kl[:, 1:], expected.kl)
+
+
+def test_a_model_without_context_has_nothing_above() -> None:
+    model = make(NoContext())
+    assert model.noise_size == model.decoder.noise_size
+    assert model.shapes == model.decoder.shapes
+    assert not [name for name in model.state_dict() if name.startswith("top")]
+
+
+# ------------------------------------------------------------------------- images and latents
+
+
+@each_context
+@torch.no_grad()
+def test_the_context_is_the_first_latent(context: Context) -> None:
+    model, x = make(context), pictures()[:3]
+    latents = model.encode(x)
+    assert torch.equal(latents[0], top(model).context.encode(x))
+    assert torch.equal(model.reconstruct(x), model.decode(latents))
+    assert torch.equal(model.reconstruct(x, keep=1), model.decode(latents[:1]))
+    h, _ = model.decoder.walk(
+        None,
+        [lambda prior, posterior, eps: prior.mean] * len(model.decoder.shapes),
+        noise(model, 3),
+        model.top.told(latents[:1]),
+    )
+    assert torch.equal(model.likelihood(latents[:1]).mean(), model.head(h).mean())
+
+
+@each_context
+@torch.no_grad()
+def test_a_sample_begins_with_a_context_of_the_prior(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make(context)
+    seen: list[Tensor] = []
+    told = ContextTop.told
+
+    def watch(self: ContextTop, above: tuple[Tensor, ...]) -> list[Tensor | None]:
+        seen.extend(above)
+        return told(self, above)
+
+    monkeypatch.setattr(ContextTop, "told", watch)
+    for seed in (1, 1, 2):
+        model.sample(16, generator=torch.Generator().manual_seed(seed))
+    one, again, other = seen
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    drawn = top(model).prior.sample(16, torch.Generator().manual_seed(1))
+    assert torch.equal(one, drawn)
+    top(model).context.grid.check(one)
+
+
+def test_what_is_no_context_is_refused() -> None:
+    model, x = make(CONTEXTS[0]), pictures()[:2]
+    latents = model.encode(x)
+    with pytest.raises(ValueError, match=r"latent 0 is torch\.float64.*levels of a context"):
+        model.decode([latents[0].double()])
+    with pytest.raises(ValueError, match=r"latent 1 is torch\.int64; give it torch\.float64"):
+        model.decode([latents[0], latents[1].long()])
+    unfitted = mrvae.build(mrvae.recipe("digits-dct"))
+    with pytest.raises(ValueError, match="not fitted; call fit"):
+        unfitted.elbo(x)
+    with pytest.raises(ValueError, match="fitted already"):
+        model.top.fit(x)
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        (DCT(9), "size is 9"),
+        (Pooled(3), "factor is 3"),
+        (WaveletTop("haar", 4), "steps is 4"),
+        (WaveletTop("wavy", 1), "wavy"),
+        (DCT(3, prior=Diffusion(unet_scales=2)), "scales is 2"),
+        (DCT(3, prior=Diffusion(unet_width=20)), "width is 20"),
+    ],
+)
+def test_a_context_that_does_not_fit_is_refused(context: Context, message: str) -> None:
+    recipe = mrvae.recipe("digits-vdvae")
+    with pytest.raises(ValueError, match=message):
+        mrvae.build(replace(recipe, model=replace(recipe.model, context=context)))

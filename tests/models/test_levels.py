@@ -87,7 +87,7 @@ def test_recipes_have_the_parameters_and_depth_that_are_stored(recipe: Recipe) -
         model = build(recipe)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == recipe.parameters
     assert model.stochastic_depth == recipe.depth
-    assert not list(model.buffers())
+    assert all(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,6 @@ def test_every_parameter_of_every_cell_is_used(cell: Cell, normalise: bool) -> N
     x = images(model, 3)
     model.elbo(x, noise(model, 3)).nats.mean().backward()  # type: ignore[no-untyped-call]
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    # Nothing carries what the last cell says of its state, nor the first bias, past a Markov cell.
     assert idle == []
 
 

@@ -1,0 +1,10 @@
+"""Kuzina & Tomczak (2023), *Discouraging Posterior Collapse in HVAEs Using Context*."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mrvae.papers.item import Item
+
+_MODULES = ()
+ITEMS: Mapping[str, Item] = {item.name: item for item in (module.ITEM for module in _MODULES)}

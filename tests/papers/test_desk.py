@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 import mrvae.evaluation
 import mrvae.training
 from laws.tiny_run import everything, outcome, tiny, train_until
-from mrvae.papers.cells import Cell, Validation, curve, made, nats_after
+from mrvae.papers.cells import Cell, Validation, curve, made, nats_after, paired_error
 from mrvae.papers.desk import Desk, Job, finished
 from mrvae.recipes import override
 from mrvae.training import train
@@ -103,6 +104,22 @@ def test_what_is_measured_is_what_evaluate_says(tmp_path: Path) -> None:
     found = here.measured(JOB, samples=3, limit=7)
     for name, value in report.summary().items():
         assert found[name] == pytest.approx(value, rel=1e-4)
+    each = here.each(JOB, samples=3, limit=7)
+    assert each["nats"] == pytest.approx(report.nats.tolist(), rel=1e-4)
+    assert each["importance_nats"] == pytest.approx(report.importance_nats.tolist(), rel=1e-4)
+    assert here.each(JOB, samples=3, limit=6) == {}
+
+
+def test_a_difference_over_the_same_images_has_the_error_of_the_differences(tmp_path: Path) -> None:
+    """Two runs that differ by a constant differ for certain, however much the images do."""
+    (run,) = made(desk(tmp_path), [Cell("a", JOB)], limit=6)
+    shifted = replace(run, each={"nats": [value + 1.5 for value in run.each["nats"]]})
+    assert paired_error(run, shifted, "nats") == pytest.approx(0.0, abs=1e-12)
+    mirrored = replace(run, each={"nats": [-value for value in run.each["nats"]]})
+    alone = run.measure("nats_se")
+    assert alone is not None
+    assert paired_error(run, mirrored, "nats") == pytest.approx(2 * alone, rel=1e-6)
+    assert paired_error(run, replace(run, each={}), "nats") is None
 
 
 def test_cells_can_be_made_in_any_portions(tmp_path: Path) -> None:

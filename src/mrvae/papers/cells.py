@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from statistics import stdev
 from typing import TYPE_CHECKING, cast
 
 from mrvae.papers.desk import Desk, Job, Measures
@@ -56,13 +57,14 @@ class Validation:
 class Made:
     """A finished cell: its size, its course and its bounds.
 
-    ``measures`` is None if training diverged.
+    ``measures`` is None if training diverged; ``each`` has the bounds of every image, where known.
     """
 
     cell: Cell
     cost: Description
     curve: tuple[Validation, ...]
     measures: Measures | None
+    each: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -147,7 +149,8 @@ def _found(
         if measures is None and cell.name not in diverged:
             continue
         desk.used[cell.job.name] = cell.job
-        yield Made(cell, describe(cell.job.recipe), curve(desk.path(cell.job)), measures)
+        each = desk.each(cell.job, samples=samples, limit=limit)
+        yield Made(cell, describe(cell.job.recipe), curve(desk.path(cell.job)), measures, each)
 
 
 def curve(run: Path) -> tuple[Validation, ...]:
@@ -176,6 +179,17 @@ def nats_after(points: Sequence[tuple[float, float]], spent: float) -> float | N
             share = math.log(spent / before) / math.log(after / before)
             return high + share * (low - high)
     return points[-1][1] if points and spent == points[-1][0] else None
+
+
+def paired_error(a: Made, b: Made, bound: str) -> float | None:
+    """Return the standard error of the mean difference of a bound over the images, in nats.
+
+    None where the bounds of single images are not known, or the images are not as many.
+    """
+    one, other = a.each.get(bound, ()), b.each.get(bound, ())
+    if len(one) != len(other) or len(one) < 2:
+        return None
+    return stdev(x - y for x, y in zip(one, other, strict=True)) / math.sqrt(len(one))
 
 
 def error(a: Made, b: Made, images: int | None = None) -> float | None:

@@ -2,6 +2,7 @@
 
     FOLDER/runs/RECIPE[-VARIATION]-seedS/            run directories, as ``mrvae train`` makes them
     FOLDER/runs/…/measured-SPLIT-kK-nN.json          what a run was measured to be
+    FOLDER/runs/…/each-SPLIT-kK-nN.json              the same of every image, for paired comparisons
     FOLDER/ITEM.json, ITEM.csv, ITEM.png …           what the item came to
 
 Items of one paper at one budget share the folder, and so a run that two of them need is made once.
@@ -16,11 +17,11 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mrvae.files import write_json
 from mrvae.papers.outcome import Budget
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mrvae.models import HVAE
 
 Measures = dict[str, object]
+BOUNDS = ("nats", "importance_nats")
 
 
 @dataclass(frozen=True)
@@ -128,22 +130,33 @@ class Desk:
 
         self.say(f"measure {job.name}")
         images = self.images(job.recipe, split, limit)
-        measures: Measures = dict(evaluate(self.model(job), images, samples=samples).summary())
+        report = evaluate(self.model(job), images, samples=samples)
+        measures: Measures = dict(report.summary())
         key = _key(self.path(job), samples, limit, split)
-        write_json(self._measurement(job, samples, limit, split), {**key, "measures": measures})
+        values = (report.nats, report.importance_nats)
+        each = {name: nats.tolist() for name, nats in zip(BOUNDS, values, strict=True)}
+        write_json(self._file("each", job, samples, limit, split), {**key, **each})
+        write_json(
+            self._file("measured", job, samples, limit, split), {**key, "measures": measures}
+        )
         return measures
 
     def remembered(
         self, job: Job, *, samples: int = 1, limit: int | None = None, split: str = "test"
     ) -> Measures | None:
         """Return what :meth:`measured` found before, if the run still has the same weights."""
-        run = self.path(job)
-        path = self._measurement(job, samples, limit, split)
-        if not finished(run, job) or not path.is_file():
-            return None
-        found = json.loads(path.read_text(encoding="utf-8"))
-        measures: Measures = found.pop("measures")
-        return measures if found == _key(run, samples, limit, split) else None
+        found = self._found("measured", job, samples, limit, split)
+        return None if found is None else cast(Measures, found["measures"])
+
+    def each(
+        self, job: Job, *, samples: int = 1, limit: int | None = None, split: str = "test"
+    ) -> Mapping[str, list[float]]:
+        """Return what :meth:`measured` found of every image, in nats, by the name of the bound.
+
+        Empty where it was not measured here: a run that was copied may come without it.
+        """
+        found = self._found("each", job, samples, limit, split)
+        return {} if found is None else {name: cast(list[float], found[name]) for name in BOUNDS}
 
     def model(self, job: Job) -> HVAE:
         """Return the trained model of a finished job, on the fastest device that there is.
@@ -180,8 +193,18 @@ class Desk:
         if not self.quiet:
             print(f"mrvae: {text}", file=sys.stderr)
 
-    def _measurement(self, job: Job, samples: int, limit: int | None, split: str) -> Path:
-        return self.path(job) / f"measured-{split}-k{samples}-n{limit or 'all'}.json"
+    def _file(self, kind: str, job: Job, samples: int, limit: int | None, split: str) -> Path:
+        return self.path(job) / f"{kind}-{split}-k{samples}-n{limit or 'all'}.json"
+
+    def _found(
+        self, kind: str, job: Job, samples: int, limit: int | None, split: str
+    ) -> Measures | None:
+        """Return what a measurement left, if the job is finished and has still these weights."""
+        run, path = self.path(job), self._file(kind, job, samples, limit, split)
+        if not finished(run, job) or not path.is_file():
+            return None
+        found: Measures = json.loads(path.read_text(encoding="utf-8"))
+        return found if _key(run, samples, limit, split).items() <= found.items() else None
 
     @contextmanager
     def _alone(self, job: Job) -> Iterator[None]:

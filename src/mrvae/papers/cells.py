@@ -181,7 +181,28 @@ def nats_after(points: Sequence[tuple[float, float]], spent: float) -> float | N
     return points[-1][1] if points and spent == points[-1][0] else None
 
 
-def paired_error(a: Made, b: Made, bound: str) -> float | None:
+def error(a: Made, b: Made, images: int | None = None, bound: str = "nats") -> float | None:
+    """Return the standard error of the difference of two means of a bound, in nats.
+
+    Where the bounds of single images are known, that of the mean of their differences. Otherwise
+    the combined error √(se_a² + se_b²), as if the images were not the same; it is larger, so that a
+    difference that is large by it is large. ``images`` is the number of images if it was not
+    that of the measurement: a mean over n of N images has √(N/n) times the error.
+    """
+    paired = paired_error(a, b, bound) if images is None else None
+    if paired is not None:
+        return paired
+    errors = [one.measure(f"{bound}_se") for one in (a, b)]
+    counts = [one.measure("images") for one in (a, b)]
+    scaled = [
+        se * math.sqrt(1 if images is None else count / images)
+        for se, count in zip(errors, counts, strict=True)
+        if se is not None and count is not None
+    ]
+    return math.hypot(*scaled) if len(scaled) == len(errors) else None
+
+
+def paired_error(a: Made, b: Made, bound: str = "nats") -> float | None:
     """Return the standard error of the mean difference of a bound over the images, in nats.
 
     None where the bounds of single images are not known, or the images are not as many.
@@ -192,28 +213,11 @@ def paired_error(a: Made, b: Made, bound: str) -> float | None:
     return stdev(x - y for x, y in zip(one, other, strict=True)) / math.sqrt(len(one))
 
 
-def error(a: Made, b: Made, images: int | None = None) -> float | None:
-    """Return the combined standard error of two means of −ELBO, √(se_a² + se_b²), in nats.
-
-    Both are over the same images, and the error of their difference is smaller than this, so that
-    a difference that is large by it is large. ``images`` is the number of images if it was not
-    that of the measurement: a mean over n of N images has √(N/n) times the error.
-    """
-    errors = [one.measure("nats_se") for one in (a, b)]
-    counts = [one.measure("images") for one in (a, b)]
-    scaled = [
-        se * math.sqrt(1 if images is None else count / images)
-        for se, count in zip(errors, counts, strict=True)
-        if se is not None and count is not None
-    ]
-    return math.hypot(*scaled) if len(scaled) == len(errors) else None
-
-
-def compared(one: Made, other: Made) -> str:
-    """Say how the bound of one run compares with another's, at equal steps."""
+def compared(one: Made, other: Made, bound: str = "nats") -> str:
+    """Say how a bound of one run compares with another's, at equal steps."""
     if one.measures is None:
         return "training diverges"
-    return verdict(one.measure("nats"), other.measure("nats"), error(one, other))
+    return verdict(one.measure(bound), other.measure(bound), error(one, other, bound=bound))
 
 
 def verdict(a: float | None, b: float | None, standard_error: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mrvae.papers.item import Item
+from mrvae.papers.kuzina2023 import figure3
 
-_MODULES = ()
-ITEMS: Mapping[str, Item] = {item.name: item for item in (module.ITEM for module in _MODULES)}
+_MODULES = (figure3,)
+ITEMS: Mapping[str, Item] = {module.ITEM.name: module.ITEM for module in _MODULES}

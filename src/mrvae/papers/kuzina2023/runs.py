@@ -2,24 +2,50 @@
 
 On MNIST there are the baseline and three contexts above it: the DCT, block averages, and the coarse
 part of a wavelet transform, which is ours. At ``smoke`` the built-in digits stand for all of them.
+The bounds of a run are measured once, too: a few images with many samples, the same for all, so
+that runs can be compared in pairs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mrvae.papers.cells import Cell
 from mrvae.papers.desk import Job
 from mrvae.papers.outcome import Budget
-from mrvae.recipes import override, recipe
+from mrvae.recipes import Recipe, override, recipe
+from mrvae.recipes.context import DCT, NoContext, Pooled, WaveletTop
 
 KINDS = ("vdvae", "dct", "downsample", "wavelet")
+SIZES = ("dct-4", "dct-8", "dct-10", "downsample-4", "downsample-14")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a run is measured: K of the importance-weighted bound, and the number of test images."""
+
+    samples: int
+    limit: int | None
+
+
+MEASURED: dict[Budget, Measured] = {
+    "smoke": Measured(2, 8),
+    "cpu": Measured(64, 1000),
+    "paper": Measured(1000, None),
+}
 _SMOKE = (
     *("training.steps=2", "training.validate_every=1", "training.batch=100", "training.warmup=1"),
     *("model.width=8", "model.latent=1"),
 )
 _CPU = (
-    *("training.steps=2500", "training.batch=32", "training.optimizer.rate=1e-3"),
+    *("training.steps=2000", "training.batch=32", "training.optimizer.rate=1e-3"),
     *("training.validate_every=250", "training.checkpoint_every=250"),
 )
+
+
+def changes(budget: Budget) -> tuple[str, ...]:
+    """Return what a budget changes in a published recipe."""
+    return _CPU if budget == "cpu" else ()
 
 
 def mnist(budget: Budget) -> list[Cell]:
@@ -31,10 +57,52 @@ def mnist(budget: Budget) -> list[Cell]:
     """
     if budget == "smoke":
         return [_digits("vdvae"), _digits("dct")]
-    changes = _CPU if budget == "cpu" else ()
-    return [
-        Cell(kind, Job(override(recipe(f"kuzina2023-mnist-{kind}"), changes))) for kind in KINDS
-    ]
+    return [Cell(kind, Job(_mnist(kind, budget))) for kind in KINDS]
+
+
+def sizes(budget: Budget) -> list[Cell]:
+    """Return :func:`mnist`, and the contexts of other sizes.
+
+    Example:
+        >>> [cell.name for cell in sizes("smoke")]
+        ['vdvae', 'dct', 'dct-2']
+    """
+    if budget == "smoke":
+        return [*mnist(budget), _sized("dct-2", _digits("dct").job.recipe)]
+    others = [_sized(name, _mnist(name.partition("-")[0], budget)) for name in SIZES]
+    return [*mnist(budget), *others]
+
+
+def context_size(cell: Cell) -> int:
+    """Return how many numbers the context of a cell has; 0 if there is none.
+
+    Example:
+        >>> [context_size(cell) for cell in sizes("smoke")]
+        [0, 9, 4]
+    """
+    model = cell.job.recipe.model
+    match model.context:
+        case NoContext():
+            side = 0
+        case DCT(frequencies=size):
+            side = size
+        case Pooled(factor=factor):
+            side = model.size // factor
+        case WaveletTop(depth=depth):
+            side = model.size >> depth
+    return model.channels * side**2
+
+
+def _sized(name: str, known: Recipe) -> Cell:
+    """Return a model with another size of its context."""
+    side = int(name.partition("-")[2])
+    pooled = isinstance(known.model.context, Pooled)
+    size = f"factor={known.model.size // side}" if pooled else f"frequencies={side}"
+    return Cell(name, Job(override(known, [f"model.context.{size}"]), variation=f"side{side}"))
+
+
+def _mnist(kind: str, budget: Budget) -> Recipe:
+    return override(recipe(f"kuzina2023-mnist-{kind}"), changes(budget))
 
 
 def _digits(kind: str) -> Cell:

@@ -98,6 +98,9 @@ def test_recipes_have_the_parameters_and_depth_that_are_stored(recipe: Recipe) -
         ("vdvae-imagenet64", 125_005_860, 75),
         ("vdvae-ffhq256", 114_874_852, 66),
         ("falck2022-mnist-x1", 106_689, 9),
+        ("kuzina2023-mnist-vdvae", 656_617, 8),
+        ("kuzina2023-omniglot-vdvae", 656_617, 8),
+        ("kuzina2023-cifar10-vdvae", 21_400_322, 29),
     ],
 )
 def test_the_stored_counts_are_the_published_ones(name: str, parameters: int, depth: int) -> None:

@@ -155,7 +155,7 @@ class ContextTop(Top):
         self.prior_, self.frame, self.ladder = prior, frame, ladder
         self.sizes = tuple(level.size for level in levels)
         self.seeing = tuple(
-            index for index, level in enumerate(levels) if not index or everywhere and level.drawn
+            index for index, level in enumerate(levels) if not index or (everywhere and level.drawn)
         )
         self.enter = nn.ModuleList(
             convolution(frame.channels, levels[index].width, levels[index].kernel)

@@ -15,8 +15,9 @@ number of cells that are applied, and those of N_q are drawn from [-1, 1]. Scale
 
 The paper's figure 8 draws the networks of the cell as the encoder's residual blocks. The released
 code makes a skip S and a scalar β for N_q and N_p too, counts them, and leaves them out of the sum.
-With ``shortcut`` they are in it, as N(x) + β S x: β begins at 0, so the model begins as the released
-one, contains it, has its count of parameters, and learns them all. Without it they do not exist.
+With ``shortcut`` they are in it, as N(x) + β S x: β begins at 0, so the model begins as the
+released one, contains it, has its count of parameters, and learns them all. Without ``shortcut``
+they do not exist, and the function is the released one throughout.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ through and read by none.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import cast
 
 from torch import Tensor, nn
@@ -85,9 +86,7 @@ class TopDownEncoder(nn.Module):
             nn.ModuleList(block(level, level.width) for _ in range(level.blocks))
             for level in levels
         )
-        self.joints = nn.ModuleList(
-            block(fine, coarse.width) for coarse, fine in zip(levels, levels[1:], strict=False)
-        )
+        self.joints = nn.ModuleList(block(fine, coarse.width) for coarse, fine in pairwise(levels))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return one state for each latent, coarse to fine; one tensor may stand for many.
@@ -137,6 +136,6 @@ def _check_states(levels: Sequence[Level]) -> None:
         cells = _latents(level, index)
         if cells and states != cells:
             raise ValueError(
-                f"a synchronous model needs one state of the encoder for each cell; at {level.size} "
-                f"there are {states}, the pooled one counted, and {cells} cells"
+                f"a synchronous model needs one state of the encoder for each cell; at "
+                f"{level.size} there are {states}, the pooled one counted, and {cells} cells"
             )

@@ -19,11 +19,11 @@ released ones, 32; with the 40 that the table has for both, the published count 
 averages (``downsample``) and wavelets (``wavelet``, db2, since Haar's levels are those of averages)
 have 7×7 levels at 28×28 pixels, and 8×8 for each colour on CIFAR-10.
 
-The four sizes of table 1 are no function of the released configuration: it gives the count for L =
-8, and 323,993, 490,305 and 822,929 for L = 4, 6 and 10. Here the widths are others, at 7×7 and above
-it: 57 and 47 (L = 4), 45 and 36 (L = 6), 32 and 32 (L = 10) instead of 40 and 32; the counts are
-within one percent of those published. Each L has half its latents at 7×7 and half at 14×14, and a
-residual block of the encoder for each.
+The four sizes of table 1 are no function of the released configuration: it gives the count for
+L = 8, and 323,993, 490,305 and 822,929 for L = 4, 6 and 10. Here the widths are others, at 7×7 and
+above it: 57 and 47 (L = 4), 45 and 36 (L = 6), 32 and 32 (L = 10) instead of 40 and 32; the counts
+are within one percent of those published. Each L has half its latents at 7×7 and half at 14×14, and
+a residual block of the encoder for each.
 
 Four things differ on purpose. The encoder, the context and the likelihood see one and the same
 binary image; in the released code the first two see the grey one. An update is skipped for a

@@ -115,10 +115,10 @@ class Plain:
 class TopDown:
     """The cell, encoder and head of Kuzina & Tomczak (2023).
 
-    ``shortcut`` gives the networks of posterior and prior their skip, β S x with β = 0 at the start;
-    the released code builds it and leaves it out of the sum. ``echo`` tells every level the value
-    of the first latent, as the released baseline for CIFAR-10 does. With ``weight_norm`` direction
-    and length of most weights are learnt apart.
+    ``shortcut`` gives the networks of posterior and prior their skip, β S x with β = 0 at the
+    start; the released code builds it and leaves it out of the sum. ``echo`` tells every level the
+    value of the first latent, as the released baseline for CIFAR-10 does. With ``weight_norm``
+    direction and length of most weights are learnt apart.
     """
 
     shortcut: bool = True

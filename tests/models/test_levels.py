@@ -59,6 +59,8 @@ def test_a_resolution_may_have_its_joint_and_nothing_else() -> None:
         ("8d2,4x1", "4x1,8m2", [8], [1], "'8m2' cannot follow"),
         ("8d2,4x1", "4x1,4m4", [8], [1], "'4m4' cannot follow"),
         ("8d2,4x1", "4x1,6m4", [8], [1], "'6m4' cannot follow"),
+        ("8d2,4x1", "4x1,6u4", [8], [1], "'6u4' cannot follow"),
+        ("8u2,4x1", "4x1,8u4", [8], [1], "'8u2' cannot stand"),
         ("8d2,4x1", "4x1", [8], [1], "both must name the same"),
         ("8d2,4d2,2x1", "2x1,8m2", [8], [1], "both must name the same"),
         ("8d4,2x1", "2x1,4m2,8m4", [8], [1], "both must name the same"),

@@ -109,30 +109,29 @@ def hierarchy(
             fit the images.
     """
     ladder = _ladder(levels)
+    parts: tuple[nn.Module, Decoder, nn.Module]
     resampling = None if wavelet == "haar" else WaveletPooling(Wavelet(wavelet))
+    cells = _cells(cell, levels, bottleneck, _scale(scale))
     rungs = [
         CellRung(
             level,
-            [NormalisedCell(made) if normalise else made for made in cells],
+            [NormalisedCell(made) if normalise else made for made in cells[index]],
             bias=level.size <= bias_up_to,
             ladder=ladder,
             below=levels[index - 1] if index else None,
             resampling=resampling,
         )
-        for index, (level, cells) in enumerate(
-            zip(levels, _cells(cell, levels, bottleneck, _scale(scale)), strict=True)
-        )
+        for index, level in enumerate(levels)
     ]
     path = (levels, frame.inputs, bottleneck, ladder, normalise, synchronous, resampling)
-    width = levels[-1].width
-    top = make_top(context, levels, frame, ladder)
+    tail = (levels[-1].width, frame, likelihood)
     match cell:
-        case schema.TopDown(echo=echo, weight_norm=weight_norm):
-            encoder = TopDownEncoder(*path, weight_norm)
+        case schema.TopDown(echo=echo, weight_norm=normed):
             decoder = Decoder(_echoing(rungs) if echo else rungs)
-            return HVAE(encoder, decoder, SpatialHead(width, frame, likelihood), frame, top)
+            parts = TopDownEncoder(*path, normed), decoder, SpatialHead(*tail)
         case _:
-            return HVAE(Encoder(*path), Decoder(rungs), Head(width, frame, likelihood), frame, top)
+            parts = Encoder(*path), Decoder(rungs), Head(*tail)
+    return HVAE(*parts, frame, make_top(context, levels, frame, ladder))
 
 
 def _cells(

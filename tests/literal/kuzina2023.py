@@ -39,7 +39,7 @@ class Shape:
     @property
     def top_size(self) -> int:
         """Pixels a side of the coarsest scale."""
-        return (1 + self.start_at_x) * self.image_size // 2 ** len(self.latents)
+        return (1 + self.start_at_x) * self.image_size >> len(self.latents)
 
 
 class Res(nn.Module):

@@ -16,31 +16,46 @@ from mrvae.models import HVAE, build, hierarchy, parse_levels
 from mrvae.models.saved import read_tensors, save_weights
 from mrvae.models.walk import from_prior
 from mrvae.recipes import Recipe, override
-from mrvae.recipes.context import DCT, Normal
+from mrvae.recipes.context import DCT, Context, NoContext, Normal
 from mrvae.recipes.schema import TopDown
 
 PLAIN, NORMED, ECHO = TopDown(), TopDown(weight_norm=True), TopDown(echo=True)
 BARE = TopDown(shortcut=False)
+NO_CONTEXT = NoContext()
 CELLS = (PLAIN, BARE, NORMED, ECHO)
 
 
-def small(cell: TopDown = PLAIN, **changes: object) -> Recipe:
+def small(
+    cell: TopDown = PLAIN,
+    *,
+    encoder: str = "16d2,8x2,8d2,4x1",
+    width: tuple[int, ...] = (6, 4, 4),
+    synchronous: bool = True,
+    context: Context = NO_CONTEXT,
+) -> Recipe:
     """Return the recipe of MNIST's baseline for images of 16 × 16, with few channels."""
     recipe = mrvae.recipe("kuzina2023-mnist-vdvae")
     model = replace(
         recipe.model,
         size=16,
-        encoder="16d2,8x2,8d2,4x1",
+        encoder=encoder,
         decoder="4x2,8m4,8x2,16u8",
-        width=(6, 4, 4),
+        width=width,
         cell=cell,
+        synchronous=synchronous,
+        context=context,
     )
-    return replace(recipe, model=replace(model, **changes))
+    return replace(recipe, model=model)
 
 
-def make(cell: TopDown = PLAIN, seed: int | None = 0, **changes: object) -> HVAE:
+def make(cell: TopDown = PLAIN, seed: int | None = 0, *, context: Context = NO_CONTEXT) -> HVAE:
+    return ready(small(cell, context=context), seed)
+
+
+def ready(recipe: Recipe, seed: int | None = 0) -> HVAE:
+    """Build a model in float64, its weights random if a seed is given, and fit its context."""
     torch.manual_seed(1)
-    model = build(small(cell, **changes)).double()
+    model = build(recipe).double()
     if seed is not None:
         randomise(model, seed)
     model.top.fit(images(model, 20, seed=5))
@@ -204,7 +219,7 @@ def test_each_cell_reads_a_state_of_its_own_or_the_last_of_its_level() -> None:
     # Twins face each other: the state that was pooled onto a level is read by its last cell.
     last = model.encoder.get_submodule("stacks.0.0")
     assert torch.equal(last(own[1]), own[0])
-    model = make(synchronous=False, encoder="16d2,8x1,8d2,4x3")
+    model = ready(small(synchronous=False, encoder="16d2,8x1,8d2,4x3"))
     coarse, _, *fine = shared = model.features(images(model, 2))
     assert [id(state) for state in shared] == [id(coarse)] * 2 + [id(fine[0])] * 3
 
@@ -267,7 +282,7 @@ def test_normed_weights_go_to_disk_and_back(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"at 8 there are 2, the pooled one counted, and 3 cells"):
-        make(encoder="16d2,8x1,8d2,4x1")
+        build(small(encoder="16d2,8x1,8d2,4x1"))
     with pytest.raises(ValueError, match=r"last cell at 4 leads from width 6 to 4"):
         build(small(synchronous=False), repeat=2)
     with pytest.raises(ValueError, match=r"set model\.cell\.echo=false"):

@@ -109,7 +109,6 @@ def hierarchy(
             fit the images.
     """
     ladder = _ladder(levels)
-    parts: tuple[nn.Module, Decoder, nn.Module]
     resampling = None if wavelet == "haar" else WaveletPooling(Wavelet(wavelet))
     cells = _cells(cell, levels, bottleneck, _scale(scale))
     rungs = [
@@ -125,13 +124,14 @@ def hierarchy(
     ]
     path = (levels, frame.inputs, bottleneck, ladder, normalise, synchronous, resampling)
     tail = (levels[-1].width, frame, likelihood)
+    encoder: nn.Module
     match cell:
         case schema.TopDown(echo=echo, weight_norm=normed):
-            decoder = Decoder(_echoing(rungs) if echo else rungs)
-            parts = TopDownEncoder(*path, normed), decoder, SpatialHead(*tail)
+            encoder, decoder = TopDownEncoder(*path, normed), Decoder(_echoed(rungs, echo))
+            head: nn.Module = SpatialHead(*tail)
         case _:
-            parts = Encoder(*path), Decoder(rungs), Head(*tail)
-    return HVAE(*parts, frame, make_top(context, levels, frame, ladder))
+            encoder, decoder, head = Encoder(*path), Decoder(rungs), Head(*tail)
+    return HVAE(encoder, decoder, head, frame, make_top(context, levels, frame, ladder))
 
 
 def _cells(
@@ -178,8 +178,10 @@ def _cell(
             return TopDownCell(width, latent, middle, outputs, applied, scale, shortcut, normed)
 
 
-def _echoing(rungs: Sequence[CellRung]) -> list[nn.Module]:
-    """Let the first latent go down beside the state, and be heard by every further level."""
+def _echoed(rungs: Sequence[CellRung], echo: bool) -> Sequence[nn.Module]:
+    """Let the first latent, if it has an echo, go down and be heard by every further level."""
+    if not echo:
+        return rungs
     carried = rungs[0].level.latent
     result: list[nn.Module] = []
     for index, rung in enumerate(rungs):

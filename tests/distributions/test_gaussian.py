@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from mrvae.distributions import Gaussian, RawScale, SoftplusScale
+from mrvae.distributions import BoundedScale, Gaussian, RawScale, SoftplusScale
 
 
 def gaussian(seed: int, *shape: int) -> Gaussian:
@@ -128,3 +128,26 @@ def test_softplus_scale_widens_half_precision() -> None:
 def test_softplus_scale_refuses_its_impossible_slopes(beta: float) -> None:
     with pytest.raises(ValueError, match="beta"):
         SoftplusScale(beta)
+
+
+@pytest.mark.parametrize(("beta", "lowest", "highest"), [(0.7, -5.0, 0.0), (2.0, -1.0, 3.0)])
+def test_a_bounded_scale_is_a_softplus_of_the_variance_between_its_bounds(
+    beta: float, lowest: float, highest: float
+) -> None:
+    """Inside as the formula says, at the bounds exact and without a slope."""
+    raw = torch.cat([torch.linspace(-30, 30, 601), torch.tensor([-1e4, 1e4])]).double()
+    raw.requires_grad_()
+    variance = 2 * BoundedScale(beta, lowest, highest)(raw)
+    (slope,) = torch.autograd.grad(variance.sum(), raw)
+    free = torch.log(torch.log1p(torch.exp(beta * raw.detach().clamp(-40, 40))) / beta)
+    torch.testing.assert_close(variance, free.clamp(lowest, highest), rtol=1e-9, atol=1e-9)
+    assert (variance.min().item(), variance.max().item()) == (lowest, highest)
+    outside = (free < lowest) | (free > highest)
+    assert not slope[outside].any()
+    assert (slope[~outside] > 0).all()
+
+
+@pytest.mark.parametrize("wrong", [(0.0, -5.0, 0.0), (0.7, 1.0, 1.0), (0.7, math.nan, 0.0)])
+def test_a_bounded_scale_refuses_bounds_that_hold_nothing(wrong: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"beta is|lowest is"):
+        BoundedScale(*wrong)

@@ -59,6 +59,8 @@ def test_a_resolution_may_have_its_joint_and_nothing_else() -> None:
         ("8d2,4x1", "4x1,8m2", [8], [1], "'8m2' cannot follow"),
         ("8d2,4x1", "4x1,4m4", [8], [1], "'4m4' cannot follow"),
         ("8d2,4x1", "4x1,6m4", [8], [1], "'6m4' cannot follow"),
+        ("8d2,4x1", "4x1,6u4", [8], [1], "'6u4' cannot follow"),
+        ("8u2,4x1", "4x1,8u4", [8], [1], "'8u2' cannot stand"),
         ("8d2,4x1", "4x1", [8], [1], "both must name the same"),
         ("8d2,4d2,2x1", "2x1,8m2", [8], [1], "both must name the same"),
         ("8d4,2x1", "2x1,4m2,8m4", [8], [1], "both must name the same"),
@@ -98,6 +100,9 @@ def test_recipes_have_the_parameters_and_depth_that_are_stored(recipe: Recipe) -
         ("vdvae-imagenet64", 125_005_860, 75),
         ("vdvae-ffhq256", 114_874_852, 66),
         ("falck2022-mnist-x1", 106_689, 9),
+        ("kuzina2023-mnist-vdvae", 656_617, 8),
+        ("kuzina2023-omniglot-vdvae", 656_617, 8),
+        ("kuzina2023-cifar10-vdvae", 21_400_322, 29),
     ],
 )
 def test_the_stored_counts_are_the_published_ones(name: str, parameters: int, depth: int) -> None:

@@ -14,6 +14,7 @@ from mrvae.recipes import ALL, Recipe, from_json, recipe, to_json
 from mrvae.recipes.schema import (
     Adamax,
     AdamW,
+    BoundedScale,
     CategoricalPixels,
     Constant,
     Cosine,
@@ -68,7 +69,11 @@ trainings = st.builds(
     training=trainings,
     levels=st.integers(2, 256),
     width=st.lists(st.integers(1, 512), min_size=1, max_size=8).map(tuple),
-    scale=st.one_of(st.builds(RawScale), st.builds(SoftplusScale, beta=positive)),
+    scale=st.one_of(
+        st.builds(RawScale),
+        st.builds(SoftplusScale, beta=positive),
+        st.builds(BoundedScale, beta=positive),
+    ),
     about=st.text(),
 )
 @settings(max_examples=40, deadline=None)
@@ -76,7 +81,7 @@ def test_reading_inverts_writing_for_any_values(
     training: Training,
     levels: int,
     width: tuple[int, ...],
-    scale: RawScale | SoftplusScale,
+    scale: RawScale | SoftplusScale | BoundedScale,
     about: str,
 ) -> None:
     base = recipe("digits-vdvae")

@@ -14,7 +14,7 @@ from mrvae.distributions.bernoulli import Bernoulli
 from mrvae.distributions.categorical import Categorical
 from mrvae.distributions.discretize import Bins
 from mrvae.distributions.discretized_gaussian import DiscretizedGaussian
-from mrvae.distributions.gaussian import Gaussian, RawScale, Scale, SoftplusScale
+from mrvae.distributions.gaussian import BoundedScale, Gaussian, RawScale, Scale, SoftplusScale
 from mrvae.distributions.grid import Grid
 from mrvae.distributions.logistic import DiscretizedLogisticMixture
 from mrvae.distributions.pixels import PixelDistribution
@@ -23,6 +23,7 @@ from mrvae.distributions.quantise import MidRise, MidTread, Quantiser
 __all__ = [
     "Bernoulli",
     "Bins",
+    "BoundedScale",
     "Categorical",
     "DiscretizedGaussian",
     "DiscretizedLogisticMixture",

@@ -10,7 +10,9 @@ is where most latents of a deep hierarchy are.
 
 A network's output becomes a log-scale by value: :class:`RawScale` takes it as it is (Child 2021),
 :class:`SoftplusScale` as σ = softplus(β·raw)/β (Hazami et al. 2022, section 4), whose gradient in
-raw is bounded for large scales and whose σ is 1 at raw = 0 when β = log 2.
+raw is bounded for large scales and whose σ is 1 at raw = 0 when β = log 2, and
+:class:`BoundedScale` makes a variance of that softplus and holds it between two bounds
+(Kuzina & Tomczak 2023).
 """
 
 from __future__ import annotations
@@ -99,4 +101,36 @@ class SoftplusScale:
         return softplus.log() - beyond - math.log(self.beta)
 
 
-Scale = RawScale | SoftplusScale
+@dataclass(frozen=True)
+class BoundedScale:
+    """σ² = softplus(β·raw)/β, but no less than e^lowest and no more than e^highest.
+
+    With the released β = 0.7, lowest -5 and highest 0 the variance is in [e⁻⁵, 1], and a raw value
+    of 0 means σ² = log(2)/0.7 = 0.99.
+
+    Raises:
+        ValueError: if ``beta`` is not positive or the bounds are not in order.
+
+    Source: Kuzina & Tomczak 2023, the released code.
+
+    Example:
+        >>> BoundedScale()(torch.tensor([-1e4, 1e4]))
+        tensor([-2.5000,  0.0000])
+    """
+
+    beta: float = 0.7
+    lowest: float = -5.0
+    highest: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.beta > 0:
+            raise ValueError(f"beta is {self.beta}; it must be positive")
+        if not self.lowest < self.highest:
+            raise ValueError(f"lowest is {self.lowest}; it must be less than {self.highest}")
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Return log σ for a network's output of any shape."""
+        return 0.5 * SoftplusScale(self.beta)(raw).clamp(self.lowest, self.highest)
+
+
+Scale = RawScale | SoftplusScale | BoundedScale

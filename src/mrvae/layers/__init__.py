@@ -1,9 +1,22 @@
-"""Small trainable parts: convolutions, the bottleneck of every cell, the U-Net of a diffusion."""
+"""Small trainable parts: convolutions, the blocks of the cells, the U-Net of a diffusion."""
 
-from mrvae.layers.convolution import convolution, scale_weight
+from mrvae.layers.convolution import convolution, drawn_convolution, scale_weight
 from mrvae.layers.memory import recomputed
 from mrvae.layers.norm import unit_norm
 from mrvae.layers.residual import Bottleneck
+from mrvae.layers.rezero import ReZero, Shortcut, activated_after, activated_before
 from mrvae.layers.unet import UNet
 
-__all__ = ["Bottleneck", "UNet", "convolution", "recomputed", "scale_weight", "unit_norm"]
+__all__ = [
+    "Bottleneck",
+    "ReZero",
+    "Shortcut",
+    "UNet",
+    "activated_after",
+    "activated_before",
+    "convolution",
+    "drawn_convolution",
+    "recomputed",
+    "scale_weight",
+    "unit_norm",
+]

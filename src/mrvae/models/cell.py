@@ -29,6 +29,20 @@ from mrvae.layers import Bottleneck, convolution, scale_weight
 Scale = Callable[[Tensor], Tensor]
 
 
+def read_gaussian(raw: Tensor, scale: Scale) -> Gaussian:
+    """Return the Gaussian whose mean is the first half of the channels, its scale the second.
+
+    Example:
+        >>> from mrvae.distributions import RawScale
+        >>> read_gaussian(torch.ones(1, 2, 1, 1), RawScale()).mean.shape
+        torch.Size([1, 1, 1, 1])
+    """
+    # Latents and their KL stay in full precision whatever the convolutions run in.
+    full = raw if raw.dtype == torch.float64 else raw.float()
+    mean, raw_scale = full.chunk(2, dim=1)
+    return Gaussian(mean, scale(raw_scale))
+
+
 class LatentCell(nn.Module):
     """What all cells share: N_q, and N_p with ``added`` channels u beside the prior's.
 
@@ -61,10 +75,7 @@ class LatentCell(nn.Module):
         return self._gaussian(out[:, : 2 * self.latent]), out[:, 2 * self.latent :]
 
     def _gaussian(self, raw: Tensor) -> Gaussian:
-        # Latents and their KL stay in full precision whatever the convolutions run in.
-        full = raw if raw.dtype == torch.float64 else raw.float()
-        mean, raw_scale = full.chunk(2, dim=1)
-        return Gaussian(mean, self.scale(raw_scale))
+        return read_gaussian(raw, self.scale)
 
 
 class VDVAECell(LatentCell):

@@ -113,10 +113,11 @@ class Encoder(nn.Module):
                 twins.append(functional.gelu(h))
         pooling = self._pooling(index)
         if not self.synchronous:
-            twins = [functional.gelu(h)] * (self.levels[index].visits + len(pooling))
+            level = self.levels[index]
+            twins = [functional.gelu(h)] * (level.visits + (index > 0 and level.mixes))
         for block in pooling:
             h = advance(block, h)
-            if self.synchronous:
+            if self.synchronous and self.levels[index].mixes:
                 twins.append(functional.gelu(h))
         return h, twins
 

@@ -19,6 +19,7 @@ from mrvae.models.elbo import Elbo, sum_per_image
 from mrvae.models.encoder import Encoder
 from mrvae.models.image import ImageFrame
 from mrvae.models.top import Above, NoTop, Top
+from mrvae.models.topdown_encoder import TopDownEncoder
 from mrvae.models.walk import Choose, Shape, Step, from_posterior, from_prior, given
 
 Latents = tuple[Tensor, ...]
@@ -226,7 +227,7 @@ class HVAE(nn.Module):
     def keep_no_activations(self) -> None:
         """Compute blocks and cells again for the backward pass instead of keeping their inside."""
         for module in self.modules():
-            if isinstance(module, Encoder | Decoder):
+            if isinstance(module, Encoder | TopDownEncoder | Decoder):
                 module.recompute = True
 
     @property

@@ -7,8 +7,9 @@ further cells. ``32x21r3`` visits each of the 21 three times in a row (weights s
 ``32r3`` is one block visited three times. This module reads them, and nothing else knows them.
 
 Every resolution but the finest is reached by exactly one ``d`` block, and every one but the
-coarsest begins with exactly one ``m`` cell, as in all published models; so a ``Level`` need not
-say so.
+coarsest begins with exactly one ``m`` cell, as in nearly all published models; so a ``Level`` need
+not say so. The exception is our piece ``28u14``: the embedded state of 14×14, and no cell. Kuzina &
+Tomczak (2023) have no latent as large as the image.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-_PIECE = re.compile(r"(\d{1,5})(?:x(\d{1,4})(?:r(\d{1,4}))?|r(\d{1,4})|d(\d{1,5})|m(\d{1,5}))?")
+_PIECE = re.compile(
+    r"(\d{1,5})(?:x(\d{1,4})(?:r(\d{1,4}))?|r(\d{1,4})|d(\d{1,5})|([mu])(\d{1,5}))?"
+)
 
 
 # A recipe may come from outside: it shall not make a list of 10⁸ cells by eleven characters.
@@ -38,6 +41,8 @@ class Level:
         cells: cells of the decoder, the mixing one not counted.
         block_repeat: how often each encoder block is applied, one after the other.
         repeat: how often each cell is applied, one after the other.
+        mixes: whether a cell of its own mixes in the level below; no other kind has one where
+            there is no level below.
 
     Raises:
         ValueError: if a value is out of range.
@@ -54,6 +59,7 @@ class Level:
     cells: int
     block_repeat: int = 1
     repeat: int = 1
+    mixes: bool = True
 
     def __post_init__(self) -> None:
         for name in ("size", "width", "latent", "block_repeat", "repeat"):
@@ -73,6 +79,11 @@ class Level:
     def visits(self) -> int:
         """How many latents the level draws, the mixing cell's not counted."""
         return self.cells * self.repeat
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the level has latents at all, if it is not the coarsest."""
+        return self.mixes or self.visits > 0
 
     @property
     def kernel(self) -> int:
@@ -100,7 +111,9 @@ def parse_levels(
         [4, 8]
     """
     below, blocks = _encoder_stacks(_pieces(encoder, "encoder"))
-    above, cells = _decoder_stacks(_pieces(decoder, "decoder"))
+    decoding = _pieces(decoder, "decoder")
+    above, cells = _decoder_stacks(decoding)
+    bare = {piece.size for piece in decoding if piece.mix is not None and not piece.cell}
     sizes = sorted(cells)
     if sorted(blocks) != sizes or below != above:
         raise ValueError(
@@ -111,7 +124,16 @@ def parse_levels(
     if any(fine > coarse for coarse, fine in pairwise(widths)):
         raise ValueError(f"widths {widths}, coarse to fine, must not grow; reorder them")
     return tuple(
-        Level(size, w, z, blocks[size][0], cells[size][0], blocks[size][1], cells[size][1])
+        Level(
+            size,
+            w,
+            z,
+            blocks[size][0],
+            cells[size][0],
+            blocks[size][1],
+            cells[size][1],
+            mixes=size not in bare,
+        )
         for size, w, z in zip(sizes, widths, latents, strict=True)
     )
 
@@ -123,6 +145,7 @@ class _Piece:
     repeat: int
     pool: int | None
     mix: int | None
+    cell: bool
     text: str
 
 
@@ -134,9 +157,9 @@ def _pieces(blocks: str, which: str) -> list[_Piece]:
         if match is None:
             raise ValueError(
                 f"{which} blocks: cannot read {text!r} in {blocks!r}; "
-                "a piece is like 32x11, 32x11r3, 32r3, 32d2 or 32m16"
+                "a piece is like 32x11, 32x11r3, 32r3, 32d2, 32m16 or 32u16"
             )
-        size, count, each, repeat, pool, mix = match.groups()
+        size, count, each, repeat, pool, joint, mix = match.groups()
         found.append(
             _Piece(
                 int(size),
@@ -144,6 +167,7 @@ def _pieces(blocks: str, which: str) -> list[_Piece]:
                 int(each or repeat or 1),
                 int(pool) if pool else None,
                 int(mix) if mix else None,
+                joint != "u",
                 text,
             )
         )

@@ -121,7 +121,7 @@ class ContextTop(Top):
         levels: of the hierarchy, coarse to fine.
         frame: the image's place in the network.
         ladder: on which the levels stand.
-        everywhere: whether all levels are told, or the coarsest alone.
+        everywhere: whether all levels that have latents are told, or the coarsest alone.
 
     Attributes:
         shapes: of the one latent, the context.
@@ -154,9 +154,12 @@ class ContextTop(Top):
         super().__init__()
         self.prior_, self.frame, self.ladder = prior, frame, ladder
         self.sizes = tuple(level.size for level in levels)
-        seeing = levels if everywhere else levels[:1]
+        self.seeing = tuple(
+            index for index, level in enumerate(levels) if not index or (everywhere and level.drawn)
+        )
         self.enter = nn.ModuleList(
-            convolution(frame.channels, level.width, level.kernel) for level in seeing
+            convolution(frame.channels, levels[index].width, levels[index].kernel)
+            for index in self.seeing
         )
         self.shapes = (self.context.shape,)
         self.noise_size = self.prior.draws * torch.Size(self.context.shape).numel()
@@ -193,9 +196,11 @@ class ContextTop(Top):
         (c,) = above
         x = self.frame.pad(self.context.decode(c), black=-1.0).to(next(self.parameters()).dtype)
         finest = self.ladder.level(self.sizes[-1])
-        pictures = [self.ladder.project(x, finest - self.ladder.level(size)) for size in self.sizes]
-        seen = [enter(picture) for enter, picture in zip(self.enter, pictures, strict=False)]
-        return [*seen, *[None] * (len(self.sizes) - len(seen))]
+        told: list[Tensor | None] = [None] * len(self.sizes)
+        for index, enter in zip(self.seeing, self.enter, strict=True):
+            steps = finest - self.ladder.level(self.sizes[index])
+            told[index] = enter(self.ladder.project(x, steps))
+        return told
 
     def values(self, above: Above) -> Above:
         """Return where on [-1, 1] the levels of the context lie."""

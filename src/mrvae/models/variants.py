@@ -8,15 +8,18 @@ from dataclasses import replace
 
 from torch import nn
 
-from mrvae.distributions import RawScale, SoftplusScale
+from mrvae.distributions import BoundedScale, RawScale, SoftplusScale
 from mrvae.models.cell import Scale, VDVAECell
 from mrvae.models.decoder import CellRung, Decoder
+from mrvae.models.echo import EchoRung, FirstCell, PassingCell
 from mrvae.models.encoder import Encoder, middle_width
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.models.level import Level, parse_levels
-from mrvae.models.likelihood import Head
+from mrvae.models.likelihood import Head, SpatialHead
 from mrvae.models.other_cells import MarkovCell, NormalisedCell, NVAECell, PlainCell
+from mrvae.models.topdown import TopDownCell
+from mrvae.models.topdown_encoder import TopDownEncoder
 from mrvae.models.tops import make_top
 from mrvae.recipes import context as spec
 from mrvae.recipes import schema
@@ -94,7 +97,7 @@ def hierarchy(
         bottleneck: ratio of the bottlenecks' inner width to their level's.
         scale: how raw scales of the latents are read.
         bias_up_to: largest resolution with a learned bias.
-        cell: the step from one latent to the next.
+        cell: the step from one latent to the next, and with it the kind of encoder and head.
         normalise: divide the state by its norm after every block and cell.
         synchronous: give each cell the encoder's state at its own place.
         wavelet: whose projection and embedding lead from level to level; haar's average and repeat.
@@ -107,17 +110,11 @@ def hierarchy(
     """
     ladder = _ladder(levels)
     resampling = None if wavelet == "haar" else WaveletPooling(Wavelet(wavelet))
-    applied = sum(level.visits for level in levels) + len(levels) - 1
-
-    def make(level: Level) -> nn.Module:
-        middle = middle_width(level, bottleneck)
-        made = _cell(cell, level, middle, applied, _scale(scale))
-        return NormalisedCell(made) if normalise else made
-
+    cells = _cells(cell, levels, bottleneck, _scale(scale))
     rungs = [
         CellRung(
             level,
-            [make(level) for _ in range(level.cells + (index > 0))],
+            [NormalisedCell(made) if normalise else made for made in cells[index]],
             bias=level.size <= bias_up_to,
             ladder=ladder,
             below=levels[index - 1] if index else None,
@@ -125,13 +122,43 @@ def hierarchy(
         )
         for index, level in enumerate(levels)
     ]
-    encoder = Encoder(levels, frame.inputs, bottleneck, ladder, normalise, synchronous, resampling)
-    head = Head(levels[-1].width, frame, likelihood)
-    return HVAE(encoder, Decoder(rungs), head, frame, make_top(context, levels, frame, ladder))
+    path = (levels, frame.inputs, bottleneck, ladder, normalise, synchronous, resampling)
+    tail = (levels[-1].width, frame, likelihood)
+    encoder: nn.Module
+    match cell:
+        case schema.TopDown(echo=echo, weight_norm=normed):
+            encoder, decoder = TopDownEncoder(*path, normed), Decoder(_echoed(rungs, echo))
+            head: nn.Module = SpatialHead(*tail)
+        case _:
+            encoder, decoder, head = Encoder(*path), Decoder(rungs), Head(*tail)
+    return HVAE(encoder, decoder, head, frame, make_top(context, levels, frame, ladder))
 
 
-def _cell(cell: schema.Cell, level: Level, middle: int, applied: int, scale: Scale) -> nn.Module:
-    """Build one cell of a level."""
+def _cells(
+    cell: schema.Cell, levels: Sequence[Level], bottleneck: float, scale: Scale
+) -> list[list[nn.Module]]:
+    """Build the cells of every level, a mixing one first where there is one."""
+    mixing = [index > 0 and level.mixes for index, level in enumerate(levels)]
+    applied = sum(level.visits for level in levels) + sum(mixing)
+    widths = [level.width for level in levels]
+    return [
+        [
+            _cell(cell, level, middle_width(level, bottleneck), applied, scale, outputs)
+            for outputs in _outputs(level, level.cells + mixes, after)
+        ]
+        for level, mixes, after in zip(levels, mixing, [*widths[1:], widths[-1]], strict=True)
+    ]
+
+
+def _outputs(level: Level, count: int, after: int) -> list[int]:
+    """Return the widths to which the cells of a level lead: the last one to that of the next."""
+    return [level.width] * (count - 1) + [after] * (count > 0)
+
+
+def _cell(
+    cell: schema.Cell, level: Level, middle: int, applied: int, scale: Scale, outputs: int
+) -> nn.Module:
+    """Build one cell of a level; those that cannot change the state's width leave it as it is."""
     width, latent, kernel = level.width, level.latent, level.kernel
     match cell:
         case schema.VDVAE():
@@ -142,6 +169,31 @@ def _cell(cell: schema.Cell, level: Level, middle: int, applied: int, scale: Sca
             return MarkovCell(width, latent, middle, kernel, scale)
         case schema.Plain():
             return PlainCell(width, latent, middle, kernel, scale)
+        case schema.TopDown(shortcut, _, normed):
+            if level.repeat > 1 and outputs != width:
+                raise ValueError(
+                    f"the last cell at {level.size} leads from width {width} to {outputs}, so it "
+                    "cannot be repeated; give both resolutions one width, or repeat once"
+                )
+            return TopDownCell(width, latent, middle, outputs, applied, scale, shortcut, normed)
+
+
+def _echoed(rungs: Sequence[CellRung], echo: bool) -> Sequence[nn.Module]:
+    """Let the first latent, if it has an echo, go down and be heard by every further level."""
+    if not echo:
+        return rungs
+    carried = rungs[0].level.latent
+    result: list[nn.Module] = []
+    for index, rung in enumerate(rungs):
+        goes_on = index < len(rungs) - 1
+        if goes_on:
+            each: list[nn.Module] = [PassingCell(cell, carried) for cell in rung.cells]
+            if not index:
+                each[0] = FirstCell(rung.cells[0])
+            rung.cells = nn.ModuleList(each)
+        heard = index > 0 and rung.level.drawn
+        result.append(EchoRung(rung, carried, heard=heard, goes_on=goes_on))
+    return result
 
 
 def _ladder(levels: Sequence[Level]) -> Ladder:
@@ -159,3 +211,5 @@ def _scale(scale: schema.Scale) -> Scale:
             return RawScale()
         case schema.SoftplusScale(beta):
             return SoftplusScale(beta)
+        case schema.BoundedScale(beta, lowest, highest):
+            return BoundedScale(beta, lowest, highest)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 
 from mrvae.recipes.falck2022 import FALCK2022
+from mrvae.recipes.kuzina2023 import KUZINA2023
 from mrvae.recipes.overrides import override
 from mrvae.recipes.published import PUBLISHED
 from mrvae.recipes.schema import Recipe
@@ -17,7 +18,7 @@ from mrvae.recipes.small import SMALL
 
 __all__ = ["ALL", "Recipe", "from_json", "override", "recipe", "to_json"]
 
-ALL: tuple[Recipe, ...] = (*SMALL, *FALCK2022, *PUBLISHED)
+ALL: tuple[Recipe, ...] = (*SMALL, *FALCK2022, *KUZINA2023, *PUBLISHED)
 
 
 def recipe(name: str) -> Recipe:

@@ -72,7 +72,21 @@ class SoftplusScale:
         positive(self, "beta")
 
 
-Scale = RawScale | SoftplusScale
+@dataclass(frozen=True)
+class BoundedScale:
+    """log σ² is log softplus(β·raw)/β, held in lowest … highest (Kuzina & Tomczak 2023)."""
+
+    beta: float = 0.7
+    lowest: float = -5.0
+    highest: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive(self, "beta")
+        ordered = self.lowest < self.highest
+        demand(ordered, f"lowest is {self.lowest}; it must be less than highest, {self.highest}")
+
+
+Scale = RawScale | SoftplusScale | BoundedScale
 
 # ----------------------------------------------------------------------------------------- cells
 
@@ -97,7 +111,22 @@ class Plain:
     """The networks of VDVAE without its residual connections."""
 
 
-Cell = VDVAE | NVAE | Markov | Plain
+@dataclass(frozen=True)
+class TopDown:
+    """The cell, encoder and head of Kuzina & Tomczak (2023).
+
+    ``shortcut`` gives the networks of posterior and prior their skip, β S x with β = 0 at the
+    start; the released code builds it and leaves it out of the sum. ``echo`` tells every level the
+    value of the first latent, as the released baseline for CIFAR-10 does. With ``weight_norm``
+    direction and length of most weights are learnt apart.
+    """
+
+    shortcut: bool = True
+    echo: bool = False
+    weight_norm: bool = False
+
+
+Cell = VDVAE | NVAE | Markov | Plain | TopDown
 
 # ------------------------------------------------------------------------------------------ data
 
@@ -144,7 +173,9 @@ class Model:
 
     ``width`` and ``latent`` hold one value for all resolutions, or one for each, coarse to fine.
     ``size`` is the side of the image; the finest resolution of the blocks may be larger, and then
-    the image is padded for the network and scored on its own pixels.
+    the image is padded for the network and scored on its own pixels. Besides ``cell``, by which
+    the encoder and the head are chosen too, ``bias_up_to`` is the largest resolution whose state
+    begins with a learned bias.
 
     The next five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
@@ -183,6 +214,12 @@ class Model:
             good = min(values) > 0 and max(values) <= WIDEST
             demand(good, f"{name} is {values}; every value must be in 1…{WIDEST}")
         demand(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
+        echoes = isinstance(self.cell, TopDown) and self.cell.echo
+        demand(
+            not echoes or isinstance(self.context, NoContext),
+            "the cell's echo is for models without a context, which tells every level already; "
+            "set model.cell.echo=false",
+        )
         few = len(self.fourier) <= 16 and all(0 <= n <= 16 for n in self.fourier)
         demand(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
 

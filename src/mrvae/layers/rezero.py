@@ -1,0 +1,110 @@
+"""The blocks of Kuzina & Tomczak (2023): four convolutions, and a scalar that lets them in.
+
+With g = SiLU, C₁ and C₄ pointwise and one or two spatial convolutions C between them, a network
+has its activations before every convolution, or behind every one but the last:
+
+    N(x) = C₄ g(C g(C g(C₁ g(x)))),            N(x) = C₄ g(C g(C g(C₁ x))).
+
+As a residual block it is let in by a learnt scalar (ReZero, Bachlechner et al. 2021),
+
+    S x + β N(x),    β = 0 at the start,
+
+S the identity, or a pointwise convolution where the width changes; at the start a deep network of
+such blocks is S alone. With a shortcut the roles are exchanged: N(x) + β S x.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mrvae.layers.convolution import drawn_convolution
+
+
+class ReZero(nn.Module):
+    """S x + β N(x), with β = 0 at the start.
+
+    Args:
+        net: N, from ``inputs`` channels to ``outputs``.
+        inputs: channels of x.
+        outputs: channels of the result.
+
+    Source: Bachlechner et al. 2021, equation 1.
+
+    Example:
+        >>> block, x = ReZero(activated_before(8, 2, 8), 8, 8), torch.randn(1, 8, 4, 4)
+        >>> bool(torch.equal(block(x), x))
+        True
+    """
+
+    def __init__(self, net: nn.Module, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.net = net
+        self.beta = nn.Parameter(torch.zeros(1))
+        self.skip = nn.Identity() if inputs == outputs else drawn_convolution(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, H, W)."""
+        result: Tensor = self.skip(x) + self.beta * self.net(x)
+        return result
+
+
+class Shortcut(nn.Module):
+    """N(x) + β S x, with β = 0 at the start and S always a convolution.
+
+    Args:
+        net: N, from ``inputs`` channels to ``outputs``.
+        inputs: channels of x.
+        outputs: channels of the result.
+
+    Example:
+        >>> net, x = activated_before(8, 2, 4), torch.randn(1, 8, 4, 4)
+        >>> bool(torch.equal(Shortcut(net, 8, 4)(x), net(x)))
+        True
+    """
+
+    def __init__(self, net: nn.Module, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.net = net
+        self.beta = nn.Parameter(torch.zeros(1))
+        self.skip = drawn_convolution(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, H, W)."""
+        result: Tensor = self.net(x) + self.beta * self.skip(x)
+        return result
+
+
+def activated_before(
+    inputs: int, middle: int, outputs: int, *, weight_norm: bool = False
+) -> nn.Sequential:
+    """Return C₄ g C g C g C₁ g, the spatial convolutions 3×3; all have weight norm, or none has.
+
+    Example:
+        >>> sum(p.numel() for p in activated_before(32, 32, 32).parameters())
+        20608
+    """
+    sizes = ((inputs, middle, 1), (middle, middle, 3), (middle, middle, 3), (middle, outputs, 1))
+    layers: list[nn.Module] = []
+    for i, o, kernel in sizes:
+        layers += [nn.SiLU(), drawn_convolution(i, o, kernel, weight_norm=weight_norm)]
+    return nn.Sequential(*layers)
+
+
+def activated_after(
+    inputs: int, middle: int, outputs: int, *, depthwise: bool = False, weight_norm: bool = False
+) -> nn.Sequential:
+    """Return C₄ g C g C g C₁, or C₄ g D g C₁ with one D that is 5×5 on each channel by itself.
+
+    With weight norm all have it but the last, which can then be given its first weights.
+
+    Example:
+        >>> sum(p.numel() for p in activated_after(32, 32, 34, depthwise=True).parameters())
+        3010
+    """
+    layers: list[nn.Module] = [drawn_convolution(inputs, middle, 1, weight_norm=weight_norm)]
+    for kernel in (5,) if depthwise else (3, 3):
+        groups = middle if depthwise else 1
+        spatial = drawn_convolution(middle, middle, kernel, groups=groups, weight_norm=weight_norm)
+        layers += [nn.SiLU(), spatial]
+    return nn.Sequential(*layers, nn.SiLU(), drawn_convolution(middle, outputs, 1))

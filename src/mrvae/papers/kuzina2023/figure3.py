@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mrvae.papers.cells import Cell, Made, compared, error, made
 from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
-from mrvae.papers.kuzina2023.runs import MEASURED, context_size, sizes
+from mrvae.papers.kuzina2023.runs import MEASURED, context_size, kind_of, sizes
 from mrvae.papers.outcome import Outcome, Row
 
 if TYPE_CHECKING:
@@ -107,15 +107,10 @@ Point = tuple[int, float, float]
 
 def _lines(found: Sequence[Made]) -> Iterator[tuple[str, list[Point]]]:
     """Yield the points of each kind of context, by size."""
-    kinds = dict.fromkeys(kind(one.cell) for one in found if context_size(one.cell))
+    kinds = dict.fromkeys(kind_of(one.cell) for one in found if context_size(one.cell))
     for name in kinds:
-        points = [_point(one) for one in found if kind(one.cell) == name]
+        points = [_point(one) for one in found if kind_of(one.cell) == name]
         yield name, sorted(point for point in points if point is not None)
-
-
-def kind(cell: Cell) -> str:
-    """Return the kind of context of a cell, its name without a size."""
-    return cell.name.partition("-")[0]
 
 
 def _point(one: Made) -> Point | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, Made, compared, error, made
+from mrvae.papers.cells import Made, compared, error, made
 from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023.runs import MEASURED, context_size, kind_of, sizes

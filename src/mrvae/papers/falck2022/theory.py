@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mrvae.papers.checks import Check, failures
 from mrvae.papers.falck2022.autoencoder import Snapshot
 from mrvae.papers.falck2022.check_bridge import checks_of_bridge
 from mrvae.papers.falck2022.check_cells import checks_of_cells
@@ -21,7 +22,6 @@ from mrvae.papers.falck2022.check_compression import (
     train_all,
 )
 from mrvae.papers.falck2022.check_spaces import checks_of_spaces
-from mrvae.papers.falck2022.checks import Check, failures
 from mrvae.papers.outcome import Budget, Outcome
 from mrvae.report import empty_figure
 

@@ -101,3 +101,18 @@ def failures(checks: Iterable[Check]) -> list[Check]:
         ['level 1']
     """
     return [check for check in checks if check.law and not check.passes]
+
+
+def counted(checks: Iterable[Check]) -> tuple[str, ...]:
+    """Return how many laws hold, and each that does not, in words.
+
+    Example:
+        >>> counted([Check("theorem 2", "residual", "level 1", 0.0, 1e-12, "subsampling", 0.3)])
+        ('1 of 1 laws hold, and fail with their wrong operator',)
+    """
+    laws = [check for check in checks if check.law]
+    failed = failures(laws)
+    return (
+        f"{len(laws) - len(failed)} of {len(laws)} laws hold, and fail with their wrong operator",
+        *(f"{check.about}, {check.at}: {check.check}: does not pass" for check in failed),
+    )

@@ -23,7 +23,14 @@ from mrvae.evaluation import KUZINA2023, Defects, LikelihoodReport, evaluate
 from mrvae.evaluation.likelihood import standard_error
 from mrvae.evaluation.memory import row_bytes
 from mrvae.evaluation.published import AVERAGED, wide_log_mass
-from mrvae.models import HVAE, DiffusionPrior, LinearSchedule, PooledContext, PredictStart
+from mrvae.models import (
+    HVAE,
+    DiffusionPrior,
+    LinearSchedule,
+    PooledContext,
+    PredictStart,
+    parse_levels,
+)
 from mrvae.models.top import ContextTop
 from mrvae.recipes import override
 from mrvae.recipes.context import DCT, Context, Diffusion, Normal
@@ -126,7 +133,7 @@ def test_each_defect_is_what_it_is_called() -> None:
     torch.testing.assert_close(valid, report.importance_nats, rtol=1e-12, atol=0)
     bounds = torch.stack([-top.nats((c,), each, None)[:, 0] for each in noise])
     torch.testing.assert_close(valid - averaged, lifted(bounds), rtol=1e-9, atol=1e-9)
-    prior = top.prior
+    prior: object = top.prior
     assert isinstance(prior, DiffusionPrior)
     end = prior.end(c, torch.float64)
     torch.testing.assert_close(valid - open_end, end, rtol=1e-9, atol=1e-9)
@@ -221,7 +228,7 @@ def one_value() -> HVAE:
     context = PooledContext((1, 8, 8), 8, MidRise(2), bins=17)
     prior = DiffusionPrior(context, Tilted(), LinearSchedule(2, 0.6, 0.8), PredictStart())
     assert isinstance(base.top, ContextTop)
-    levels = mrvae.models.parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])
+    levels = parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])
     top = ContextTop(prior, levels, base.frame, base.top.ladder, everywhere=False).double()
     top.fit(images_for(mrvae.recipe("digits-vdvae"), "train").take(torch.arange(300)))
     return HVAE(base.encoder, base.decoder, base.head, base.frame, top)
@@ -245,7 +252,7 @@ def test_trajectories_tighten_the_contexts_bound_towards_its_probability() -> No
     model, image = one_value(), digits(1).pixels
     assert isinstance(image, Tensor)
     assert isinstance(model.top, ContextTop)
-    prior = model.top.prior
+    prior: object = model.top.prior
     assert isinstance(prior, DiffusionPrior)
     log_pmf = exact_log_pmf(prior)
     assert log_pmf.exp().sum().item() == pytest.approx(1, abs=1e-9)

@@ -103,7 +103,7 @@ def context_terms(top: Top, above: Above, noise: Sequence[Tensor]) -> ContextTer
         above: its latents.
         noise: M of them, standard normal, (B, noise_size) each.
     """
-    prior = top.prior if isinstance(top, ContextTop) else None
+    prior: object = top.prior if isinstance(top, ContextTop) else None
     if isinstance(prior, DiffusionPrior):
         parts = [_diffusion(prior, above[0], _split(prior, each)) for each in noise]
     else:

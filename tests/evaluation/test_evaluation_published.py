@@ -256,7 +256,7 @@ def test_trajectories_tighten_the_contexts_bound_towards_its_probability() -> No
     assert isinstance(prior, DiffusionPrior)
     log_pmf = exact_log_pmf(prior)
     assert log_pmf.exp().sum().item() == pytest.approx(1, abs=1e-9)
-    truth = float(log_pmf[model.top.encode(image)[0].item()])
+    truth = float(log_pmf[int(model.top.encode(image)[0])])
     many = Images(image.repeat(400, 1, 1, 1), "one", "test")
     plain = evaluate(model, many, samples=1)
     # The latents have the same draws whatever J is.

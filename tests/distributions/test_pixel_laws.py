@@ -101,6 +101,18 @@ def test_probabilities_sum_to_one(member: Member) -> None:
     check_normalised(pmf)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@every_member
+def test_probabilities_sum_to_one_at_extreme_parameters(member: Member, dtype: torch.dtype) -> None:
+    """Logits, means and log-scales up to 10⁸ either way, with scales of 10^±8 among them."""
+    values = torch.tensor([0.0, 1.0, -1.0, 18.4, -18.4, 300.0, -300.0, 1e8, -1e8], dtype=dtype)
+    g = torch.Generator().manual_seed(4)
+    choice = torch.randint(len(values), (16, member.parameters, 4, 4), generator=g)
+    pmf = member.build(values[choice]).pmf(member.random_image(4, 4, batch=16))
+    # The sum itself is taken with all digits.
+    check_normalised(pmf.double(), tolerance=1e-6)
+
+
 @every_member
 def test_conditionals_multiply_to_the_joint(member: Member) -> None:
     check_chain_rule(member.build(member.random_parameters(3, 5)), member.random_image(3, 5))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from laws.linear import image
+from mrvae.papers.checks import Check, failures
 from mrvae.papers.falck2022.autoencoder import (
     Autoencoder,
     Plan,
@@ -18,7 +19,6 @@ from mrvae.papers.falck2022.autoencoder import (
     watch_training,
 )
 from mrvae.papers.falck2022.check_compression import digits
-from mrvae.papers.falck2022.checks import Check, failures
 from mrvae.papers.falck2022.theory import findings, theory
 from mrvae.papers.outcome import Outcome
 

@@ -16,6 +16,7 @@ from mrvae.cli.options import (
     Flag,
     Json,
     MaybeFile,
+    MaybeName,
     MaybeWhole,
     RunPath,
     Seed,
@@ -29,6 +30,9 @@ from mrvae.files import atomic, writable, write_json
 if TYPE_CHECKING:
     from mrvae.evaluation import LikelihoodReport
 
+_ESTIMATOR = "kuzina2023"
+_NO_BOUND = "published estimator (Kuzina & Tomczak 2023), no bound"
+
 
 @dataclass(frozen=True)
 class Evaluate:
@@ -38,7 +42,8 @@ class Evaluate:
     the latents, and the importance-weighted bound from K draws, which is tighter. Over all of
     the test images, the answer is also written to evaluation.json in the run directory.
     With --repeat the hierarchy is made deeper or shallower than it was trained: each block and
-    cell is visited R times in a row, those that pool and mix once.
+    cell is visited R times in a row, those that pool and mix once. A published estimator that is
+    no bound can be had beside the bounds, never instead of them.
     """
 
     run_path: RunPath
@@ -56,28 +61,37 @@ class Evaluate:
     best: Best = False
     repeat: MaybeWhole = None
     """visits R of each block and cell; by default as trained"""
+    context_samples: MaybeWhole = None
+    """trajectories J of the importance-weighted bound on a context's log p; by default its bound
+    is that in the mean, all terms summed"""
+    estimator: MaybeName = None
+    """a published estimator to print beside the bounds, which is none: kuzina2023"""
     json: Json = False
 
     def run(self) -> Answer:
         """Measure, and write what is to be written."""
-        check_positive(
-            importance_samples=self.importance_samples, limit=self.limit, repeat=self.repeat
-        )
-        check_seed(self.seed)
-        if self.csv is not None:
-            writable(self.csv)
+        self._check()
         from mrvae.cli.runs import open_run
-        from mrvae.evaluation import draws, evaluate, latent_units
+        from mrvae.evaluation import KUZINA2023, draws, evaluate, latent_units
 
         run = open_run(self.run_path, self.best, self.repeat)
         images = run.images(self.split, self.data_dir, self.limit)
         samples = self.importance_samples
         with _bar(draws(len(images), samples), self.quiet) as progress:
-            report = evaluate(run.model, images, samples=samples, seed=self.seed, progress=progress)
+            report = evaluate(
+                run.model,
+                images,
+                samples=samples,
+                seed=self.seed,
+                progress=progress,
+                context_samples=self.context_samples,
+                estimators=() if self.estimator is None else (KUZINA2023,),
+            )
         values: dict[str, object] = {
             "run": str(self.run_path),
             "split": self.split,
             **report.summary(),
+            **_published(report),
             **latent_units(run.model, images).summary(),
             "seed": self.seed,
             "repeat": self.repeat,
@@ -90,19 +104,43 @@ class Evaluate:
             write_json(run.path / "evaluation.json", values)
         return Answer(values, _text(values, float(report.kl.sum(dim=1).mean())))
 
+    def _check(self) -> None:
+        """Refuse what cannot be measured, before anything is read."""
+        check_positive(
+            importance_samples=self.importance_samples,
+            limit=self.limit,
+            repeat=self.repeat,
+            context_samples=self.context_samples,
+        )
+        check_seed(self.seed)
+        if self.estimator not in (None, _ESTIMATOR):
+            raise ValueError(f"--estimator is {self.estimator!r}; there is {_ESTIMATOR} alone")
+        if self.csv is not None:
+            writable(self.csv)
+
 
 def write_table(path: Path, report: LikelihoodReport) -> None:
     """Write one line of comma-separated values per image, atomically."""
     from mrvae.models import bits_per_dim
 
-    columns = (report.nats, report.importance_nats, report.kl.sum(dim=1))
+    columns = (report.nats, report.importance_nats, report.kl.sum(dim=1), *report.estimates)
     with atomic(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["index", "nats", "importance_nats", "bits_per_dim", "kl"])
-        for index, (nats, importance, kl) in enumerate(
+        published = [f"{_ESTIMATOR}_nats" for _ in report.estimates]
+        writer.writerow(["index", "nats", "importance_nats", "bits_per_dim", "kl", *published])
+        for index, (nats, importance, kl, *estimates) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True)
         ):
-            writer.writerow([index, nats, importance, bits_per_dim(nats, report.dims), kl])
+            bits = bits_per_dim(nats, report.dims)
+            writer.writerow([index, nats, importance, bits, kl, *estimates])
+
+
+def _published(report: LikelihoodReport) -> dict[str, float | None]:
+    """Return the numbers of the published estimator, if it was asked for."""
+    found: dict[str, float | None] = {}
+    for estimate in report.estimates:
+        found |= report.described(f"{_ESTIMATOR}_", estimate)
+    return found
 
 
 @contextmanager
@@ -118,12 +156,19 @@ def _bar(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
 
 def _text(values: Mapping[str, object], kl: float) -> str:
     name = f"importance, K = {values['importance_samples']}"
+    if values["context_samples"] is not None:
+        name += f", J = {values['context_samples']}"
+    published = (
+        f"\n{_NO_BOUND}   {_bound(values, f'{_ESTIMATOR}_')}"
+        if f"{_ESTIMATOR}_nats" in values
+        else ""
+    )
     return f"""\
 {values["images"]} images, {values["split"]}
 {"−ELBO":<22} {_bound(values, "")}
 {name:<22} {_bound(values, "importance_")}
 {"of which KL":<22} {kl:.2f} nats
-{"active latent units":<22} {values["active_units"]} of {values["latent_units"]}"""
+{"active latent units":<22} {values["active_units"]} of {values["latent_units"]}{published}"""
 
 
 def _bound(values: Mapping[str, object], prefix: str) -> str:

@@ -9,8 +9,11 @@ from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
 from mrvae.evaluation.norms import PassNorms, state_norms
+from mrvae.evaluation.published import KUZINA2023, Defects
 
 __all__ = [
+    "KUZINA2023",
+    "Defects",
     "Description",
     "LatentUnits",
     "LikelihoodReport",

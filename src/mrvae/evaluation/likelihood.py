@@ -16,7 +16,13 @@ exceed it.
 The noise of image i is a function of (seed, i) for the first bound, the same that validation
 takes, and of (seed, i, k) for sample k of the second. Nothing depends on how the images and
 samples are cut into chunks. A context's term, one number for each image, is that of the first bound
-in both: it stands outside the mean over samples.
+in both: it stands outside the mean over samples. Or, in the second, it is the importance-weighted
+bound of the context itself, from J trajectories y_j of its diffusion with noise of their own,
+
+    -log p(c) ≤ -log (1/J) Σ_j p(c, y_j) / q(y_j | c),
+
+and the sum of the two bounds is the tighter. Estimators that are no bounds, those of
+:mod:`mrvae.evaluation.published`, are computed from the same draws when they are asked for.
 """
 
 from __future__ import annotations
@@ -30,9 +36,15 @@ from torch import Tensor
 
 from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
+from mrvae.evaluation.published import ContextTerms, Defects, context_terms
 from mrvae.models import HVAE, bits_per_dim
+from mrvae.models.hvae import analytic_kl, log_ratio
+from mrvae.models.top import Above
 
 Progress = Callable[[int], None]
+
+# Draws are numbered; those of a context's further noises and of its trajectories begin here.
+_VALUES, _TRAJECTORIES = 1 << 32, 1 << 33
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +57,8 @@ class LikelihoodReport:
         kl: KL of each stochastic layer, coarse to fine, shape (N, layers).
         samples: K of the importance-weighted bound.
         dims: number of values of one image.
+        context_samples: J of the context's own importance-weighted bound; None without it.
+        estimates: what was asked for beside the bounds, shape (N,) each.
 
     Example:
         >>> two = torch.tensor([8.0, 16.0], dtype=torch.float64) * math.log(2.0)
@@ -58,20 +72,27 @@ class LikelihoodReport:
     kl: Tensor
     samples: int
     dims: int
+    context_samples: int | None = None
+    estimates: tuple[Tensor, ...] = ()
 
     def summary(self) -> dict[str, int | float | list[float] | None]:
         """Return means, standard errors (None for a single image) and bits per dimension."""
-        nats, importance_nats = float(self.nats.mean()), float(self.importance_nats.mean())
         return {
             "images": len(self.nats),
-            "nats": nats,
-            "nats_se": standard_error(self.nats),
-            "bits_per_dim": bits_per_dim(nats, self.dims),
+            **self.described("", self.nats),
             "importance_samples": self.samples,
-            "importance_nats": importance_nats,
-            "importance_nats_se": standard_error(self.importance_nats),
-            "importance_bits_per_dim": bits_per_dim(importance_nats, self.dims),
+            "context_samples": self.context_samples,
+            **self.described("importance_", self.importance_nats),
             "kl": self.kl.mean(dim=0).tolist(),
+        }
+
+    def described(self, prefix: str, nats: Tensor) -> dict[str, float | None]:
+        """Return the mean of nats (N,), its standard error, and bits per dimension, by name."""
+        mean = float(nats.mean())
+        return {
+            f"{prefix}nats": mean,
+            f"{prefix}nats_se": standard_error(nats),
+            f"{prefix}bits_per_dim": bits_per_dim(mean, self.dims),
         }
 
 
@@ -84,6 +105,8 @@ def evaluate(
     seed: int = 0,
     memory: int = 1 << 30,
     progress: Progress | None = None,
+    context_samples: int | None = None,
+    estimators: Sequence[Defects] = (),
 ) -> LikelihoodReport:
     """Return both bounds for every image, each image encoded once.
 
@@ -96,9 +119,13 @@ def evaluate(
         seed: of the latents' noise.
         memory: bytes that activations may take, about; one row at least always goes through.
         progress: told after each chunk how many draws it made, of :func:`draws` in all.
+        context_samples: J of the context's importance-weighted bound, which then stands in the
+            second bound; by default its bound in the mean stands in both.
+        estimators: which are wanted beside the bounds, from the same draws.
 
     Raises:
-        ValueError: if samples or memory is not positive, or the images are not the model's.
+        ValueError: if samples, context_samples or memory is not positive, or the images are not
+            the model's.
 
     Example:
         >>> import mrvae
@@ -110,11 +137,24 @@ def evaluate(
     """
     if samples < 1:
         raise ValueError(f"samples is {samples}; the importance-weighted bound needs at least 1")
+    if context_samples is not None and context_samples < 1:
+        raise ValueError(
+            f"context_samples is {context_samples}; a context's bound needs at least 1"
+        )
     rows = rows_within(memory, model)
-    measure = _Measure(model, samples, seed, rows, progress or _silent)
-    chunks = [measure.chunk(x, indices) for indices, x in all_batches(images, rows)]
-    nats, importance_nats, kl = (torch.cat(parts) for parts in zip(*chunks, strict=True))
-    return LikelihoodReport(nats, importance_nats, kl, samples, model.frame.dims)
+    plan = _Plan(samples, seed, rows, context_samples, tuple(estimators))
+    measure = _Measure(model, plan, progress or _silent)
+    parts = [measure.chunk(x, indices) for indices, x in all_batches(images, rows)]
+    nats, importance_nats, kl, *estimates = (torch.cat(part) for part in zip(*parts, strict=True))
+    return LikelihoodReport(
+        nats,
+        importance_nats,
+        kl,
+        samples,
+        model.frame.dims,
+        context_samples,
+        tuple(estimates),
+    )
 
 
 def draws(images: int, samples: int) -> int:
@@ -135,44 +175,94 @@ def standard_error(values: Tensor) -> float | None:
 
 
 @dataclass(frozen=True)
-class _Measure:
-    """Both bounds of a few images at a time, of ``rows`` draws at most."""
+class _Plan:
+    """What is to be measured, and of how many draws a chunk is made."""
 
-    model: HVAE
     samples: int
     seed: int
     rows: int
+    context_samples: int | None
+    estimators: tuple[Defects, ...]
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """The bounds and estimates of a few images at a time."""
+
+    model: HVAE
+    plan: _Plan
     progress: Progress
 
-    def chunk(self, x: Tensor, indices: range) -> tuple[Tensor, Tensor, Tensor]:
-        """Return nats (B,), importance_nats (B,) and kl (B, layers)."""
+    def chunk(self, x: Tensor, indices: range) -> tuple[Tensor, ...]:
+        """Return nats (B,), importance_nats (B,), kl (B, layers), and each estimate (B,)."""
         self.model.frame.check(x)
         x = x.to(self._weight.device)
-        features = self.model.features(x)
+        features, above = self.model.features(x), self.model.top.encode(x)
         # Draw 0 is the first bound's, draws 1 … K are the second's.
         terms = self.model.terms(features, x, self._noise(0, indices, self.model.noise_size))
         log_likelihood, kl = (term.cpu().double() for term in terms)
         self.progress(len(x))
+        weighed, analytic = self._importance(features, x, indices)
+        estimates = self._estimates(above, indices, weighed, analytic)
         # The context is the same in all samples: its nats stand outside their mean.
-        above = kl[:, : len(self.model.top.shapes)].sum(dim=1)
-        importance_nats = above - self._importance(features, x, indices)
-        return kl.sum(dim=1) - log_likelihood, importance_nats, kl
+        own = kl[:, : len(above)].sum(dim=1)
+        own = own if self.plan.context_samples is None else self._trajectories(above, indices)
+        return kl.sum(dim=1) - log_likelihood, own - weighed, kl, *estimates
 
-    def _importance(self, features: Sequence[Tensor], x: Tensor, indices: range) -> Tensor:
-        """Return the importance-weighted bound (B,) but for the context, in parts that fit."""
-        together = max(self.rows // len(x), 1)
-        log_sum = torch.full((len(x),), -math.inf, dtype=torch.float64)
-        for start in range(0, self.samples, together):
-            part = range(start, min(start + together, self.samples))
-            count = self.model.decoder.noise_size
+    def _importance(
+        self, features: Sequence[Tensor], x: Tensor, indices: range
+    ) -> tuple[Tensor, Tensor]:
+        """Return the importance-weighted bound (B,) but for the context, and its false twin.
+
+        The twin has the closed-form KL in the place of log q(z | x) - log p(z).
+        """
+        samples, together = self.plan.samples, max(self.plan.rows // len(x), 1)
+        count = self.model.decoder.noise_size
+        sums = torch.full((2, len(x)), -math.inf, dtype=torch.float64)
+        for start in range(0, samples, together):
+            part = range(start, min(start + together, samples))
             noise = torch.stack([self._noise(sample + 1, indices, count) for sample in part])
-            weights = self.model.weigh(features, x, noise).cpu().double()
-            log_sum = torch.logaddexp(log_sum, weights.logsumexp(dim=0))
+            log_likelihood, steps = self.model.drawn(features, x, noise)
+            both = torch.stack([log_ratio(steps), -analytic_kl(steps).sum(dim=1)]) + log_likelihood
+            values = both.view(2, len(part), len(x)).cpu().double()
+            sums = torch.logaddexp(sums, values.logsumexp(dim=1))
             self.progress(len(part) * len(x))
-        return log_sum - math.log(self.samples)
+        weighed, analytic = sums - math.log(samples)
+        return weighed, analytic
+
+    def _estimates(
+        self, above: Above, indices: range, weighed: Tensor, analytic: Tensor
+    ) -> list[Tensor]:
+        """Return minus each estimator asked for, of shape (B,)."""
+        if not self.plan.estimators:
+            return []
+        context = self._context(above, indices)
+        return [
+            context.nats(defects) - (analytic if defects.analytic else weighed)
+            for defects in self.plan.estimators
+        ]
+
+    def _context(self, above: Above, indices: range) -> ContextTerms:
+        """Return the terms of the context's bound at the noise of draw 0, and at further ones."""
+        needed = max(defects.needed for defects in self.plan.estimators)
+        first = self._noise(0, indices, self.model.noise_size)
+        size = self.model.top.noise_size
+        further = (self._noise(_VALUES + value, indices, size) for value in range(1, needed))
+        start = self.model.decoder.noise_size
+        return context_terms(self.model.top, above, [first[:, start:], *further])
+
+    def _trajectories(self, above: Above, indices: range) -> Tensor:
+        """Return minus the importance-weighted bound on the context's log p, of shape (B,)."""
+        top, samples = self.model.top, self.plan.context_samples or 1
+        log_sum = torch.full((len(indices),), -math.inf, dtype=torch.float64)
+        for draw in range(samples):
+            noise = self._noise(_TRAJECTORIES + draw, indices, top.noise_size)
+            weight = top.log_weight(above, noise).sum(dim=1)
+            log_sum = torch.logaddexp(log_sum, weight.cpu().double())
+        return math.log(samples) - log_sum
 
     def _noise(self, draw: int, indices: range, count: int) -> Tensor:
-        return normal(self.seed, draw, indices, count, self._weight.device, self._weight.dtype)
+        return normal(self.plan.seed, draw, indices, count, self._weight.device, self._weight.dtype)
 
     @property
     def _weight(self) -> Tensor:

@@ -76,7 +76,7 @@ class HVAE(nn.Module):
         """Return log p(x | z) (B,) and KL (B, layers) from the features of x."""
         above, (z, c) = self.top.encode(x), self._split(noise)
         h, steps = self.decoder.walk(features, self._all(from_posterior()), z, self.top.told(above))
-        kl = torch.cat([self.top.nats(above, c, term), _analytic_kl(steps)], dim=1)
+        kl = torch.cat([self.top.nats(above, c, term), analytic_kl(steps)], dim=1)
         return self._likelihood(h).log_prob(x), kl
 
     def infer(self, x: Tensor, noise: Tensor) -> list[Step]:
@@ -123,6 +123,16 @@ class HVAE(nn.Module):
 
         ``features`` are those of x, and ``noise`` is (K, B, decoder.noise_size).
         """
+        log_likelihood, steps = self.drawn(features, x, noise)
+        return (log_likelihood + log_ratio(steps)).view(len(noise), len(x))
+
+    def drawn(
+        self, features: Sequence[Tensor], x: Tensor, noise: Tensor
+    ) -> tuple[Tensor, list[Step]]:
+        """Return log p(x | z), of shape (K·B,), and the steps of K draws z ~ q for each image.
+
+        The arguments are those of :meth:`weigh`. Draw k of image b stands in row k·B + b.
+        """
         samples = len(noise)
         told = [
             None if words is None else torch.cat([words] * samples)
@@ -131,8 +141,7 @@ class HVAE(nn.Module):
         h, steps = self.decoder.walk(
             _repeat(features, samples), self._all(from_posterior()), noise.flatten(0, 1), told
         )
-        log_likelihood = self._likelihood(h).log_prob(x.repeat(samples, 1, 1, 1))
-        return (log_likelihood + _log_ratio(steps)).view(samples, len(x))
+        return self._likelihood(h).log_prob(x.repeat(samples, 1, 1, 1)), steps
 
     # ---------------------------------------------------------------------- images and latents
 
@@ -349,15 +358,15 @@ def _temperature(value: float) -> float:
     return float(value)
 
 
-def _analytic_kl(steps: Sequence[Step]) -> Tensor:
-    """Return KL(q‖p) of every step, summed over its latent: (B, layers)."""
+def analytic_kl(steps: Sequence[Step]) -> Tensor:
+    """Return KL(q‖p) in closed form of every step, summed over its latent: (B, layers)."""
     columns = [
         sum_per_image(step.posterior.kl(step.prior)) for step in steps if step.posterior is not None
     ]
     return torch.stack(columns, dim=1)
 
 
-def _log_ratio(steps: Sequence[Step]) -> Tensor:
+def log_ratio(steps: Sequence[Step]) -> Tensor:
     """Return log p(z) - log q(z | x) at the drawn z: (B,)."""
     ratios = [
         sum_per_image(step.prior.log_prob(step.z) - step.posterior.log_prob(step.z))

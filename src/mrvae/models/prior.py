@@ -65,6 +65,13 @@ class ContextPrior(Protocol):
         """
         ...
 
+    def log_weight(self, c: Tensor, noise: Tensor) -> Tensor:
+        """Return numbers (B,) whose exponentials have the mean p(c) over the noise.
+
+        The arguments are those of ``bound``, which is the mean of these numbers.
+        """
+        ...
+
     def estimate(self, c: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Return numbers (B,) whose mean over t, uniform in 1 … max(draws, 1), is the bound.
 
@@ -95,6 +102,10 @@ class ExplicitPrior(nn.Module, ABC):
 
     def bound(self, c: Tensor, noise: Tensor) -> Tensor:
         """Return log p(c); the noise (B, 0, C, h, w) is empty."""
+        return self.log_pmf(c)
+
+    def log_weight(self, c: Tensor, noise: Tensor) -> Tensor:
+        """Return log p(c), which is its own weight."""
         return self.log_pmf(c)
 
     def estimate(self, c: Tensor, t: Tensor, noise: Tensor) -> Tensor:

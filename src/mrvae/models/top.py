@@ -77,6 +77,10 @@ class Top(nn.Module, ABC):
     def nats(self, above: Above, noise: Tensor, term: Tensor | None) -> Tensor:
         """Return minus the bound on the latents' log p in nats, a column for each: (B, 0 or 1)."""
 
+    @abstractmethod
+    def log_weight(self, above: Above, noise: Tensor) -> Tensor:
+        """Return numbers whose exponentials are the latents' p in the mean: (B, 0 or 1)."""
+
 
 class NoTop(Top):
     """Nothing: the hierarchy begins at its coarsest latent.
@@ -109,6 +113,10 @@ class NoTop(Top):
         return ()
 
     def nats(self, above: Above, noise: Tensor, term: Tensor | None) -> Tensor:
+        """Return no column, (B, 0)."""
+        return noise.new_zeros(len(noise), 0)
+
+    def log_weight(self, above: Above, noise: Tensor) -> Tensor:
         """Return no column, (B, 0)."""
         return noise.new_zeros(len(noise), 0)
 
@@ -216,8 +224,24 @@ class ContextTop(Top):
                 over all of them is the bound at the same noise.
         """
         (c,) = above
-        each = noise.view(len(noise), self.prior.draws, *self.context.shape)
+        each = self._each(noise)
         if term is None or not self.terms:
             return -self.prior.bound(c, each)[:, None]
         place = torch.arange(len(c), device=c.device)
         return -self.prior.estimate(c, term, each[place, term - 1])[:, None]
+
+    def log_weight(self, above: Above, noise: Tensor) -> Tensor:
+        """Return log p(c, y) - log q(y | c) of one trajectory for each image, (B, 1).
+
+        The log-mean-exp of several for one c is a bound on log p(c), the tighter the more.
+
+        Args:
+            above: the context.
+            noise: standard normal, (B, noise_size).
+        """
+        (c,) = above
+        return self.prior.log_weight(c, self._each(noise))[:, None]
+
+    def _each(self, noise: Tensor) -> Tensor:
+        """Return the noise of images (B, noise_size) as the prior reads it."""
+        return noise.view(len(noise), self.prior.draws, *self.context.shape)

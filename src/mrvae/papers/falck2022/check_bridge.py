@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from mrvae.papers.falck2022.checks import Check, Stuffing
+from mrvae.papers.checks import Check
+from mrvae.papers.falck2022.checks import Stuffing
 from mrvae.papers.falck2022.orders import GeometricProcess, coupled_process, slope
 from mrvae.resolution import Basis, Bridge, Ladder, Stage, Wavelet
 from mrvae.resolution.bridge import Embedding

@@ -15,7 +15,7 @@ from mrvae.distributions import Gaussian
 from mrvae.models import HVAE, build
 from mrvae.models.cell import VDVAECell
 from mrvae.models.saved import load
-from mrvae.papers.falck2022.checks import Check
+from mrvae.papers.checks import Check
 from mrvae.papers.falck2022.euler import TwoStep, inference_step, sampling_step
 from mrvae.papers.falck2022.orders import slope
 from mrvae.papers.falck2022.pointmass import (

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mrvae.data import load
+from mrvae.papers.checks import Check
 from mrvae.papers.falck2022.autoencoder import Plan, Snapshot, watch_training
 from mrvae.papers.falck2022.bottleneck import (
     Bottleneck,
@@ -18,7 +19,7 @@ from mrvae.papers.falck2022.bottleneck import (
     invertible_join,
     skip_kl,
 )
-from mrvae.papers.falck2022.checks import Check, Subsampling
+from mrvae.papers.falck2022.checks import Subsampling
 from mrvae.papers.falck2022.compression import (
     Family,
     counter_example,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from mrvae.papers.falck2022.checks import Check, Stuffing, Subsampling
+from mrvae.papers.checks import Check
+from mrvae.papers.falck2022.checks import Stuffing, Subsampling
 from mrvae.papers.falck2022.orders import slope
 from mrvae.resolution import Basis, Wavelet, WaveletPooling, conjugacy_residual
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mrvae.papers.checks import Check, counted
 from mrvae.papers.falck2022.autoencoder import Snapshot
 from mrvae.papers.falck2022.check_bridge import checks_of_bridge
 from mrvae.papers.falck2022.check_cells import checks_of_cells
@@ -21,7 +22,6 @@ from mrvae.papers.falck2022.check_compression import (
     train_all,
 )
 from mrvae.papers.falck2022.check_spaces import checks_of_spaces
-from mrvae.papers.falck2022.checks import Check, failures
 from mrvae.papers.outcome import Budget, Outcome
 from mrvae.report import empty_figure
 
@@ -100,12 +100,7 @@ def findings(checks: Sequence[Check]) -> tuple[str, ...]:
         >>> findings([Check("theorem 2", "residual", "level 1", 0.0, 1e-12, "subsampling", 0.3)])
         ('1 of 1 laws hold, and fail with their wrong operator',)
     """
-    laws, failed = [check for check in checks if check.law], failures(checks)
-    return (
-        f"{len(laws) - len(failed)} of {len(laws)} laws hold, and fail with their wrong operator",
-        *(f"{check.about}, {check.at}: {check.check}: does not pass" for check in failed),
-        *_literal(checks),
-    )
+    return (*counted(checks), *_literal(checks))
 
 
 def training_findings(trainings: Trainings) -> tuple[str, ...]:

@@ -1,0 +1,65 @@
+"""The propositions of Kuzina & Tomczak 2023 as checks, each failing without its hypothesis.
+
+Section 3.3 and appendices A and B state when the posterior of a latent collapses and what that has
+to do with its identifiability. On a hierarchy that is a table all of it is a matter of sums; see
+:mod:`mrvae.papers.kuzina2023.proof_collapse` and :mod:`mrvae.papers.kuzina2023.proof_inference`
+for what holds and what does not as printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mrvae.papers.checks import Check, counted
+from mrvae.papers.desk import Desk
+from mrvae.papers.item import Item
+from mrvae.papers.outcome import Budget, Outcome
+
+TABLES: dict[Budget, int] = {"smoke": 20, "cpu": 500, "paper": 5000}
+
+
+def work(desk: Desk) -> Outcome:
+    """Make every check."""
+    # The checks are made of tensors; a list of items is not.
+    from mrvae.papers.kuzina2023 import proof_collapse, proof_inference
+
+    tables = TABLES[desk.budget]
+    desk.say(f"propositions on {tables} random tables")
+    checks = [
+        *proof_collapse.proposition_1(tables),
+        *proof_collapse.proposition_2(tables),
+        *proof_collapse.counter_examples(),
+        *proof_inference.chain_rule(tables),
+        *proof_inference.appendix_a(tables),
+        *proof_inference.section_4(tables),
+    ]
+    return Outcome(tuple(check.row() for check in checks), findings(checks))
+
+
+def findings(checks: Sequence[Check]) -> tuple[str, ...]:
+    """Return how many laws hold, each that does not, and what is not true as printed.
+
+    Example:
+        >>> findings([Check("proposition 1", "collapse", "one", 0.0, 1e-12, "another", 0.3)])
+        ('1 of 1 laws hold, and fail with their wrong operator',)
+    """
+    return (
+        *counted(checks),
+        *(_not_true(check) for check in checks if check.wrong.startswith("as printed")),
+        *(
+            f"{check.about}: {check.check} is {check.right:.3g} nats, its posterior the prior"
+            for check in checks
+            if check.about.endswith("counter-example") and check.left < check.right
+        ),
+    )
+
+
+def _not_true(check: Check) -> str:
+    """Say that a claim of the paper, which is a wrong operator here, does not hold."""
+    return (
+        f"{check.about}, {check.wrong}: not true, off by {check.wrong_left:.3g} nats or more"
+        " on every table"
+    )
+
+
+ITEM = Item("proofs", "propositions 1 and 2, and appendix A, summed exactly on tables", work)

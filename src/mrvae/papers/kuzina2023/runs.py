@@ -9,7 +9,7 @@ from __future__ import annotations
 from mrvae.papers.cells import Cell
 from mrvae.papers.desk import Job
 from mrvae.papers.outcome import Budget
-from mrvae.recipes import override, recipe
+from mrvae.recipes import Recipe, override, recipe
 
 KINDS = ("vdvae", "dct", "downsample", "wavelet")
 _SMOKE = (
@@ -31,10 +31,12 @@ def mnist(budget: Budget) -> list[Cell]:
     """
     if budget == "smoke":
         return [_digits("vdvae"), _digits("dct")]
-    changes = _CPU if budget == "cpu" else ()
-    return [
-        Cell(kind, Job(override(recipe(f"kuzina2023-mnist-{kind}"), changes))) for kind in KINDS
-    ]
+    return [Cell(kind, Job(at_budget(f"kuzina2023-mnist-{kind}", budget))) for kind in KINDS]
+
+
+def at_budget(name: str, budget: Budget) -> Recipe:
+    """Return a recipe on MNIST as the ``cpu`` budget trains it, or as it is."""
+    return override(recipe(name), _CPU if budget == "cpu" else ())
 
 
 def _digits(kind: str) -> Cell:

@@ -53,7 +53,7 @@ def local(image: Array, window: Array) -> Array:
 def valid(image: Array, window: Array) -> Array:
     """Return Gaussian means over windows inside of the image, by a sum over windows."""
     views = np.lib.stride_tricks.sliding_window_view(image, (len(window), len(window)))
-    return np.einsum("hwij,i,j->hw", views, window, window)
+    return np.asarray(np.einsum("hwij,i,j->hw", views, window, window))
 
 
 def terms(x: Array, y: Array, mean: Array, cross: Array, square: Array) -> tuple[Array, Array]:
@@ -78,7 +78,7 @@ def halved(image: Array) -> Array:
 def by_hand(measure: str, x: Array, y: Array) -> float:
     """One image (C, H, W) in float64."""
     if measure == "psnr":
-        return -10 * math.log10(np.square(x - y).mean())
+        return -10 * math.log10(float(np.square(x - y).mean()))
     if measure == "ssim":
         found = [compare(a, b, gauss(11, 1.5), inside=False) for a, b in zip(x, y, strict=True)]
         return float(np.mean([li * cs for li, cs in found]))
@@ -94,9 +94,9 @@ def by_hand(measure: str, x: Array, y: Array) -> float:
         contrasts.append(max(0.0, float(np.mean([cs for _, cs in inner]))))
         similarities.append(max(0.0, float(np.mean([li * cs for li, cs in outer]))))
         x, y = (np.stack([halved(channel) for channel in image]) for image in (x, y))
-    last = similarities[-1] ** weights[-1]
+    last = float(similarities[-1] ** weights[-1])
     factors = [contrast**weight for contrast, weight in zip(contrasts, weights, strict=True)][:-1]
-    return math.prod(factor * last for factor in factors) if paper else math.prod(factors) * last
+    return last ** (len(factors) if paper else 1) * math.prod(factors)
 
 
 @each

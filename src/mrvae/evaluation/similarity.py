@@ -89,7 +89,8 @@ class PSNR:
         from torchmetrics.functional.image import peak_signal_noise_ratio
 
         x, y = _pair(x, y, self.least)
-        return peak_signal_noise_ratio(y, x, data_range=1.0, reduction="none", dim=_IMAGE)
+        found: Tensor = peak_signal_noise_ratio(y, x, data_range=1.0, reduction="none", dim=_IMAGE)
+        return found
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class SmallMSSSIM:
         from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
         x, y = _pair(x, y, self.least)
-        return multiscale_structural_similarity_index_measure(
+        found: Tensor = multiscale_structural_similarity_index_measure(
             y,
             x,
             sigma=0.9,
@@ -158,6 +159,7 @@ class SmallMSSSIM:
             betas=self.weights,
             normalize="relu",
         )
+        return found
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,8 @@ def active(report: UnitReport | None) -> Row:
 def carried(report: UnitReport | None) -> Row:
     """Return the columns on nats per unit, with the context's own and without."""
     totals = () if report is None else (report.whole, report.without_context)
-    means = [total.nats_per_unit for total in totals] or [None, None]
-    errors = [
+    means: list[float | None] = [total.nats_per_unit for total in totals] or [None, None]
+    errors: list[float | None] = [
         None if total.nats_se is None else total.nats_se / total.units for total in totals
     ] or [None, None]
     return {

@@ -12,8 +12,10 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from mrvae.report import (
+    cdf_figure,
     curve,
     groups,
+    keep_figure,
     latents_figure,
     loss_figure,
     norms_figure,
@@ -32,13 +34,13 @@ def _bars(axes: Axes) -> list[Rectangle]:
 
 
 def test_bars_are_the_nats_of_the_latents_in_order() -> None:
-    (axes,) = latents_figure(KL, SIZES).axes
+    axes, _ = latents_figure(KL, SIZES, [0.5]).axes
     assert [bar.get_height() for bar in _bars(axes)] == KL
     assert "7.8 nats in 5 latents" in axes.get_title()
 
 
 def test_a_resolution_has_one_colour_and_its_sum() -> None:
-    (axes,) = latents_figure(KL, SIZES).axes
+    axes, _ = latents_figure(KL, SIZES, [0.5]).axes
     colors = [bar.get_facecolor() for bar in _bars(axes)]
     for i, j in np.ndindex(5, 5):
         assert (colors[i] == colors[j]) == (SIZES[i] == SIZES[j])
@@ -57,7 +59,34 @@ def test_groups_cover_the_latents_once() -> None:
 @pytest.mark.parametrize(("kl", "sizes"), [([], []), ([1.0], [1, 2])])
 def test_each_latent_needs_its_size(kl: list[float], sizes: list[int]) -> None:
     with pytest.raises(ValueError, match="give one for each"):
-        latents_figure(kl, sizes)
+        latents_figure(kl, sizes, [0.5])
+
+
+def test_the_cdf_reaches_each_part_at_its_value() -> None:
+    """What is below the smallest value that is shown stands at it."""
+    _, beside = latents_figure(KL, SIZES, [0.1, 0.0, 2.0, 0.1]).axes
+    (alone,) = cdf_figure({"a": [0.1, 0.0, 2.0, 0.1]}).axes
+    for axes in (alone, beside):
+        (line,) = axes.get_lines()
+        x, y = (np.asarray(values, dtype=float) for values in line.get_data())
+        for value, part in ((1e-6, 0.25), (0.1, 0.75), (2.0, 1.0)):
+            assert y[x <= value].max() == part
+        assert y[0] == 0.0
+
+
+def test_curves_of_similarity_have_bars_of_two_standard_errors() -> None:
+    picture = np.zeros((4, 6, 3), dtype=np.uint8)
+    curves = {"vdvae": ([0.5, 0.75], [0.01, 0.02]), "dct": ([0.8, 0.9], [0.0, 0.01])}
+    panel, shown = keep_figure({"ms_ssim": curves}, {"examples": picture}).axes
+    assert panel.get_ylabel() == "ms_ssim"
+    lines = {str(c.get_label()): c[0].get_xydata().tolist() for c in panel.containers}
+    assert lines == {"vdvae": [[1, 0.5], [2, 0.75]], "dct": [[1, 0.8], [2, 0.9]]}
+    (bars,) = panel.containers[0][2]
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert np.allclose(ends, [[0.48, 0.52], [0.71, 0.79]])
+    assert np.array_equal(np.asarray(shown.get_images()[0].get_array()), picture)
+    with pytest.raises(ValueError, match="no measure"):
+        keep_figure({}, {})
 
 
 EVENTS: list[dict[str, object]] = [

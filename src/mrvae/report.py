@@ -1,9 +1,10 @@
-"""Figures of a run: how the bound fell, and where its nats are.
+"""Figures of a run: how the bound fell, where its nats are, and what its latents keep.
 
 A very deep hierarchy spends its Kullback-Leibler nats unevenly: coarse latents hold few, because
 they are small, and a latent that holds none has collapsed onto its prior. ``latents_figure`` shows
-one bar a latent, coarse to fine, a colour for each resolution. ``loss_figure`` shows −ELBO over the
-steps. matplotlib is imported when a figure is drawn.
+one bar a latent, coarse to fine, a colour for each resolution; ``cdf_figure`` how the nats are
+spread over single units. ``keep_figure`` shows how much of an image its top latents keep.
+``loss_figure`` shows −ELBO over the steps. matplotlib is imported when a figure is drawn.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from typing import TYPE_CHECKING
 from mrvae.files import atomic
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 Event = Mapping[str, object]
 Curve = tuple[list[int], list[float]]
 Norms = tuple[Sequence[int], Sequence[float], Sequence[float]]
+Keeping = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+
+# KL of a unit that is shown as if it were this small; a closed form is zero but for rounding below.
+_IDLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -51,20 +58,75 @@ def groups(sizes: Sequence[int]) -> list[Group]:
     return found
 
 
-def latents_figure(kl: Sequence[float], sizes: Sequence[int]) -> Figure:
-    """Draw a picture of nats per latent, coarse to fine, grouped by resolution.
+def latents_figure(kl: Sequence[float], sizes: Sequence[int], units: Sequence[float]) -> Figure:
+    """Draw nats per latent, and beside them the empirical CDF of the nats per unit.
 
     Args:
         kl: KL(q‖p) of each latent, in nats per image.
         sizes: side of each latent, in pixels.
+        units: KL of each unit, in nats per image.
 
     Raises:
         ValueError: if ``kl`` and ``sizes`` differ in length, or there is none.
 
     """
+    from matplotlib.figure import Figure
+
+    width = max(6.0, 2.0 + 0.18 * len(kl))
+    figure = Figure(figsize=(width + 5.0, 4.0), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(width, 5.0))
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    _bars(left, kl, sizes)
+    _cdf(right, {"": units})
+    return figure
+
+
+def cdf_figure(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw the empirical CDF of the KL per unit of one or more models (in nats), by name."""
+    figure, axes = empty_figure(width=6.0)
+    _cdf(axes, curves)
+    axes.legend(frameon=False)
+    return figure
+
+
+def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """Draw how alike images and their partial reconstructions are, against the latents kept.
+
+    Args:
+        panels: by the measure's name, and by the model's: mean and standard error for m = 1, 2, ….
+        pictures: of examples, by the title that stands above each; (H, W, 3).
+
+    Raises:
+        ValueError: if there is no panel.
+
+    """
+    if not panels:
+        raise ValueError("no measure is given; name at least one")
+    from matplotlib.figure import Figure
+
+    count = len(panels) + len(pictures)
+    figure = Figure(figsize=(4.2 * count, 4.0), dpi=120, layout="constrained")
+    every = figure.subplots(1, count, squeeze=False)[0]
+    for axes, (name, curves) in zip(every, panels.items(), strict=False):
+        for label, (means, errors) in curves.items():
+            at = range(1, len(means) + 1)
+            axes.errorbar(at, means, [2 * se for se in errors], fmt=".-", label=label, capsize=2)
+        axes.set(xlabel="latents of the posterior, from the top", ylabel=name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    for axes, (title, picture) in zip(every[len(panels) :], pictures.items(), strict=True):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(title, fontsize="medium")
+        axes.set_axis_off()
+    return figure
+
+
+def _bars(axes: Axes, kl: Sequence[float], sizes: Sequence[int]) -> None:
+    """Draw one bar a latent."""
     if len(kl) != len(sizes) or not kl:
         raise ValueError(f"{len(kl)} KL values for {len(sizes)} latents; give one for each")
-    figure, axes = empty_figure(width=max(6.0, 2.0 + 0.18 * len(kl)))
     for color, group in enumerate(groups(sizes)):
         indices = range(group.start, group.stop)
         total = math.fsum(kl[group.start : group.stop])
@@ -78,7 +140,17 @@ def latents_figure(kl: Sequence[float], sizes: Sequence[int]) -> Figure:
     axes.set_ylabel("KL in nats per image")
     axes.set_title(f"{math.fsum(kl):.1f} nats in {len(kl)} latents")
     axes.legend(title="resolution: nats", frameon=False)
-    return figure
+
+
+def _cdf(axes: Axes, curves: Mapping[str, Sequence[float]]) -> None:
+    """Draw, for each model, the part of its units whose KL is at most a value."""
+    for name, values in curves.items():
+        shown = sorted(max(value, _IDLE) for value in values)
+        parts = [rank / len(shown) for rank in range(1, len(shown) + 1)]
+        # From the left edge at height 0 to the right of the largest value at height 1.
+        axes.step([_IDLE / 2, *shown], [0.0, *parts], where="post", label=name)
+    axes.set(xscale="log", ylim=(0, 1.02), xlabel="KL per unit in nats, logarithmic")
+    axes.set_ylabel("part of the units with at most this KL")
 
 
 def norms_figure(

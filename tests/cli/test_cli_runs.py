@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mrvae.cli import main
 from mrvae.cli.reconstruct import interleave
 from mrvae.cli.runs import open_run
 from mrvae.data import load, normal
+from mrvae.evaluation import latent_units, unit_report
 from mrvae.models.walk import from_posterior
 from mrvae.pictures import Grid, grey
 from mrvae.recipes import ALL, Recipe
@@ -285,6 +287,40 @@ def test_inspect_measures_the_models_kl(capsys: Capture, tmp_path: Path) -> None
     assert np.asarray(Image.open(out)).ndim == 3
 
 
+def test_inspect_counts_the_units_of_the_evaluation(capsys: Capture, tmp_path: Path) -> None:
+    out, few = tmp_path / "latents.png", ["--limit", 30, "--draws", 3, "--seed", 5]
+    values = ask(capsys, "inspect", lively(), "latents", *few, "--out", out)
+    model, images = mrvae.load(lively()), load("digits", "test").subset(torch.arange(30))
+    report = unit_report(model, images, draws=3, seed=5)
+    assert values["active"] == [layer.active for layer in report.layers]
+    assert values["units"] == [math.prod(shape) for shape in model.shapes]
+    assert values["active_units"] == sum(values["active"]) > 0
+    assert values["active_at_means"] == list(latent_units(model, images).active)
+    assert values["nats"] == pytest.approx(sum(values["kl"]))
+    assert values["without_context"]["latent_units"] == values["latent_units"]
+    cdf = values["kl_per_unit_cdf"]
+    assert cdf["nats"] == pytest.approx(report.quantiles(cdf["level"]))
+    assert main(["inspect", str(lively()), "latents", *map(str, few), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert f"{values['active_units']} of {values['latent_units']} units are active" in said
+
+
+def test_inspect_compares_images_with_what_their_latents_keep(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    out = tmp_path / "partial.png"
+    few = ["--limit", 20, "--temperature", 0, "--means"]
+    values = ask(capsys, "inspect", lively(), "partial", *few, "--out", out)
+    model, x = mrvae.load(lively()), load("digits", "test").take(torch.arange(20))
+    with torch.inference_mode():
+        means = [model.likelihood(model.encode(x)[:m]).mean() / 16 for m in (1, 2, 3)]
+    errors = [(y - x / 16).square().mean(dim=(1, 2, 3)) for y in means]
+    expected = [float((-10 * error.log10()).mean()) for error in errors]
+    assert values["keep"] == [1, 2, 3]
+    assert values["psnr"]["mean"] == pytest.approx(expected, rel=1e-4)
+    assert np.asarray(Image.open(out)).ndim == 3
+
+
 def test_inspect_measures_the_norms_of_the_last_state(capsys: Capture, tmp_path: Path) -> None:
     """The decoder's last state is what the likelihood is made of, so its norm can be had anew."""
     out = tmp_path / "norms.png"
@@ -353,6 +389,9 @@ def test_a_picture_that_cannot_be_written_is_refused_first(
         (["reconstruct", "--keep", 4], "keep is 4; this model has 3 latents"),
         (["reconstruct", "--n", 0], "--n is 0"),
         (["inspect", "latents", "--limit", 0], "--limit is 0"),
+        (["inspect", "latents", "--draws", 0], "--draws is 0"),
+        (["inspect", "partial", "--temperature", "-1"], "--temperature is -1"),
+        (["inspect", "partial", "--temperature", "warm"], "expected a number, found 'warm'"),
     ],
 )
 def test_values_out_of_range_are_refused(

@@ -43,13 +43,24 @@ def test_differences_are_paired_by_image() -> None:
     """Images that differ by nats, and estimates that differ from them by the same 0.5."""
     nats = torch.tensor([1.0, 50.0, 99.0], dtype=torch.float64)
     estimates = (nats, *[nats - 0.5] * 5)
-    report = LikelihoodReport(nats, nats, nats[:, None], 1, 4, None, estimates)
-    valid, *others = defects.rows_of("dct", report, samples=7)
+    report = LikelihoodReport(nats, nats, nats[:, None], 7, 4, None, estimates)
+    valid, *others = defects.rows_of("dct", report)
     assert valid["nats_se"] == pytest.approx(49 / 3**0.5)
     for row in others:
         assert row["difference"] == -0.5
         assert row["difference_se"] == pytest.approx(0, abs=1e-12)
     assert others[-1]["paper_nats"] == 76.62
+
+
+def test_estimates_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, cell = Desk(tmp_path, "smoke", quiet=True), defects.cells("smoke")[0]
+    desk.trained(cell.job)
+    first = defects.estimates(desk, cell)
+    monkeypatch.setattr(defects, "rows_of", lambda name, report: [])
+    assert defects.estimates(desk, cell) == first
+    (desk.path(cell.job) / "weights.safetensors").write_bytes(b"others")
+    with pytest.raises(ValueError, match="safetensors"):
+        defects.estimates(desk, cell)
 
 
 def test_what_is_said_of_one_model_needs_no_other(outcome: Outcome) -> None:

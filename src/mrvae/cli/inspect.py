@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
+from mrvae.cli import collapse
 from mrvae.cli.answer import Answer, table
 from mrvae.cli.options import (
     Best,
     DataDir,
     Json,
     MaybeFile,
+    Number,
     RunPath,
     Seed,
     Split,
@@ -21,12 +23,12 @@ from mrvae.cli.options import (
     check_picture,
     check_positive,
     check_seed,
+    check_temperature,
 )
-from mrvae.report import groups, latents_figure, norms_figure, write_figure
+from mrvae.report import norms_figure, write_figure
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from mrvae.cli.collapse import Found
     from mrvae.cli.runs import Run
     from mrvae.data import Images
 
@@ -35,27 +37,37 @@ if TYPE_CHECKING:
 class Inspect:
     """Look inside a trained model: where its nats are, and how its state grows.
 
-    latents: KL of each latent, coarse to fine. norms: the norm of the residual state after every
-    block, on the way up and on the way down.
+    latents: KL and active units of each latent, coarse to fine, and how the nats are spread over
+    units. partial: how alike images are to what their top 1, 2, … latents tell, the others being
+    drawn from the prior. norms: the norm of the residual state after every block, on the way up and
+    on the way down.
     """
 
     run_path: RunPath
-    what: Positional[Literal["latents", "norms"]]
+    what: Positional[Literal["latents", "partial", "norms"]]
     """what to look at"""
     split: Split = "test"
     limit: Whole = 512
     """number of images to average over"""
+    draws: Whole = 8
+    """latents: draws of the latents above a unit, whose noise is subtracted from 2 on"""
+    temperature: Number = 1.0
+    """partial: of the prior; 0 takes its means"""
+    means: Annotated[
+        bool, arg(help="partial: keep the posterior's means, not draws", help_behavior_hint="")
+    ] = False
     seed: Seed = 0
     data_dir: DataDir = None
     out: MaybeFile = None
-    """picture to write; by default latents.png or norms.png"""
+    """picture to write; by default the name of what is looked at, such as latents.png"""
     best: Best = False
     json: Json = False
 
     def run(self) -> Answer:
         """Measure, and write the picture."""
-        check_positive(limit=self.limit)
+        check_positive(limit=self.limit, draws=self.draws)
         check_seed(self.seed)
+        check_temperature((self.temperature,))
         out = self.out or Path(f"{self.what}.png")
         check_picture(out)
         from mrvae.cli.runs import open_run
@@ -64,7 +76,12 @@ class Inspect:
         images = run.images(self.split, self.data_dir, self.limit)
         match self.what:
             case "latents":
-                found, figure, text = _latents(run, images, self.seed)
+                found, figure, text = collapse.latents(run, images, self.draws, self.seed)
+            case "partial":
+                from mrvae.evaluation import Partial
+
+                how = Partial(0.0 if self.means else 1.0, self.temperature, self.seed)
+                found, figure, text = collapse.partial(run, images, how)
             case "norms":
                 found, figure, text = _norms(run, images, self.seed)
         write_figure(out, figure)
@@ -76,18 +93,6 @@ class Inspect:
             "out": str(out),
         }
         return Answer(values, f"{text}\n\nwrote {out}")
-
-
-Found = tuple[dict[str, object], "Figure", str]
-
-
-def _latents(run: Run, images: Images, seed: int) -> Found:
-    """Measure KL per latent."""
-    from mrvae.evaluation import layer_nats
-
-    kl = list(layer_nats(run.model, images, seed=seed))
-    sizes = [height for _, height, _ in run.model.shapes]
-    return {"kl": kl, "sizes": sizes}, latents_figure(kl, sizes), _summary(kl, sizes)
 
 
 def _norms(run: Run, images: Images, seed: int) -> Found:
@@ -106,13 +111,3 @@ def _norms(run: Run, images: Images, seed: int) -> Found:
         )
     ]
     return {name: asdict(p) for name, p in passes.items()}, figure, table([head, *rows])
-
-
-def _summary(kl: list[float], sizes: list[int]) -> str:
-    """Write the nats of each resolution as a table."""
-    rows: list[list[object]] = [["resolution", "layers", "nats"]]
-    for group in groups(sizes):
-        nats = sum(kl[group.start : group.stop])
-        rows.append([f"{group.size}×{group.size}", group.stop - group.start, round(nats, 2)])
-    rows.append(["all", len(kl), round(sum(kl), 2)])
-    return table(rows)

@@ -20,6 +20,13 @@ def _read_whole(texts: list[str]) -> int:
         raise ValueError(f"expected a whole number, found {texts[0]!r}") from None
 
 
+def _read_number(texts: list[str]) -> float:
+    try:
+        return float(texts[0])
+    except ValueError:
+        raise ValueError(f"expected a number, found {texts[0]!r}") from None
+
+
 def _read_numbers(texts: list[str]) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in texts[0].split(","))
@@ -42,6 +49,13 @@ _NUMBERS = PrimitiveConstructorSpec(
     instance_from_str=_read_numbers,
     is_instance=lambda value: isinstance(value, tuple),
     str_from_instance=lambda values: [",".join(map(str, values))],
+)
+_NUMBER = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="T",
+    instance_from_str=_read_number,
+    is_instance=lambda value: isinstance(value, float),
+    str_from_instance=lambda value: [str(value)],
 )
 _FILE = PrimitiveConstructorSpec(
     nargs=1,
@@ -88,6 +102,7 @@ RunPath = Annotated[
 Split = Annotated[Literal["train", "validation", "test"], arg(help="which images")]
 Whole = Annotated[int, _WHOLE]
 MaybeWhole = Annotated[int | None, _WHOLE, Flag]
+Number = Annotated[float, _NUMBER]
 Numbers = Annotated[tuple[float, ...], _NUMBERS]
 File = Annotated[Path, _FILE]
 MaybeFile = Annotated[Path | None, _FILE, Flag]

@@ -9,19 +9,34 @@ from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
 from mrvae.evaluation.norms import PassNorms, state_norms
+from mrvae.evaluation.partial import Partial, PartialReport, partial_report
 from mrvae.evaluation.published import KUZINA2023, Defects
+from mrvae.evaluation.similarity import PSNR, SSIM, PaperMSSSIM, Similarity, SmallMSSSIM, fitting
+from mrvae.evaluation.units import UnitReport, UnitTotal, unit_report
 
 __all__ = [
     "KUZINA2023",
+    "PSNR",
+    "SSIM",
     "Defects",
     "Description",
     "LatentUnits",
     "LikelihoodReport",
+    "PaperMSSSIM",
+    "Partial",
+    "PartialReport",
     "PassNorms",
+    "Similarity",
+    "SmallMSSSIM",
+    "UnitReport",
+    "UnitTotal",
     "describe",
     "draws",
     "evaluate",
+    "fitting",
     "latent_units",
     "layer_nats",
+    "partial_report",
     "state_norms",
+    "unit_report",
 ]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -158,6 +158,17 @@ class Desk:
         found = self._found("each", job, samples, limit, split)
         return {} if found is None else {name: cast(list[float], found[name]) for name in BOUNDS}
 
+    def kept(self, name: str, job: Job, make: Callable[[], Measures]) -> Measures:
+        """Return what ``make`` says of a finished run, made now or kept as NAME.json beside it."""
+        path, digest = self.path(job) / f"{name}.json", _digest(self.path(job))
+        if path.is_file():
+            found: Measures = json.loads(path.read_text(encoding="utf-8"))
+            if found.pop("weights_sha256") == digest:
+                return found
+        made = make()
+        write_json(path, {"weights_sha256": digest, **made})
+        return made
+
     def model(self, job: Job) -> HVAE:
         """Return the trained model of a finished job, on the fastest device that there is.
 
@@ -254,5 +265,8 @@ def _last_step(run: Path) -> int:
 
 def _key(run: Path, samples: int, limit: int | None, split: str) -> Measures:
     """Return what a measurement depends on."""
-    digest = hashlib.sha256((run / "weights.safetensors").read_bytes()).hexdigest()
-    return {"weights_sha256": digest, "samples": samples, "limit": limit, "split": split}
+    return {"weights_sha256": _digest(run), "samples": samples, "limit": limit, "split": split}
+
+
+def _digest(run: Path) -> str:
+    return hashlib.sha256((run / "weights.safetensors").read_bytes()).hexdigest()

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mrvae.papers.item import Item
-from mrvae.papers.kuzina2023 import defects, figure3, proofs
+from mrvae.papers.kuzina2023 import (
+    defects,
+    figure1,
+    figure3,
+    figure4,
+    proofs,
+    table1,
+    table2,
+    table4,
+)
 
-_MODULES = (figure3, proofs, defects)
+_MODULES = (proofs, table1, figure1, table2, figure3, table4, figure4, defects)
 ITEMS: Mapping[str, Item] = {module.ITEM.name: module.ITEM for module in _MODULES}

@@ -13,13 +13,12 @@ The defects do not add up exactly: D3 and D4 act inside the mean that D2 takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mrvae.papers.cells import Cell, chosen, with_defaults
 from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
-from mrvae.papers.kuzina2023 import runs
+from mrvae.papers.kuzina2023.runs import MEASURED, mnist
 from mrvae.papers.outcome import Budget, Outcome, Row
 
 if TYPE_CHECKING:
@@ -33,24 +32,9 @@ _BASE, _CONTEXT = "vdvae", "dct"
 ESTIMATORS = ("valid", "D1", "D2", "D3", "D4", "all")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a budget allows: test images, from the first, and importance samples K of each."""
-
-    images: int
-    samples: int
-
-
-PLANS: dict[Budget, Plan] = {
-    "smoke": Plan(images=8, samples=4),
-    "cpu": Plan(images=1000, samples=64),
-    "paper": Plan(images=10_000, samples=1000),
-}
-
-
 def cells(budget: Budget) -> list[Cell]:
     """Return the models of the paper's runs, the baseline and the DCT by default."""
-    return with_defaults(runs.mnist(budget), (_BASE, _CONTEXT))
+    return with_defaults(mnist(budget), (_BASE, _CONTEXT))
 
 
 def work(desk: Desk) -> Outcome:
@@ -58,7 +42,7 @@ def work(desk: Desk) -> Outcome:
     rows: list[Row] = []
     for cell in chosen(cells(desk.budget), desk.only):
         desk.trained(cell.job)
-        rows += rows_of(cell.name, _measure(desk, cell), PLANS[desk.budget].samples)
+        rows += estimates(desk, cell)
     return Outcome(tuple(rows), tuple(findings(rows)))
 
 
@@ -77,7 +61,7 @@ def estimators() -> dict[str, Defects]:
     return dict(zip(ESTIMATORS, each, strict=True))
 
 
-def rows_of(name: str, report: LikelihoodReport, samples: int) -> list[Row]:
+def rows_of(name: str, report: LikelihoodReport) -> list[Row]:
     """Return a row for each estimator, with its difference to the valid bound."""
     valid = report.estimates[0]
     return [
@@ -86,7 +70,7 @@ def rows_of(name: str, report: LikelihoodReport, samples: int) -> list[Row]:
             "estimator": estimator,
             "bound": estimator == "valid",
             "images": len(valid),
-            "importance_samples": samples,
+            "importance_samples": report.samples,
             **_moments("nats", nats),
             **_moments("difference", nats - valid),
             "paper_nats": PUBLISHED.get(name) if estimator == "all" else None,
@@ -131,15 +115,21 @@ def findings(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _measure(desk: Desk, cell: Cell) -> LikelihoodReport:
-    """Return the bounds of a finished cell, and every estimate beside them."""
-    from mrvae.evaluation import evaluate
+def estimates(desk: Desk, cell: Cell) -> list[Row]:
+    """Return the rows of a finished cell, measured now or before."""
+    plan = MEASURED[desk.budget]
 
-    desk.say(f"estimators of {cell.job.name}")
-    plan = PLANS[desk.budget]
-    images = desk.images(cell.job.recipe, "test", plan.images)
-    wanted = tuple(estimators().values())
-    return evaluate(desk.model(cell.job), images, samples=plan.samples, estimators=wanted)
+    def measure() -> dict[str, object]:
+        from mrvae.evaluation import evaluate
+
+        desk.say(f"estimators of {cell.job.name}")
+        images = desk.images(cell.job.recipe, "test", plan.limit)
+        wanted = tuple(estimators().values())
+        report = evaluate(desk.model(cell.job), images, samples=plan.samples, estimators=wanted)
+        return {"rows": rows_of(cell.name, report)}
+
+    name = f"estimates-k{plan.samples}-n{plan.limit or 'all'}"
+    return cast(list[Row], desk.kept(name, cell.job, measure)["rows"])
 
 
 def _moments(name: str, values: Tensor) -> dict[str, float | None]:

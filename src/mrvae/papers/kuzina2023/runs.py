@@ -17,6 +17,7 @@ from mrvae.recipes import Recipe, override, recipe
 from mrvae.recipes.context import DCT, NoContext, Pooled, WaveletTop
 
 KINDS = ("vdvae", "dct", "downsample", "wavelet")
+DEPTHS = (4, 6, 8, 10)
 SIZES = ("dct-4", "dct-8", "dct-10", "downsample-4", "downsample-14")
 
 
@@ -44,11 +45,6 @@ _CPU = (
 )
 
 
-def changes(budget: Budget) -> tuple[str, ...]:
-    """Return what a budget changes in a published recipe."""
-    return _CPU if budget == "cpu" else ()
-
-
 def mnist(budget: Budget) -> list[Cell]:
     """Return the baseline and its three contexts, in this order.
 
@@ -58,7 +54,20 @@ def mnist(budget: Budget) -> list[Cell]:
     """
     if budget == "smoke":
         return [_digits("vdvae"), _digits("dct")]
-    return [Cell(kind, Job(_mnist(kind, budget))) for kind in KINDS]
+    return [Cell(kind, Job(_at_budget(kind, budget))) for kind in KINDS]
+
+
+def depths(budget: Budget) -> list[Cell]:
+    """Return the models of section 3.2, of equal size and 4 to 10 latents; 8 are the baseline's.
+
+    Example:
+        >>> [cell.name for cell in depths("smoke")]
+        ['vdvae', 'dct']
+    """
+    if budget == "smoke":
+        return mnist(budget)
+    names = {depth: "vdvae" if depth == 8 else f"L{depth}" for depth in DEPTHS}
+    return [Cell(f"L{depth}", Job(_at_budget(name, budget))) for depth, name in names.items()]
 
 
 def sizes(budget: Budget) -> list[Cell]:
@@ -70,7 +79,7 @@ def sizes(budget: Budget) -> list[Cell]:
     """
     if budget == "smoke":
         return [*mnist(budget), _sized("dct-2", _digits("dct").job.recipe)]
-    others = [_sized(name, _mnist(name.partition("-")[0], budget)) for name in SIZES]
+    others = [_sized(name, _at_budget(name.partition("-")[0], budget)) for name in SIZES]
     wanted = [replace(cell, default=budget == "paper" or kind_of(cell) == "dct") for cell in others]
     return [*mnist(budget), *wanted]
 
@@ -113,8 +122,8 @@ def _sized(name: str, known: Recipe) -> Cell:
     return Cell(name, Job(override(known, [f"model.context.{size}"]), variation=f"side{side}"))
 
 
-def _mnist(kind: str, budget: Budget) -> Recipe:
-    return override(recipe(f"kuzina2023-mnist-{kind}"), changes(budget))
+def _at_budget(kind: str, budget: Budget) -> Recipe:
+    return override(recipe(f"kuzina2023-mnist-{kind}"), _CPU if budget == "cpu" else ())
 
 
 def _digits(kind: str) -> Cell:

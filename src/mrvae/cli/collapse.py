@@ -1,0 +1,120 @@
+"""``mrvae inspect RUN latents`` and ``partial``: what the latents carry, and what they keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrvae.cli.answer import table
+from mrvae.report import keep_figure, latents_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mrvae.cli.runs import Run
+    from mrvae.data import Images
+    from mrvae.evaluation import Partial, UnitReport, UnitTotal
+    from mrvae.pictures import Pixels
+
+_EXAMPLES = 4
+_COLUMNS = 5
+
+Found = tuple[dict[str, object], "Figure", str]
+
+
+def latents(run: Run, images: Images, draws: int, seed: int) -> Found:
+    """Measure the nats and the active units of each layer, and the nats of each unit."""
+    from mrvae.evaluation import latent_units, unit_report
+
+    report = unit_report(run.model, images, draws=draws, seed=seed)
+    at_means = latent_units(run.model, images)
+    sizes = [height for _, height, _ in report.shapes]
+    kl = [layer.nats for layer in report.layers]
+    found = {**report.summary(), "sizes": sizes, "active_at_means": list(at_means.active)}
+    text = f"{_layers(report, at_means.active)}\n\n{_spread(report)}"
+    return found, latents_figure(kl, sizes, report.kl.tolist()), text
+
+
+def partial(run: Run, images: Images, how: Partial) -> Found:
+    """Measure how alike images and their partial reconstructions are."""
+    from mrvae.evaluation import partial_report
+
+    curves = partial_report(run.model, images, how).summary()
+    panels = {name: {run.recipe.name: (c["mean"], c["se"])} for name, c in curves.items()}
+    found: dict[str, object] = {"keep": list(range(1, run.model.stochastic_depth + 1)), **curves}
+    head = ["latents", *(part for name in curves for part in (name, "se"))]
+    rows = [
+        [
+            m + 1,
+            *(f"{c[part][m]:.4f}" for c in curves.values() for part in ("mean", "se")),
+        ]
+        for m in range(run.model.stochastic_depth)
+    ]
+    title, picture = examples(run, images, how)
+    return found, keep_figure(panels, {title: picture}), table([head, *rows])
+
+
+def examples(run: Run, images: Images, how: Partial) -> tuple[str, Pixels]:
+    """Return a few images beside what some of their latents tell: a row for each image."""
+    import torch
+
+    from mrvae.pictures import arrange
+
+    keep = spaced(run.model.stochastic_depth, _COLUMNS)
+    x = images.take(torch.arange(min(_EXAMPLES, len(images))))
+    columns = [y.cpu().double() for y in how.images(run.model, x, range(len(x)), keep)]
+    told = torch.stack([x / (run.levels - 1), *columns], dim=1).flatten(0, 1)
+    # Values on [0, 1] are the two ends of a scale of two levels, and what lies between.
+    picture = arrange(told.numpy(), levels=2, columns=1 + len(keep))
+    return f"image, and by its top {', '.join(map(str, keep))} latents", picture
+
+
+def spaced(last: int, count: int) -> list[int]:
+    """Return at most ``count`` whole numbers from 1 to ``last``, both among them.
+
+    Example:
+        >>> spaced(9, 5), spaced(2, 5)
+        ([1, 3, 5, 7, 9], [1, 2])
+
+    """
+    steps = min(count, last) - 1
+    return [1 + round(i * (last - 1) / max(steps, 1)) for i in range(steps + 1)]
+
+
+def _layers(report: UnitReport, at_means: tuple[int, ...]) -> str:
+    """Write a line for each layer, and the totals."""
+    head = ["layer", "shape", "nats", "nats per unit", "active", "surely", "at means", "units"]
+    rows = [
+        _line(name, "×".join(map(str, shape)), layer, still)
+        for name, shape, layer, still in zip(
+            _names(report), report.shapes, report.layers, at_means, strict=True
+        )
+    ]
+    rows.append(_line("all", "", report.whole, sum(at_means)))
+    if report.contexts:
+        still = sum(at_means[report.contexts :])
+        rows.append(_line("without context", "", report.without_context, still))
+    return table([head, *rows])
+
+
+def _names(report: UnitReport) -> list[str]:
+    below = range(1, len(report.shapes) - report.contexts + 1)
+    return ["context"] * report.contexts + [str(index) for index in below]
+
+
+def _line(name: str, shape: str, total: UnitTotal, at_means: int) -> list[object]:
+    nats, each = f"{total.nats:.3f}", f"{total.nats_per_unit:.5f}"
+    return [name, shape, nats, each, total.active, total.surely_active, at_means, total.units]
+
+
+def _spread(report: UnitReport) -> str:
+    """Say how certain the totals are, and how the nats are spread over the units."""
+    whole = report.whole
+    few = "0.0001", "0.001", "0.01", "0.1"
+    parts = ", ".join(f"{report.share_below(float(nats)):.1%} below {nats}" for nats in few)
+    errors = (
+        f"{whole.active:,} of {whole.units:,} units are active, {whole.share:.1%}"
+        + ("" if whole.active_se is None else f", ± {whole.active_se:.1f} units")
+        + f"; {whole.nats_per_unit:.5f} nats per unit"
+        + ("" if whole.nats_se is None else f", ± {whole.nats_se / whole.units:.5f}")
+    )
+    return f"{errors}\nKL of the units that cells draw, in nats: {parts}"

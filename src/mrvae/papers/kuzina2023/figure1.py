@@ -1,0 +1,62 @@
+r"""Figure 1 (section 3.2): the empirical CDF of the KL per unit, for 4, 6, 8 and 10 latents.
+
+In the paper close to 60 % of the units have "almost zero" KL. A CDF over a logarithmic axis shows
+what is behind these words: how small the KL is of the units that carry least. A context's units
+have no KL of their own and are not in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrvae.papers.cells import Cell, chosen
+from mrvae.papers.desk import Desk
+from mrvae.papers.item import Item
+from mrvae.papers.kuzina2023 import collapse
+from mrvae.papers.kuzina2023.runs import depths
+from mrvae.papers.outcome import Outcome, Row
+from mrvae.report import cdf_figure
+
+if TYPE_CHECKING:
+    from mrvae.evaluation import UnitReport
+
+_BELOW = (0.0001, 0.001, 0.01, 0.1)
+
+
+def work(desk: Desk) -> Outcome:
+    """Measure the KL of every unit of each model."""
+    rows: list[Row] = []
+    said: list[str] = []
+    curves = {}
+    for cell in chosen(depths(desk.budget), desk.only):
+        desk.trained(cell.job)
+        report = collapse.units(desk, cell)
+        rows.append(_row(cell, report))
+        said.append(finding(cell.name, report))
+        curves[cell.name] = report.kl.tolist()
+    return Outcome(tuple(rows), tuple(said), {"figure1": cdf_figure(curves)})
+
+
+def _row(cell: Cell, report: UnitReport) -> Row:
+    return {
+        "cell": cell.name,
+        "latents": len(report.shapes) - report.contexts,
+        "units": len(report.kl),
+        "images": len(report.nats),
+        "draws": report.draws,
+        "kl_per_unit": float(report.kl.mean()),
+        **{f"share_below_{nats}": report.share_below(nats) for nats in _BELOW},
+        **{f"quantile_{level}": report.quantiles([level])[0] for level in (0.1, 0.5, 0.9)},
+    }
+
+
+def finding(name: str, report: UnitReport) -> str:
+    """Say how many units have almost no KL."""
+    idle = 100 * report.share_below(collapse.IDLE)
+    return (
+        f"{name}: {idle:.1f} % of {len(report.kl)} units have less than {collapse.IDLE} nats; in "
+        "the paper's models close to 60 % have almost none"
+    )
+
+
+ITEM = Item("figure1", "distribution of the KL per unit", work, depths)

@@ -1,0 +1,87 @@
+"""Laws of the items of Kuzina & Tomczak (2023) on collapse: findings follow from rows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mrvae.evaluation import UnitReport, describe
+from mrvae.papers.cells import Cell, Made
+from mrvae.papers.kuzina2023 import ITEMS, collapse, figure1, figure4, table1, table4
+from mrvae.papers.kuzina2023.runs import mnist
+
+PLAIN, CONTEXT = mnist("smoke")
+N = 4
+
+
+def report(active: list[bool], kl: list[float], context: list[bool]) -> UnitReport:
+    """Units of one layer below a context of 2 nats, or below none."""
+    units = torch.tensor([*context, *active], dtype=torch.float64)
+    nats = torch.tensor([[2.0] * bool(context) + [sum(kl)]] * N, dtype=torch.float64)
+    shapes = ((1, 1, len(context)),) * bool(context) + ((1, 1, len(active)),)
+    counts = torch.tensor([[sum(context)] * bool(context) + [sum(active)]] * N)
+    each = torch.tensor(kl, dtype=torch.float64)
+    return UnitReport(
+        shapes, int(bool(context)), 2, nats, each, 0 * each, units, 0 * units, counts.double()
+    )
+
+
+FEW = report([True, False, False, False], [0.5, 0.001, 0.0, 0.0], [])
+MORE = report([True, True, False, False], [0.5, 0.3, 0.0, 0.0], [True, True])
+
+
+def made(cell: Cell, diverged: bool = False) -> Made:
+    measures = {"nats": 90.0, "nats_se": 0.2, "images": N}
+    return Made(cell, describe(cell.job.recipe), (), None if diverged else dict(measures))
+
+
+def test_a_context_is_compared_with_its_own_units_and_without() -> None:
+    (said,) = table4.findings({"vdvae": FEW, "dct": MORE})
+    assert "4 active units against 1 without a context, +3" in said
+    assert "its 2 own units left out, 2, +1 ± 0.0: more" in said
+    assert "0.2000 nats per unit against 0.1253, and 0.4667 with the context's" in said
+    (said,) = table4.findings({"dct": MORE, "vdvae": None})
+    assert "nothing to compare" in said
+
+
+def test_columns_are_those_of_the_totals() -> None:
+    row = {**collapse.active(MORE), **collapse.carried(MORE)}
+    assert row["active_units"] == 4
+    assert row["active_percent"] == pytest.approx(100 * 4 / 6)
+    assert row["active_percent_without_context"] == pytest.approx(50.0)
+    assert row["kl_per_unit"] == pytest.approx(2.8 / 6)
+    assert row["kl_per_unit_without_context"] == pytest.approx(0.2)
+    unknown = {**collapse.active(None), **collapse.carried(None)}
+    assert unknown == dict.fromkeys(row)
+
+
+def test_depths_are_compared_in_the_order_of_their_latent_space() -> None:
+    smaller = report([True, True], [0.5, 0.5], [])
+    found = [made(PLAIN), made(CONTEXT)]
+    said = table1.findings(found, {"vdvae": FEW, "dct": smaller})
+    assert said[0].startswith("from dct, vdvae, in order of latent space: active units 100.0, 25.0")
+    assert all("falls throughout" in line for line in said[:2])
+    assert "nothing to compare" in table1.findings(found, {"vdvae": FEW, "dct": None})[0]
+
+
+def test_units_of_almost_no_nats_are_counted() -> None:
+    assert figure1.finding("L4", FEW).startswith("L4: 75.0 % of 4 units have less than 0.01 nats")
+
+
+def test_half_of_the_way_is_where_the_curve_is_half_way_up() -> None:
+    curves = {"vdvae": ([0.1, 0.2, 0.6, 0.9], [0.01] * 4), "dct": ([0.9, 0.9], [0.0, 0.0])}
+    first, second = figure4.findings(curves, "ms_ssim")
+    assert "0.100 ± 0.010 with 1 latent and 0.900 ± 0.010 with all 4" in first
+    assert "half of the way is made by 3" in first
+    assert "do not make it larger" in second
+
+
+def test_the_papers_numbers_agree_with_each_other() -> None:
+    """Active units, their share and the latent space of table 4 are three numbers of two kinds."""
+    for row in table4.PUBLISHED.values():
+        active, units, percent = (
+            float(row[f"paper_{name}"] or 0)
+            for name in ("active_units", "latent_space", "active_percent")
+        )
+        assert 100 * active / units == pytest.approx(percent, abs=0.15)
+    assert {"table1", "table4", "figure1", "figure4"} <= set(ITEMS)

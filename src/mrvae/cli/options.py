@@ -20,6 +20,13 @@ def _read_whole(texts: list[str]) -> int:
         raise ValueError(f"expected a whole number, found {texts[0]!r}") from None
 
 
+def _read_number(texts: list[str]) -> float:
+    try:
+        return float(texts[0])
+    except ValueError:
+        raise ValueError(f"expected a number, found {texts[0]!r}") from None
+
+
 def _read_numbers(texts: list[str]) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in texts[0].split(","))
@@ -34,6 +41,13 @@ _WHOLE = PrimitiveConstructorSpec(
     metavar="N",
     instance_from_str=_read_whole,
     is_instance=lambda value: value is None or isinstance(value, int),
+    str_from_instance=lambda value: [str(value)],
+)
+_NUMBER = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="R",
+    instance_from_str=_read_number,
+    is_instance=lambda value: isinstance(value, int | float),
     str_from_instance=lambda value: [str(value)],
 )
 _NUMBERS = PrimitiveConstructorSpec(
@@ -88,6 +102,7 @@ RunPath = Annotated[
 Split = Annotated[Literal["train", "validation", "test"], arg(help="which images")]
 Whole = Annotated[int, _WHOLE]
 MaybeWhole = Annotated[int | None, _WHOLE, Flag]
+Number = Annotated[float, _NUMBER]
 Numbers = Annotated[tuple[float, ...], _NUMBERS]
 File = Annotated[Path, _FILE]
 MaybeFile = Annotated[Path | None, _FILE, Flag]
@@ -139,6 +154,12 @@ def check_temperature(values: tuple[float, ...]) -> None:
     for value in values:
         if not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"--temperature is {value}; give numbers of at least 0")
+
+
+def check_radius(radius: float) -> None:
+    """Refuse a radius outside 0 … 1."""
+    if not 0 <= radius <= 1:
+        raise ValueError(f"--radius is {radius}; images are on [0, 1], so give 0 … 1")
 
 
 def check_picture(path: Path) -> None:

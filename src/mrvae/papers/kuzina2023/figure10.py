@@ -21,7 +21,7 @@ from mrvae.papers.cells import Cell, chosen, with_defaults
 from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import runs
-from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.outcome import Budget, Outcome, Row, Value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,10 +105,13 @@ def findings(rows: Sequence[Row]) -> list[str]:
         >>> findings(rows)[0]
         'radius 0.1, pgd, top 2: dct is more robust than vdvae, MS-SSIM 0.600 against 0.500'
     """
-    found = {(r["cell"], r["optimizer"], r["radius"], r["latents"]): r for r in rows}
+    found: dict[tuple[Value, ...], Row] = {
+        (r["cell"], r["optimizer"], r["radius"], r["latents"]): r for r in rows
+    }
     said = []
-    for (cell, optimizer, radius, latents), row in found.items():
-        plain = found.get(("vdvae", optimizer, radius, latents))
+    for (cell, *setting), row in found.items():
+        optimizer, radius, latents = setting
+        plain = found.get(("vdvae", *setting))
         if cell != "vdvae" and plain is not None:
             said.append(f"radius {radius}, {optimizer}, top {latents}: {_compared(row, plain)}")
     return said + list(_optimizers(found))
@@ -124,7 +127,7 @@ def _compared(row: Row, plain: Row) -> str:
     return f"{row['cell']} is {verdict} vdvae, MS-SSIM {a:.3f} against {b:.3f}"
 
 
-def _optimizers(found: dict[tuple[object, ...], Row]) -> Iterator[str]:
+def _optimizers(found: dict[tuple[Value, ...], Row]) -> Iterator[str]:
     """Compare what both optimisers reached, where there is a divergence to reach."""
     pairs = [
         (
@@ -154,9 +157,9 @@ def figure(rows: Sequence[Row], radius: float) -> Figure:
         for colour, name in enumerate(names):
             part = [r for r in here if r["cell"] == name and r["optimizer"] == optimizer]
             axes.errorbar(
-                [r["latents"] for r in part],
-                [r["msssim"] for r in part],
-                [r["msssim_se"] or 0 for r in part],
+                [float(r["latents"] or 0) for r in part],
+                [float(r["msssim"] or 0) for r in part],
+                [float(r["msssim_se"] or 0) for r in part],
                 fmt=style,
                 color=f"C{colour}",
                 label=f"{name}, {optimizer}",

@@ -166,6 +166,7 @@ def figure(rows: Sequence[Row], radius: float) -> Figure:
                 markersize=4,
             )
     axes.set(xlabel="attacked top latents m", ylabel="MS-SSIM of reconstructions", ylim=(0, 1.02))
+    axes.set_xticks(sorted({int(row["latents"] or 0) for row in here}))
     axes.set_title(f"radius {radius:g}", fontsize=10)
     axes.legend(frameon=False)
     return drawn

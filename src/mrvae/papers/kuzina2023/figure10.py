@@ -4,9 +4,9 @@ The paper attacks the top m latents of 50 test images from 5 starts each, and sh
 (MS-SSIM) of the reconstructions before and after, against m: the DCT-VAE is less affected than the
 VDVAE, most clearly at m = 2. It gives neither a radius nor the optimiser, but for a reference to
 Kuzina et al. (2022); we take that paper's optimiser and 0.1 of its radii, with 0.05 and 0.2 beside
-it at ``paper``, and projected ascent along the sign as the stronger attack. The reconstructions are
-those of the m attacked latents, with the prior's means below, so that each m has its own
-reference. A context is one of the m: see :mod:`mrvae.evaluation.attack` for how it is attacked.
+it and 5 starts at ``paper`` (2 at ``cpu``), and projected ascent along the sign as the stronger
+attack. The reconstructions are those of the m attacked latents, with the prior's means below, so
+that each m has its own reference. A context is one of the m: see :mod:`mrvae.evaluation.attack`.
 
 The paper's figure is a picture without numbers.
 """
@@ -48,7 +48,7 @@ class Plan:
 
 PLANS: dict[Budget, Plan] = {
     "smoke": Plan((1, 2), (0.1,), images=2, restarts=2, steps=3),
-    "cpu": Plan((1, 2, 4, 8), (0.1,), images=50, restarts=5, steps=50),
+    "cpu": Plan((1, 2, 4, 8), (0.1,), images=50, restarts=2, steps=50),
     "paper": Plan((1, 2, 4, 8), (0.05, 0.1, 0.2), images=50, restarts=5, steps=50),
 }
 

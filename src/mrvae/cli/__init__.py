@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import mrvae
 from mrvae.cli.answer import Answer, Command, Stopped
+from mrvae.cli.attack import Attack
 from mrvae.cli.describe import Describe
 from mrvae.cli.evaluate import Evaluate
 from mrvae.cli.inspect import Inspect
@@ -36,6 +37,7 @@ COMMANDS: dict[str, type[Command]] = {
     "sample": Sample,
     "reconstruct": Reconstruct,
     "inspect": Inspect,
+    "attack": Attack,
     "reproduce": Reproduce,
 }
 

@@ -43,6 +43,13 @@ _WHOLE = PrimitiveConstructorSpec(
     is_instance=lambda value: value is None or isinstance(value, int),
     str_from_instance=lambda value: [str(value)],
 )
+_NUMBER = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="R",
+    instance_from_str=_read_number,
+    is_instance=lambda value: isinstance(value, int | float),
+    str_from_instance=lambda value: [str(value)],
+)
 _NUMBERS = PrimitiveConstructorSpec(
     nargs=1,
     metavar="T[,T…]",
@@ -154,6 +161,12 @@ def check_temperature(values: tuple[float, ...]) -> None:
     for value in values:
         if not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"--temperature is {value}; give numbers of at least 0")
+
+
+def check_radius(radius: float) -> None:
+    """Refuse a radius outside 0 … 1."""
+    if not 0 <= radius <= 1:
+        raise ValueError(f"--radius is {radius}; images are on [0, 1], so give 0 … 1")
 
 
 def check_picture(path: Path) -> None:

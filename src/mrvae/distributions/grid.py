@@ -87,6 +87,12 @@ class Grid:
         nearest = torch.floor((value - first) / spacing + 0.5).clamp(min=0)
         return torch.minimum(nearest, self.last(nearest)).long()
 
+    def place(self, value: Tensor) -> Tensor:
+        """Return (value - first)/spacing, the level before it is rounded, cut to -½ … count - ½."""
+        first, spacing = self._line(value.device, value.dtype)
+        place = ((value - first) / spacing).clamp(min=-0.5)
+        return torch.minimum(place, self.last(place) + 0.5)
+
     def last(self, like: Tensor) -> Tensor:
         """Return the last level, count - 1, in the type and on the device of a tensor."""
         return torch.as_tensor(self.count, dtype=like.dtype, device=like.device) - 1

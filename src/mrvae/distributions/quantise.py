@@ -35,6 +35,10 @@ class Quantiser(Protocol):
         """Return the nearest levels, int64, of coefficients c of magnitude S = ``scale``."""
         ...
 
+    def place(self, c: Tensor, scale: Tensor) -> Tensor:
+        """Return where c lies on the line of levels before it is rounded, cut to their bins."""
+        ...
+
     def decode(self, level: Tensor, scale: Tensor) -> Tensor:
         """Return the coefficients that levels stand for, in the type of ``scale``."""
         ...
@@ -69,7 +73,20 @@ class MidRise:
 
     def encode(self, c: Tensor, scale: Tensor) -> Tensor:
         """Return the nearest levels; a coefficient whose S is zero has a level by its sign."""
-        return self.grid(scale).level(c / torch.where(scale > 0, scale, torch.ones_like(scale)))
+        return self.grid(scale).level(self._standard(c, scale))
+
+    def place(self, c: Tensor, scale: Tensor) -> Tensor:
+        """Return (c/S - first)/spacing, cut to -½ … count - ½; differentiable in c.
+
+        Example:
+            >>> MidRise(bits=2).place(torch.tensor([-9.0, 0.0, 7.0]), torch.tensor(8.0))
+            tensor([-0.5000,  1.5000,  3.2500])
+        """
+        return self.grid(scale).place(self._standard(c, scale))
+
+    def _standard(self, c: Tensor, scale: Tensor) -> Tensor:
+        """Return c/S, and c itself where S is zero."""
+        return c / torch.where(scale > 0, scale, torch.ones_like(scale))
 
     def decode(self, level: Tensor, scale: Tensor) -> Tensor:
         """Return S u for the levels' values u."""
@@ -115,6 +132,16 @@ class MidTread:
         """Return n + round(c/step), cut to 0 … 2n."""
         n = self._reach(scale)
         return (torch.minimum(torch.maximum(self._round(c), -n), n) + n).long()
+
+    def place(self, c: Tensor, scale: Tensor) -> Tensor:
+        """Return n + c/step, cut to -½ … 2n + ½; differentiable in c.
+
+        Example:
+            >>> MidTread(step=2.0).place(torch.tensor([-9.0, 0.0, 1.0]), torch.tensor(4.0))
+            tensor([-0.5000,  2.0000,  2.5000])
+        """
+        n = self._reach(scale)
+        return torch.minimum((c / self.step + n).clamp(min=-0.5), 2 * n + 0.5)
 
     def decode(self, level: Tensor, scale: Tensor) -> Tensor:
         """Return k·step."""

@@ -1,10 +1,12 @@
-"""What a trained model is worth: bounds on its likelihood, and what its latents carry.
+"""What a trained model is worth: its likelihood, its latents, and how easily they are misled.
 
 Everything here reads a model and a set of images and returns numbers. Every image counts once,
 the noise of an image is a function of its index, and memory has a bound, so that a result depends
 neither on the machine nor on how the work was cut into pieces.
 """
 
+from mrvae.evaluation.ascent import Ascent, PlainGradient, SignGradient
+from mrvae.evaluation.attack import AttackReport, attack, read, reconstruction
 from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
@@ -18,6 +20,8 @@ __all__ = [
     "KUZINA2023",
     "PSNR",
     "SSIM",
+    "Ascent",
+    "AttackReport",
     "Defects",
     "Description",
     "LatentUnits",
@@ -26,10 +30,13 @@ __all__ = [
     "Partial",
     "PartialReport",
     "PassNorms",
+    "PlainGradient",
+    "SignGradient",
     "Similarity",
     "SmallMSSSIM",
     "UnitReport",
     "UnitTotal",
+    "attack",
     "describe",
     "draws",
     "evaluate",
@@ -37,6 +44,8 @@ __all__ = [
     "latent_units",
     "layer_nats",
     "partial_report",
+    "read",
+    "reconstruction",
     "state_norms",
     "unit_report",
 ]

@@ -65,6 +65,10 @@ class Context(Protocol):
         """Return the levels, int64 (B, c, h, w), of uint8 images (B, C, H, W)."""
         ...
 
+    def place(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the levels of images of real numbers, and where they lie before rounding."""
+        ...
+
     def decode(self, levels: Tensor) -> Tensor:
         """Return the images that levels stand for, on [-1, 1], of shape (B, C, H, W)."""
         ...
@@ -141,6 +145,15 @@ class LinearContext(nn.Module, ABC):
             ValueError: if the images are not uint8 or of another shape, or S is not known.
         """
         return self.quantiser.encode(self._fixed(x).double() * _UNIT, self.scale)
+
+    def place(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the levels of images of real numbers 0 … bins-1, int64, and their places.
+
+        A place is the level before it is rounded, float64 (B, c, h, w), differentiable in x.
+        """
+        c = self.analyse(self.bins.to_unit(x, torch.float64))
+        fixed = torch.floor(c.detach() / _UNIT + 0.5) * _UNIT
+        return self.quantiser.encode(fixed, self.scale), self.quantiser.place(c, self.scale)
 
     def decode(self, levels: Tensor) -> Tensor:
         """Return the images (B, C, H, W) that levels stand for, cut to [-1, 1].
@@ -356,6 +369,10 @@ class NoContext(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Return no levels, int64 (B, 0, 0, 0)."""
         return torch.zeros(len(x), *self.shape, dtype=torch.int64, device=x.device)
+
+    def place(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return no levels and no places."""
+        return self.encode(x), self.encode(x).double()
 
     def decode(self, levels: Tensor) -> Tensor:
         """Return grey images (B, C, H, W)."""

@@ -255,7 +255,7 @@ class HVAE(nn.Module):
         return self.decoder.noise_size + self.top.noise_size
 
     def features(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the encoder's features of uint8 images x."""
+        """Return the encoder's features of images x: uint8, or real numbers for a gradient in x."""
         weight = next(self.parameters())
         features: tuple[Tensor, ...] = self.encoder(self.frame.prepare(x, weight.dtype))
         return features

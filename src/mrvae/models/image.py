@@ -81,6 +81,23 @@ class ImageFrame:
                 f"{self.levels} levels, 0 … {self.levels - 1}"
             )
 
+    def check_real(self, x: Tensor) -> None:
+        """Refuse a batch that is not real numbers in 0 … levels-1, (B, channels, size, size).
+
+        Images are whole levels at every border but one: who asks for a gradient in the image has
+        to move it between the levels. :meth:`prepare` and the encoder take such images as well.
+        """
+        expected = (self.channels, self.size, self.size)
+        if not x.is_floating_point() or x.dim() != 4 or tuple(x.shape[1:]) != expected:
+            raise ValueError(
+                f"images are {x.dtype} of shape {tuple(x.shape)}; expected real numbers of shape"
+                f" (B, *{expected})"
+            )
+        if x.numel() and not bool(((x >= 0) & (x <= self.levels - 1)).all()):
+            raise ValueError(
+                f"pixels are {float(x.min())} … {float(x.max())}; expected 0 … {self.levels - 1}"
+            )
+
     def prepare(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return (x - mean)/std and its Fourier features: (B, inputs, network_size, network_size).
 

@@ -62,6 +62,10 @@ class Top(nn.Module, ABC):
         """Return the latents of images, int64 (B, c, h, w) each."""
 
     @abstractmethod
+    def place(self, x: Tensor) -> tuple[Above, Above]:
+        """Return the latents of images of real numbers, and where they lie before rounding."""
+
+    @abstractmethod
     def sample(self, n: int, generator: torch.Generator | None) -> Above:
         """Return n draws of the latents."""
 
@@ -99,6 +103,10 @@ class NoTop(Top):
     def encode(self, x: Tensor) -> Above:
         """Return no latents."""
         return ()
+
+    def place(self, x: Tensor) -> tuple[Above, Above]:
+        """Return no latents and no places."""
+        return (), ()
 
     def sample(self, n: int, generator: torch.Generator | None) -> Above:
         """Return no latents."""
@@ -194,6 +202,11 @@ class ContextTop(Top):
     def encode(self, x: Tensor) -> Above:
         """Return the context of images."""
         return (self.context.encode(x),)
+
+    def place(self, x: Tensor) -> tuple[Above, Above]:
+        """Return the context of images of real numbers, and its places, differentiable in x."""
+        levels, places = self.context.place(x)
+        return (levels,), (places,)
 
     def sample(self, n: int, generator: torch.Generator | None) -> Above:
         """Return n contexts drawn from the prior."""

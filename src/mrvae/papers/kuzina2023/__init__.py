@@ -10,11 +10,12 @@ from mrvae.papers.kuzina2023 import (
     figure1,
     figure3,
     figure4,
+    figure10,
     proofs,
     table1,
     table2,
     table4,
 )
 
-_MODULES = (proofs, table1, figure1, table2, figure3, table4, figure4, defects)
+_MODULES = (proofs, table1, figure1, table2, figure3, table4, figure4, figure10, defects)
 ITEMS: Mapping[str, Item] = {module.ITEM.name: module.ITEM for module in _MODULES}

@@ -1,6 +1,6 @@
-r"""Table 2 (section 5.1): a context does not harm the likelihood. MNIST; the paper has OMNIGLOT, too.
+r"""Table 2 (section 5.1): a context does not harm the likelihood, on MNIST.
 
-Each model has the valid bounds, −ELBO and the importance-weighted one, with the context's own term
+Each model has the valid bounds, −ELBO and the importance-weighted one, with the context's term
 of it; what of its latent space is used (table 4); and the estimator of the paper, which is no
 bound, beside them. The wavelet context is ours. The paper's numbers are by its own estimator, and
 after 600 epochs.

@@ -1,0 +1,159 @@
+"""``mrvae attack``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mrvae.cli.answer import Answer, table
+from mrvae.cli.options import (
+    Best,
+    DataDir,
+    File,
+    Json,
+    MaybeWhole,
+    Number,
+    RunPath,
+    Seed,
+    Split,
+    Whole,
+    check_picture,
+    check_positive,
+    check_radius,
+    check_seed,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mrvae.cli.runs import Run
+    from mrvae.data import Images
+    from mrvae.evaluation import Ascent, AttackReport
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Attack:
+    """Change images a little so that their top latents change as much as they can.
+
+    Every pixel moves by R at most, on [0, 1], to where the symmetric KL of the posteriors of the
+    top M latents is largest. The answer is what was reached, and how similar (MS-SSIM) the images
+    still are, and what the M latents reconstruct of them. Rows of the picture: images, attacked
+    images, and what the top M latents keep of both.
+    """
+
+    run_path: RunPath
+    latents: MaybeWhole = None
+    """number of top latents attacked, a context counted; by default all"""
+    radius: Number = 0.1
+    """largest change of a pixel, on [0, 1]"""
+    images: Whole = 50
+    """number of images, from the first"""
+    restarts: Whole = 5
+    """attacks on each image, from different starts"""
+    optimizer: Literal["published", "pgd"] = "pgd"
+    """50 plain gradients, as published, or 100 steps along the gradient's sign"""
+    seed: Seed = 0
+    split: Split = "test"
+    data_dir: DataDir = None
+    out: File = Path("attack.png")
+    """picture to write"""
+    best: Best = False
+    json: Json = False
+
+    def run(self) -> Answer:
+        """Attack, and write the picture."""
+        check_positive(latents=self.latents, images=self.images, restarts=self.restarts)
+        check_radius(self.radius)
+        check_seed(self.seed)
+        check_picture(self.out)
+        from mrvae.cli.runs import open_run
+        from mrvae.evaluation import attack
+
+        run = open_run(self.run_path, self.best)
+        keep = self._keep(run.model.stochastic_depth)
+        images = run.images(self.split, self.data_dir, self.images)
+        report = attack(
+            run.model,
+            images,
+            self._ascent(),
+            radius=self.radius,
+            keep=keep,
+            restarts=self.restarts,
+            seed=self.seed,
+        )
+        _write(self.out, run, images, report, keep)
+        values: dict[str, object] = {
+            "run": str(self.run_path),
+            "split": self.split,
+            "latents": keep,
+            "radius": self.radius,
+            "optimizer": self.optimizer,
+            "seed": self.seed,
+            **report.summary(),
+            "out": str(self.out),
+        }
+        return Answer(values, _text(values, bool(run.model.top.shapes)))
+
+    def _ascent(self) -> Ascent:
+        from mrvae.evaluation import PlainGradient, SignGradient
+
+        match self.optimizer:
+            case "published":
+                return PlainGradient()
+            case "pgd":
+                return SignGradient()
+
+    def _keep(self, depth: int) -> int:
+        """Return how many latents are attacked, or refuse more than there are."""
+        if self.latents is not None and self.latents > depth:
+            raise ValueError(f"--latents is {self.latents}; this model has {depth} latents")
+        return self.latents or depth
+
+
+def _write(path: Path, run: Run, images: Images, report: AttackReport, keep: int) -> None:
+    """Write some images, the strongest attack on each, and what the latents keep of both."""
+    import torch
+
+    from mrvae.cli.runs import write_images
+    from mrvae.evaluation import read, reconstruction
+
+    count = min(_SHOWN, len(images))
+    attacked = report.worst(report.images)[:count]
+    x = images.take(torch.arange(count)).to(attacked.dtype)
+    rows = [x, attacked]
+    with torch.no_grad():
+        for row in (x, attacked):
+            u = (row / (run.levels - 1)).to(run.device)
+            rows.append(_shown(reconstruction(run.model, read(run.model, u, keep).latents), run))
+    write_images(path, torch.cat(rows), run.levels, count)
+
+
+def _shown(pictures: Tensor, run: Run) -> Tensor:
+    """Return pictures on [0, 1] in units of levels."""
+    return pictures.cpu() * (run.levels - 1)
+
+
+def _text(values: Mapping[str, object], context: bool) -> str:
+    """Write what the attacks reached, on average and at their strongest."""
+    number = {name: value for name, value in values.items() if isinstance(value, int | float)}
+    kl, similarity = number["symmetric_kl"], number["msssim"]
+    rows: list[list[str]] = [
+        ["", "mean of restarts", "strongest"],
+        ["symmetric KL in nats", f"{kl:.3f}", f"{number['symmetric_kl_worst']:.3f}"],
+        ["MS-SSIM of reconstructions", f"{similarity:.3f}", f"{number['msssim_worst']:.3f}"],
+        ["MS-SSIM of images", f"{number['msssim_inputs']:.3f}", ""],
+        ["largest change of a pixel", f"{number['largest_change']:.3f}", ""],
+    ]
+    if context:
+        rows.append(["levels of the context moved", f"{number['context_moved']:.1f}", ""])
+    return f"""\
+{values["images"]} images, {values["split"]}; {values["restarts"]} attacks on each
+{values["optimizer"]}, top {values["latents"]} latents, radius {values["radius"]}
+
+{table(rows)}
+
+wrote {values["out"]}"""

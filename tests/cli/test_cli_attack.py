@@ -31,7 +31,7 @@ def test_an_attack_answers_and_shows_what_it_reached(capsys: Capture, tmp_path: 
     for key, expected in report.summary().items():
         assert values[key] == pytest.approx(expected, rel=1e-3), key
     assert 0 < values["largest_change"] <= 0.125
-    assert values["msssim"] < 1
+    assert values["similarity"] < 1
 
     grid = Grid(8, 2, 8, 8, enlarge=8)
     picture = np.asarray(Image.open(out).convert("L"))

@@ -96,7 +96,7 @@ def by_hand(measure: str, x: Array, y: Array) -> float:
         x, y = (np.stack([halved(channel) for channel in image]) for image in (x, y))
     last = float(similarities[-1] ** weights[-1])
     factors = [contrast**weight for contrast, weight in zip(contrasts, weights, strict=True)][:-1]
-    return last ** (len(factors) if paper else 1) * math.prod(factors)
+    return float(last ** (len(factors) if paper else 1) * math.prod(factors))
 
 
 @each

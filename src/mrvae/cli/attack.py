@@ -40,9 +40,9 @@ class Attack:
     """Change images a little so that their top latents change as much as they can.
 
     Every pixel moves by R at most, on [0, 1], to where the symmetric KL of the posteriors of the
-    top M latents is largest. The answer is what was reached, and how similar (MS-SSIM) the images
-    still are, and what the M latents reconstruct of them. Rows of the picture: images, attacked
-    images, and what the top M latents keep of both.
+    top M latents is largest. The answer is what was reached, and how similar the images still are,
+    and what the M latents reconstruct of them: MS-SSIM, or SSIM below 28 pixels. Rows of the
+    picture: images, attacked images, and what the top M latents keep of both.
     """
 
     run_path: RunPath
@@ -71,7 +71,7 @@ class Attack:
         check_seed(self.seed)
         check_picture(self.out)
         from mrvae.cli.runs import open_run
-        from mrvae.evaluation import attack
+        from mrvae.evaluation import attack, usual
 
         run = open_run(self.run_path, self.best)
         keep = self._keep(run.model.stochastic_depth)
@@ -93,6 +93,7 @@ class Attack:
             "radius": self.radius,
             "optimizer": self.optimizer,
             "seed": self.seed,
+            "measure": usual(run.model.frame.size).name,
             **report.summary(),
             "out": str(self.out),
         }
@@ -140,12 +141,12 @@ def _shown(pictures: Tensor, run: Run) -> Tensor:
 def _text(values: Mapping[str, object], context: bool) -> str:
     """Write what the attacks reached, on average and at their strongest."""
     number = {name: value for name, value in values.items() if isinstance(value, int | float)}
-    kl, similarity = number["symmetric_kl"], number["msssim"]
+    kl, similarity, measure = number["symmetric_kl"], number["similarity"], values["measure"]
     rows: list[list[str]] = [
         ["", "mean of restarts", "strongest"],
         ["symmetric KL in nats", f"{kl:.3f}", f"{number['symmetric_kl_worst']:.3f}"],
-        ["MS-SSIM of reconstructions", f"{similarity:.3f}", f"{number['msssim_worst']:.3f}"],
-        ["MS-SSIM of images", f"{number['msssim_inputs']:.3f}", ""],
+        [f"{measure} of reconstructions", f"{similarity:.3f}", f"{number['similarity_worst']:.3f}"],
+        [f"{measure} of images", f"{number['similarity_inputs']:.3f}", ""],
         ["largest change of a pixel", f"{number['largest_change']:.3f}", ""],
     ]
     if context:

@@ -13,7 +13,15 @@ from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
 from mrvae.evaluation.norms import PassNorms, state_norms
 from mrvae.evaluation.partial import Partial, PartialReport, partial_report
 from mrvae.evaluation.published import KUZINA2023, Defects
-from mrvae.evaluation.similarity import PSNR, SSIM, PaperMSSSIM, Similarity, SmallMSSSIM, fitting
+from mrvae.evaluation.similarity import (
+    PSNR,
+    SSIM,
+    PaperMSSSIM,
+    Similarity,
+    SmallMSSSIM,
+    fitting,
+    usual,
+)
 from mrvae.evaluation.units import UnitReport, UnitTotal, unit_report
 
 __all__ = [
@@ -48,4 +56,5 @@ __all__ = [
     "reconstruction",
     "state_norms",
     "unit_report",
+    "usual",
 ]

@@ -32,13 +32,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mrvae.data import Images, normal
 from mrvae.distributions import Gaussian
 from mrvae.evaluation.ascent import Ascent, Box, check_radius
 from mrvae.evaluation.likelihood import standard_error
 from mrvae.evaluation.memory import rows_within
+from mrvae.evaluation.similarity import usual
 from mrvae.models import HVAE
 from mrvae.models.elbo import sum_per_image
 from mrvae.models.walk import Step, descend, from_posterior
@@ -55,8 +55,8 @@ class AttackReport:
         objective: f, the context's part included.
         nats: symmetric divergence of the stochastic latents among the top m.
         moved: number of the context's levels that changed, if it is among the top m.
-        similarity: MS-SSIM of the reconstructions of u and of ũ.
-        input_similarity: MS-SSIM of u and ũ.
+        similarity: of the reconstructions of u and of ũ, by the model's ``usual`` measure.
+        input_similarity: of u and ũ.
         distance: max |ũ - u|.
         images: ũ in units of levels, (N, K, C, H, W), in the type of the weights.
     """
@@ -92,10 +92,10 @@ class AttackReport:
             "symmetric_kl_worst": float(self.worst(self.nats).mean()),
             "context_moved": float(self.moved.mean()),
             "objective": float(self.objective.mean()),
-            "msssim": float(similarity.mean()),
-            "msssim_se": standard_error(similarity),
-            "msssim_worst": float(self.worst(self.similarity).mean()),
-            "msssim_inputs": float(self.input_similarity.mean()),
+            "similarity": float(similarity.mean()),
+            "similarity_se": standard_error(similarity),
+            "similarity_worst": float(self.worst(self.similarity).mean()),
+            "similarity_inputs": float(self.input_similarity.mean()),
             "largest_change": float(self.distance.max()),
         }
 
@@ -276,12 +276,13 @@ class _Attack:
         after = read(self.model, end, self.keep)
         nats = symmetric_kl(after, before)
         pictures = [reconstruction(self.model, r.latents) for r in (after, before)]
+        measure = usual(self.model.frame.size)
         numbers = (
             nats + context_distance(after, before),
             nats,
             _moved(self.model, after, before),
-            _msssim(*pictures),
-            _msssim(end, u),
+            measure(*pictures),
+            measure(end, u),
             (end.double() - u.double()).abs().flatten(1).amax(1),
         )
         levels = end * (self.model.frame.levels - 1)
@@ -308,37 +309,3 @@ def _moved(model: HVAE, a: Reading, b: Reading) -> Tensor:
     for c, d in zip(a.latents[: len(a.places)], b.latents, strict=False):
         total = total + (c != d).flatten(1).sum(1)
     return total
-
-
-# Tersely, until evaluation/similarity.py has it: MS-SSIM with σ = 0.9, so 7 taps, and 3 scales.
-_TAPS, _SIGMA, _BETAS = 7, 0.9, (0.2096, 0.4659, 0.3245)
-
-
-def _msssim(x: Tensor, y: Tensor) -> Tensor:
-    """Return the MS-SSIM of images on [0, 1], (B,), at the scales that the window fits in."""
-    scales = [n for n in range(3) if n == 0 or min(x.shape[2:]) >> n >= _TAPS]
-    betas = torch.tensor([_BETAS[n] for n in scales], dtype=torch.float64)
-    result = torch.ones(len(x), dtype=torch.float64, device=x.device)
-    for n, beta in zip(scales, (betas / betas.sum()).tolist(), strict=True):
-        luminance, contrast = _ssim(x.double(), y.double())
-        value = luminance * contrast if n == scales[-1] else contrast
-        result = result * value.mean((1, 2, 3)).relu() ** beta
-        x, y = functional.avg_pool2d(x, 2), functional.avg_pool2d(y, 2)
-    return result
-
-
-def _ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return SSIM's two factors where the window lies inside the image."""
-    taps = min(_TAPS, (min(x.shape[2:]) - 1) // 2 * 2 + 1)
-    at = torch.arange(taps, dtype=x.dtype, device=x.device) - taps // 2
-    g = torch.exp(-0.5 * (at / _SIGMA).square())
-    window = (torch.outer(g, g) / g.sum().square()).expand(x.shape[1], 1, -1, -1)
-
-    def blur(v: Tensor) -> Tensor:
-        return functional.conv2d(v, window, groups=v.shape[1])
-
-    a, b = blur(x), blur(y)
-    variances = blur(x * x) - a * a + blur(y * y) - b * b
-    covariance = blur(x * y) - a * b
-    luminance = (2 * a * b + 0.01**2) / (a * a + b * b + 0.01**2)
-    return luminance, (2 * covariance + 0.03**2) / (variances + 0.03**2)

@@ -213,6 +213,17 @@ def fitting(side: int) -> tuple[Similarity, ...]:
     return tuple(measure for measure in every if measure.least <= side)
 
 
+def usual(side: int) -> Similarity:
+    """Return the usual measure for images of this side: MS-SSIM, or SSIM if they are too small.
+
+    Example:
+        >>> usual(28).name, usual(8).name
+        ('ms_ssim', 'ssim')
+    """
+    whole = SmallMSSSIM()
+    return whole if whole.least <= side else SSIM()
+
+
 def _inside(x: Tensor, y: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """Return the means of l·cs and of cs, (B,), over windows that lie inside of the image."""
     taps = min(window, *x.shape[-2:])

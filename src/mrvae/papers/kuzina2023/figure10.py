@@ -100,10 +100,10 @@ def findings(rows: Sequence[Row]) -> list[str]:
     """Say where a context is the more robust, and where the sign reaches more.
 
     Example:
-        >>> row = {"latents": 2, "radius": 0.1, "optimizer": "pgd", "msssim_se": 0.01}
-        >>> rows = [{**row, "cell": "vdvae", "msssim": 0.5}, {**row, "cell": "dct", "msssim": 0.6}]
+        >>> row = {"latents": 2, "radius": 0.1, "optimizer": "pgd", "similarity_se": 0.01}
+        >>> rows = [{**row, "cell": "vdvae", "similarity": 0.5}, {**row, "cell": "dct", "similarity": 0.6}]
         >>> findings(rows)[0]
-        'radius 0.1, pgd, top 2: dct is more robust than vdvae, MS-SSIM 0.600 against 0.500'
+        'radius 0.1, pgd, top 2: dct is more robust than vdvae, 0.600 against 0.500'
     """
     found: dict[tuple[Value, ...], Row] = {
         (r["cell"], r["optimizer"], r["radius"], r["latents"]): r for r in rows
@@ -119,12 +119,14 @@ def findings(rows: Sequence[Row]) -> list[str]:
 
 def _compared(row: Row, plain: Row) -> str:
     """Say which of two models is the more robust, if by two standard errors."""
-    (a, b), (da, db) = ([float(r[k] or 0) for r in (row, plain)] for k in ("msssim", "msssim_se"))
+    (a, b), (da, db) = (
+        [float(r[k] or 0) for r in (row, plain)] for k in ("similarity", "similarity_se")
+    )
     if abs(a - b) <= _CLEAR * float((da**2 + db**2) ** 0.5):
         verdict = "about as robust as"
     else:
         verdict = "more robust than" if a > b else "less robust than"
-    return f"{row['cell']} is {verdict} vdvae, MS-SSIM {a:.3f} against {b:.3f}"
+    return f"{row['cell']} is {verdict} vdvae, {a:.3f} against {b:.3f}"
 
 
 def _optimizers(found: dict[tuple[Value, ...], Row]) -> Iterator[str]:
@@ -158,14 +160,16 @@ def figure(rows: Sequence[Row], radius: float) -> Figure:
             part = [r for r in here if r["cell"] == name and r["optimizer"] == optimizer]
             axes.errorbar(
                 [float(r["latents"] or 0) for r in part],
-                [float(r["msssim"] or 0) for r in part],
-                [float(r["msssim_se"] or 0) for r in part],
+                [float(r["similarity"] or 0) for r in part],
+                [float(r["similarity_se"] or 0) for r in part],
                 fmt=style,
                 color=f"C{colour}",
                 label=f"{name}, {optimizer}",
                 markersize=4,
             )
-    axes.set(xlabel="attacked top latents m", ylabel="MS-SSIM of reconstructions", ylim=(0, 1.02))
+    axes.set(
+        xlabel="attacked top latents m", ylabel="similarity of reconstructions", ylim=(0, 1.02)
+    )
     axes.set_xticks(sorted({int(row["latents"] or 0) for row in here}))
     axes.set_title(f"radius {radius:g}", fontsize=10)
     axes.legend(frameon=False)

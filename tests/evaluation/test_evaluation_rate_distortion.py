@@ -22,10 +22,11 @@ TINY = ("model.width=4", "model.latent=1", "model.likelihood.components=1")
 DCT_ = "kuzina2023-cifar10-small-dct"
 
 
-def model(name: str, *changes: str) -> HVAE:
+def model(name: str, *changes: str, seen: Tensor | None = None) -> HVAE:
+    """A tiny model with weights of its own, whose context was fitted to noise or what it saw."""
     torch.manual_seed(0)
     made = mrvae.build(override(mrvae.recipe(name), (*TINY, *changes)))
-    made.top.fit(torch.randint(0, 256, (50, 3, 32, 32)).byte())
+    made.top.fit(torch.randint(0, 256, (50, 3, 32, 32)).byte() if seen is None else seen)
     with torch.no_grad():
         for weight in made.parameters():
             weight += 0.05 * torch.randn_like(weight)
@@ -81,10 +82,11 @@ def algorithm_2(picture: Tensor, size: int) -> Tensor:
 
 
 def test_the_context_alone_is_algorithm_2_where_its_steps_are_fine() -> None:
-    fine = model(DCT_, "model.context.quantiser=mid_tread", "quantiser.step=1e-4")
+    changes = ("model.context.quantiser=mid_tread", "quantiser.step=1e-4")
+    fine = model(DCT_, *changes, seen=cut(PICTURE.pixels, 32))
     expected = algorithm_2(PICTURE.pixels, 6).int()
-    inside = context_clipped(fine, PICTURE) == 0
-    assert inside
+    assert context_clipped(fine, PICTURE) == 0
+    assert context_clipped(model(DCT_, *changes), PICTURE) > 0
     found = context_picture(fine, PICTURE).int()
     assert (found - expected).abs().max() <= 1
     assert (found != expected).float().mean() < 0.01
@@ -107,4 +109,8 @@ def test_what_a_model_does_not_have_is_refused() -> None:
         sketch(plain, PICTURE, keep=0)
     with pytest.raises(ValueError, match="shape"):
         sketch(plain, Picture("grey", PICTURE.pixels[:1]), keep=1)
-    assert Sketch(torch.zeros(3, 2, 2), torch.tensor([math.log(2.0)])).bpp == 0.25
+
+
+def test_bits_per_pixel_count_pixels_once() -> None:
+    nats = torch.tensor([math.log(2.0), math.log(8.0)], dtype=torch.float64)
+    assert Sketch(torch.zeros(3, 2, 2), nats).bpp == pytest.approx(1.0)

@@ -11,7 +11,7 @@ and structural similarity over five scales (Wang, Simoncelli & Bovik 2003), aver
     MS-SSIM = mean over channels of  (mean l s_M)^{w_M} Π_{m<M} (mean s_m)^{w_m},
 
 C₁ = (0.01·255)², C₂ = (0.03·255)², each scale half as large as the one before, by averages over
-2 × 2 pixels. The fifth scale needs 11 pixels, so a picture more than 160 a side.
+2 × 2 pixels. The fifth scale needs 11 pixels a side, and so a picture 16 · 11.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch.nn import functional
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _TAPS, _SIGMA = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-SMALLEST = 161
+SMALLEST = 176
 """Pixels that a side must have for five scales."""
 
 
@@ -46,7 +46,7 @@ def psnr(x: Tensor, y: Tensor) -> float:
 
 
 def ms_ssim(x: Tensor, y: Tensor) -> float | None:
-    """Return the MS-SSIM of two uint8 pictures (C, H, W); None if a side is under 161 pixels.
+    """Return the MS-SSIM of two uint8 pictures (C, H, W); None if a side is under 176 pixels.
 
     Raises:
         ValueError: if their types or shapes are others.
@@ -54,7 +54,7 @@ def ms_ssim(x: Tensor, y: Tensor) -> float | None:
     Source: Wang, Simoncelli & Bovik 2003, *Multi-scale structural similarity*, equation 7.
 
     Example:
-        >>> black = torch.zeros(3, 161, 170, dtype=torch.uint8)
+        >>> black = torch.zeros(3, 176, 180, dtype=torch.uint8)
         >>> ms_ssim(black, black), ms_ssim(black[:, 1:], black[:, 1:])
         (1.0, None)
     """

@@ -58,8 +58,9 @@ class Sketch:
         """Rate in bits per pixel.
 
         Example:
-            >>> Sketch(torch.zeros(1, 2, 2), torch.tensor([4 * math.log(2.0)])).bpp
-            1.0
+            >>> four = Sketch(torch.zeros(3, 1, 4), torch.tensor([1.0, 3.0]))
+            >>> four.bpp == 1 / math.log(2.0)
+            True
         """
         return float(self.nats.sum()) / (math.log(2.0) * self.pixels[0].numel())
 

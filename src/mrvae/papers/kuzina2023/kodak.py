@@ -87,10 +87,10 @@ def averaged(versions: Sequence[Version], matched: str | None) -> Row:
     Example:
         >>> import torch
         >>> one, two = (Version("JPEG", "file", b, p, None, torch.zeros(3, 1, 1))
-        ...             for b, p in ((0.1, 20.0), (0.3, 24.0)))
+        ...             for b, p in ((0.25, 20.0), (0.75, 24.0)))
         >>> row = averaged([one, two], None)
         >>> row["images"], row["bpp"], row["bpp_se"], row["psnr"]
-        (2, 0.2, 0.1, 22.0)
+        (2, 0.5, 0.25, 22.0)
     """
     similar = [each.ms_ssim for each in versions if each.ms_ssim is not None]
     bpp, psnr = ([each.bpp for each in versions], [each.psnr for each in versions])

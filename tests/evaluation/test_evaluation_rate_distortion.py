@@ -29,7 +29,7 @@ def model(name: str, *changes: str, seen: Tensor | None = None) -> HVAE:
     made.top.fit(torch.randint(0, 256, (50, 3, 32, 32)).byte() if seen is None else seen)
     with torch.no_grad():
         for weight in made.parameters():
-            weight += 0.05 * torch.randn_like(weight)
+            weight.add_(torch.randn_like(weight), alpha=0.05)
     return made
 
 

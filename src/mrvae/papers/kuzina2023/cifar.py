@@ -8,14 +8,16 @@ data folder; at ``smoke``, where it may be missing, one made by code stands in f
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrvae.papers.cells import Cell
 from mrvae.papers.desk import Desk, Job
 from mrvae.papers.outcome import Budget
 from mrvae.recipes import override, recipe
-from mrvae.recipes.context import DCT, NoContext
+from mrvae.recipes.context import DCT, Autoregressive, NoContext
 
 if TYPE_CHECKING:
     from mrvae.data import Picture
@@ -81,12 +83,21 @@ def meaning(cell: Cell) -> str:
         >>> [meaning(cell) for cell in cifar("cpu")]
         ['KL', 'bound', 'pmf', 'pmf']
     """
-    from mrvae.recipes.context import Autoregressive
-
     context = cell.job.recipe.model.context
     if not isinstance(context, DCT):
         return "KL"
     return "pmf" if isinstance(context.prior, Autoregressive) else "bound"
+
+
+def trained_on(cells: Sequence[Cell]) -> str:
+    """Say of which images the models have learnt; a part of a data set is named as a part.
+
+    Example:
+        >>> trained_on(cifar("cpu"))
+        'the models are trained on cifar10_8k.npz'
+    """
+    sources = dict.fromkeys(cell.job.recipe.data.source for cell in cells)
+    return f"the models are trained on {', '.join(sources)}"
 
 
 def pictures(desk: Desk, limit: int | None = None) -> tuple[Picture, ...]:
@@ -106,10 +117,8 @@ def pictures(desk: Desk, limit: int | None = None) -> tuple[Picture, ...]:
     return tuple(Picture(each.name, each.pixels[:, :crop, :crop]) for each in found)
 
 
-def _there(root: object) -> bool:
-    from pathlib import Path
-
-    return isinstance(root, Path) and (root / _FOLDER).is_dir()
+def _there(root: Path | None) -> bool:
+    return root is not None and (root / _FOLDER).is_dir()
 
 
 def made_up(side: int) -> Picture:

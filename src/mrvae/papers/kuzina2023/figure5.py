@@ -19,7 +19,7 @@ from mrvae.papers.cells import Cell, chosen
 from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import kodak
-from mrvae.papers.kuzina2023.cifar import cifar, pictures
+from mrvae.papers.kuzina2023.cifar import cifar, pictures, trained_on
 from mrvae.papers.outcome import Budget, Outcome, Row
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def work(desk: Desk) -> Outcome:
             rows += _matched(codecs, photographs, targets, versions[0][kodak.SHOWN].method)
     rows += [_absent(codec) for codec in LOSSY if codec not in codecs]
     curves = dict(_curves(codecs, photographs, QUALITIES[desk.budget]))
-    return Outcome(tuple(rows), tuple(findings(rows)), {"figure5": figure(rows, curves)})
+    said = (*findings(rows), trained_on(asked))
+    return Outcome(tuple(rows), said, {"figure5": figure(rows, curves)})
 
 
 def _matched(
@@ -138,7 +139,8 @@ def figure(rows: Sequence[Row], curves: Points) -> Figure:
         axes.plot(*zip(*points, strict=True), marker=".", label=name)
     for row in rows:
         if row["matched"] is None and row["bpp"] is not None:
-            axes.plot([row["bpp"]], [row["psnr"]], "x", label=row["method"])
+            bpp, psnr = (cast("float", row[name]) for name in ("bpp", "psnr"))
+            axes.plot([bpp], [psnr], "x", label=str(row["method"]))
     axes.set_xlabel("bits per pixel")
     axes.set_ylabel("PSNR in dB")
     axes.legend(frameon=False, fontsize=7)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mrvae.papers.cells import Cell, chosen
 from mrvae.papers.desk import Desk
 from mrvae.papers.kuzina2023 import kodak
-from mrvae.papers.kuzina2023.cifar import cifar, pictures
+from mrvae.papers.kuzina2023.cifar import cifar, pictures, trained_on
 from mrvae.papers.outcome import Budget, Outcome, Row
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def page(desk: Desk, item: str, count: int) -> Outcome:
     photographs = pictures(desk, count)
     shown = [_versions(models, each) for each in photographs]
     rows = tuple(_row(p, v) for p, each in zip(photographs, shown, strict=True) for v in each)
-    return Outcome(rows, _findings(rows), {item: figure(photographs, shown)})
+    said = (*_findings(rows), trained_on(asked))
+    return Outcome(rows, said, {item: figure(photographs, shown)})
 
 
 def _versions(models: Sequence[tuple[Cell, HVAE]], picture: Picture) -> list[kodak.Version]:

@@ -9,8 +9,18 @@ import torch
 from torch import Tensor
 
 import mrvae
-from mrvae.data import Picture
-from mrvae.evaluation import Sketch, context_clipped, context_picture, cut, join, psnr, sketch
+from mrvae.data import Picture, generator
+from mrvae.evaluation import (
+    Sketch,
+    context_clipped,
+    context_picture,
+    cut,
+    join,
+    psnr,
+    sketch,
+    sketches,
+)
+from mrvae.evaluation.rate_distortion import _word as word
 from mrvae.models import HVAE, AutoregressivePrior
 from mrvae.models.top import ContextTop
 from mrvae.papers.kuzina2023.cifar import made_up
@@ -52,6 +62,21 @@ def test_the_rate_of_latents_is_their_kl() -> None:
     torch.testing.assert_close(all_.nats[:2], two.nats)
     assert (all_.nats > 0).all()
     assert two.bpp == pytest.approx(float(two.nats.sum()) / (math.log(2) * 37 * 40))
+
+
+@pytest.mark.parametrize("name", ["vdvae", "dct-explicit"])
+def test_the_nats_are_those_of_the_bound(name: str) -> None:
+    made = model(f"kuzina2023-cifar10-small-{name}")
+    patches = cut(PICTURE.pixels, 32)
+    noise = made.noise(len(patches), generator(0, 0, word("p")))
+    with torch.no_grad():
+        kl = made.elbo(patches, noise).kl.double().sum(0)
+    for keep in (1, 2, 3):
+        found = sketches(made, PICTURE, keep, (0.0, 0.1))
+        for each in found:
+            torch.testing.assert_close(each.nats, kl[:keep])
+        assert torch.equal(found[0].pixels, sketch(made, PICTURE, keep, 0.0).pixels)
+        assert torch.equal(found[1].pixels, sketch(made, PICTURE, keep, 0.1).pixels)
 
 
 def test_a_picture_is_a_function_of_its_name_and_the_seed() -> None:

@@ -12,7 +12,13 @@ from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
 from mrvae.evaluation.norms import PassNorms, state_norms
 from mrvae.evaluation.patches import cut, join
-from mrvae.evaluation.rate_distortion import Sketch, context_clipped, context_picture, sketch
+from mrvae.evaluation.rate_distortion import (
+    Sketch,
+    context_clipped,
+    context_picture,
+    sketch,
+    sketches,
+)
 
 __all__ = [
     "LOSSY",
@@ -39,6 +45,7 @@ __all__ = [
     "ms_ssim",
     "psnr",
     "sketch",
+    "sketches",
     "state_norms",
     "written",
 ]

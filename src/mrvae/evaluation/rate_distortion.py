@@ -24,7 +24,7 @@ price of a draw and not of a mean; the noise of a picture is a function of the s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import cast
@@ -36,6 +36,7 @@ from mrvae.data import Picture, generator
 from mrvae.distributions import Bins
 from mrvae.evaluation.patches import cut, join
 from mrvae.models import HVAE
+from mrvae.models.hvae import Latents
 from mrvae.models.top import ContextTop
 
 _TOGETHER = 64
@@ -89,16 +90,42 @@ def sketch(
         >>> found.pixels.shape, found.nats.shape
         (torch.Size([1, 11, 9]), torch.Size([2]))
     """
+    return sketches(model, picture, keep, (temperature,), seed)[0]
+
+
+@torch.no_grad()
+def sketches(
+    model: HVAE, picture: Picture, keep: int, temperatures: Sequence[float], seed: int = 0
+) -> list[Sketch]:
+    """Return :func:`sketch` at several temperatures, from the same kept latents.
+
+    Raises:
+        ValueError: as :func:`sketch` does, or if a temperature is negative.
+    """
     model.check_keep(keep)
     device = next(model.parameters()).device
-    stream = generator(seed, _word(picture.name), device=device)
-    decoded, nats = [], torch.zeros(keep, dtype=torch.float64)
+    word = _word(picture.name)
+    stream = generator(seed, 0, word, device=device)
+    below = [generator(seed, 1, word, device=device) for _ in temperatures]
+    decoded: list[list[Tensor]] = [[] for _ in temperatures]
+    nats = torch.zeros(keep, dtype=torch.float64)
     for x in _patches(model, picture):
-        noise = model.noise(len(x), stream)
-        nats += model.elbo(x, noise).kl[:, :keep].double().sum(0).cpu()
-        latents = (*model.top.encode(x), *(step.z for step in model.infer(x, noise)))
-        decoded.append(model.decode(latents[:keep], temperature, stream).cpu())
-    return Sketch(_joined(decoded, picture), nats)
+        latents, each = _kept(model, x, keep, model.noise(len(x), stream))
+        nats += each.double().sum(0).cpu()
+        for parts, temperature, noise in zip(decoded, temperatures, below, strict=True):
+            parts.append(model.decode(latents, temperature, noise).cpu())
+    return [Sketch(_joined(parts, picture), nats) for parts in decoded]
+
+
+def _kept(model: HVAE, x: Tensor, keep: int, noise: Tensor) -> tuple[Latents, Tensor]:
+    """Return the top latents of x and their nats (B, keep), as the bound at this noise has them."""
+    above = model.top.encode(x)
+    nats = model.top.nats(above, noise[:, model.decoder.noise_size :], None)
+    if keep <= len(above):
+        return above, nats  # the encoder has nothing to say
+    steps = model.infer(x, noise)[: keep - len(above)]
+    kl = [step.posterior.kl(step.prior).flatten(1).sum(1) for step in steps if step.posterior]
+    return (*above, *(step.z for step in steps)), torch.cat([nats, torch.stack(kl, 1)], 1)
 
 
 @torch.no_grad()

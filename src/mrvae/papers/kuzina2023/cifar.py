@@ -1,7 +1,7 @@
 """The models of the Kodak experiment, as cells, and the photographs that they are shown.
 
-One hierarchy without a context and three with, trained on CIFAR-10; at ``cpu`` they are small, and
-see the 8,000 images of ``cifar10_8k.npz`` only. The photographs are the folder ``kodak`` of the
+One hierarchy without a context and three with, trained on CIFAR-10; below ``paper`` they see the
+8,000 images of ``cifar10_8k.npz`` only. The photographs are the folder ``kodak`` of the
 data folder; at ``smoke``, where it may be missing, one made by code stands in for it.
 """
 
@@ -41,13 +41,15 @@ class Plan:
     crop: int | None = None
 
 
+_PART = "data=cifar10_8k.npz"
 _SMOKE = (
+    _PART,
     *("training.steps=2", "training.validate_every=1", "training.batch=8", "training.warmup=1"),
     *("model.width=4", "model.latent=1", "model.likelihood.components=1"),
 )
 PLANS: dict[Budget, Plan] = {
     "smoke": Plan(_SMOKE, pictures=1, crop=40),
-    "cpu": Plan(("data=cifar10_8k.npz",)),
+    "cpu": Plan((_PART,)),
     "paper": Plan(("training.steps=100000", "model.width=256", "training.optimizer.rate=2e-4")),
 }
 

@@ -51,10 +51,9 @@ class Version:
 
 def learnt(cell: Cell, model: HVAE, picture: Picture) -> list[Version]:
     """Return a photograph as the top of a model tells it: as in the paper, and otherwise."""
-    from mrvae.evaluation import context_picture, sketch
+    from mrvae.evaluation import context_picture, sketches
 
-    drawn = sketch(model, picture, kept(cell), TEMPERATURE)
-    mean = sketch(model, picture, kept(cell), 0.0)
+    drawn, mean = sketches(model, picture, kept(cell), (TEMPERATURE, 0.0))
     pixels = {
         f"{cell.name}, t = {TEMPERATURE}": drawn.pixels,
         f"{cell.name}, t = 0": mean.pixels,

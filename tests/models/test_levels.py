@@ -89,7 +89,8 @@ def test_recipes_have_the_parameters_and_depth_that_are_stored(recipe: Recipe) -
         model = build(recipe)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == recipe.parameters
     assert model.stochastic_depth == recipe.depth
-    assert all(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
+    # What is saved has no values; what follows from the shape alone, such as a mask, may have them.
+    assert all(tensor.is_meta for tensor in model.state_dict().values())
 
 
 @pytest.mark.parametrize(

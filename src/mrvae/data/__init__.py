@@ -7,6 +7,7 @@ hostile: nothing in them is run, nothing is allocated on their word, and what is
 said in one line.
 """
 
+from mrvae.data.gallery import Picture, gallery
 from mrvae.data.images import Images, all_batches
 from mrvae.data.prepare import images_for
 from mrvae.data.randomness import Purpose, generator, normal, whole
@@ -19,11 +20,13 @@ __all__ = [
     "NAMES",
     "SPLITS",
     "Images",
+    "Picture",
     "Purpose",
     "Rows",
     "Stream",
     "all_batches",
     "data_folder",
+    "gallery",
     "generator",
     "images_for",
     "load",

@@ -7,13 +7,24 @@ neither on the machine nor on how the work was cut into pieces.
 
 from mrvae.evaluation.ascent import Ascent, PlainGradient, SignGradient
 from mrvae.evaluation.attack import AttackReport, attack, read, reconstruction
+from mrvae.evaluation.codecs import LOSSY, PNG, Codec, File, around, available, comparable, written
 from mrvae.evaluation.cost import Description, describe
+from mrvae.evaluation.distortion import ms_ssim, psnr
 from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
 from mrvae.evaluation.norms import PassNorms, state_norms
 from mrvae.evaluation.partial import Partial, PartialReport, partial_report
+from mrvae.evaluation.patches import cut, join
 from mrvae.evaluation.published import KUZINA2023, Defects
+from mrvae.evaluation.rate_distortion import (
+    Sketch,
+    context_clipped,
+    context_picture,
+    sketch,
+    sketches,
+)
 from mrvae.evaluation.similarity import (
+    MSSSIM,
     PSNR,
     SSIM,
     PaperMSSSIM,
@@ -26,12 +37,17 @@ from mrvae.evaluation.units import UnitReport, UnitTotal, unit_report
 
 __all__ = [
     "KUZINA2023",
+    "LOSSY",
+    "MSSSIM",
+    "PNG",
     "PSNR",
     "SSIM",
     "Ascent",
     "AttackReport",
+    "Codec",
     "Defects",
     "Description",
+    "File",
     "LatentUnits",
     "LikelihoodReport",
     "PaperMSSSIM",
@@ -41,20 +57,33 @@ __all__ = [
     "PlainGradient",
     "SignGradient",
     "Similarity",
+    "Sketch",
     "SmallMSSSIM",
     "UnitReport",
     "UnitTotal",
+    "around",
     "attack",
+    "available",
+    "comparable",
+    "context_clipped",
+    "context_picture",
+    "cut",
     "describe",
     "draws",
     "evaluate",
     "fitting",
+    "join",
     "latent_units",
     "layer_nats",
+    "ms_ssim",
     "partial_report",
+    "psnr",
     "read",
     "reconstruction",
+    "sketch",
+    "sketches",
     "state_norms",
     "unit_report",
     "usual",
+    "written",
 ]

@@ -14,7 +14,7 @@ times, and with positive parts of the means at scale j, and w the weights of the
 
     MS-SSIM = SSIM_M^{w_M} Π_{j<M} cs_j^{w_j}.
 
-It was made for photographs: five scales of a window of 11 need images of 161 pixels and more. For
+It was made for photographs: five scales of a window of 11 need 176 pixels a side (``MSSSIM``). For
 smaller ones there are two forms here.
 
 * ``SmallMSSSIM``, the definition with smaller numbers: σ = 0.9, so that the window has 7 taps, and
@@ -45,6 +45,7 @@ from torch.nn import functional
 
 _C1, _C2 = 0.01**2, 0.03**2
 _SIGMA = 1.5
+_FIVE = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _IMAGE = (1, 2, 3)
 
 
@@ -163,6 +164,42 @@ class SmallMSSSIM:
 
 
 @dataclass(frozen=True)
+class MSSSIM:
+    """MS-SSIM as it was made for photographs: 5 scales, σ = 1.5, 11 taps, the mean over channels.
+
+    All windows lie inside the image.
+
+    Raises:
+        ValueError: if the images differ in shape or type, leave [0, 1], or are below 176 pixels.
+
+    Source: Wang et al. 2003, equation 7.
+
+    Example:
+        >>> x = torch.eye(176)[None, None]
+        >>> round(float(MSSSIM()(x, x)), 6), bool(MSSSIM()(x, x.flip(3)) < 0.9)
+        (1.0, True)
+    """
+
+    name: str = "ms_ssim_photograph"
+    least: int = 176
+    weights: tuple[float, ...] = _FIVE
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return numbers in 0 … 1, (B,)."""
+        x, y = _pair(x, y, self.least)
+        channels = x.shape[:2]
+        x, y = (image.flatten(0, 1)[:, None] for image in (x, y))
+        product = x.new_ones(len(x))
+        for weight in self.weights[:-1]:
+            _, contrast = _inside(x, y, 11)
+            product = product * contrast.relu() ** weight
+            x, y = functional.avg_pool2d(x, 2), functional.avg_pool2d(y, 2)
+        similarity, _ = _inside(x, y, 11)
+        product = product * similarity.relu() ** self.weights[-1]
+        return product.view(channels).mean(dim=1)
+
+
+@dataclass(frozen=True)
 class PaperMSSSIM:
     """The MS-SSIM of the reference's formula, per image: no MS-SSIM in the sense of its authors.
 
@@ -187,7 +224,7 @@ class PaperMSSSIM:
     name: str = "ms_ssim_paper"
     least: int = 16
     window: int = 14
-    weights: tuple[float, ...] = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    weights: tuple[float, ...] = _FIVE
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Return numbers in 0 … 1, (B,)."""

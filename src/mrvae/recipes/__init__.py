@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 
+from mrvae.recipes.cifar_small import CIFAR_SMALL
 from mrvae.recipes.falck2022 import FALCK2022
 from mrvae.recipes.kuzina2023 import KUZINA2023
 from mrvae.recipes.overrides import override
@@ -18,7 +19,7 @@ from mrvae.recipes.small import SMALL
 
 __all__ = ["ALL", "Recipe", "from_json", "override", "recipe", "to_json"]
 
-ALL: tuple[Recipe, ...] = (*SMALL, *FALCK2022, *KUZINA2023, *PUBLISHED)
+ALL: tuple[Recipe, ...] = (*SMALL, *FALCK2022, *KUZINA2023, *CIFAR_SMALL, *PUBLISHED)
 
 
 def recipe(name: str) -> Recipe:

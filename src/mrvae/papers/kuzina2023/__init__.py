@@ -10,6 +10,9 @@ from mrvae.papers.kuzina2023 import (
     figure1,
     figure3,
     figure4,
+    figure5,
+    figure6,
+    figure9,
     figure10,
     proofs,
     table1,
@@ -17,5 +20,8 @@ from mrvae.papers.kuzina2023 import (
     table4,
 )
 
-_MODULES = (proofs, table1, figure1, table2, figure3, table4, figure4, figure10, defects)
-ITEMS: Mapping[str, Item] = {module.ITEM.name: module.ITEM for module in _MODULES}
+_TABLES = (table1, table2, table4)
+_FIGURES = (figure1, figure3, figure4, figure5, figure6, figure9, figure10)
+ITEMS: Mapping[str, Item] = {
+    module.ITEM.name: module.ITEM for module in (proofs, *_TABLES, *_FIGURES, defects)
+}

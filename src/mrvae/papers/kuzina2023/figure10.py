@@ -101,7 +101,8 @@ def findings(rows: Sequence[Row]) -> list[str]:
 
     Example:
         >>> row = {"latents": 2, "radius": 0.1, "optimizer": "pgd", "similarity_se": 0.01}
-        >>> rows = [{**row, "cell": "vdvae", "similarity": 0.5}, {**row, "cell": "dct", "similarity": 0.6}]
+        >>> rows = [{**row, "cell": "vdvae", "similarity": 0.5}]
+        >>> rows.append({**row, "cell": "dct", "similarity": 0.6})
         >>> findings(rows)[0]
         'radius 0.1, pgd, top 2: dct is more robust than vdvae, 0.600 against 0.500'
     """

@@ -1,0 +1,148 @@
+"""The models of the Kodak experiment, as cells, and the photographs that they are shown.
+
+One hierarchy without a context and three with, trained on CIFAR-10; below ``paper`` they see the
+8,000 images of ``cifar10_8k.npz`` only. The photographs are the folder ``kodak`` of the
+data folder; at ``smoke``, where it may be missing, one made by code stands in for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mrvae.papers.cells import Cell
+from mrvae.papers.desk import Desk, Job
+from mrvae.papers.outcome import Budget
+from mrvae.recipes import override, recipe
+from mrvae.recipes.context import DCT, Autoregressive, NoContext
+
+if TYPE_CHECKING:
+    from mrvae.data import Picture
+
+KINDS = ("vdvae", "dct", "dct-explicit", "dct-ycbcr")
+_FOLDER = "kodak"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a budget allows.
+
+    Attributes:
+        changes: to the small recipes.
+        pictures: number of photographs, from the first; all if None.
+        crop: side of the upper left square that is looked at; all of the photograph if None.
+    """
+
+    changes: tuple[str, ...]
+    pictures: int | None = None
+    crop: int | None = None
+
+
+_PART = "data=cifar10_8k.npz"
+_SMOKE = (
+    _PART,
+    *("training.steps=2", "training.validate_every=1", "training.batch=8", "training.warmup=1"),
+    *("model.width=4", "model.latent=1", "model.likelihood.components=1"),
+)
+PLANS: dict[Budget, Plan] = {
+    "smoke": Plan(_SMOKE, pictures=1, crop=40),
+    "cpu": Plan((_PART,)),
+    "paper": Plan(("training.steps=100000", "model.width=256", "training.optimizer.rate=2e-4")),
+}
+
+
+def cifar(budget: Budget) -> list[Cell]:
+    """Return the baseline and its three contexts, in this order.
+
+    Example:
+        >>> [cell.name for cell in cifar("cpu")]
+        ['vdvae', 'dct', 'dct-explicit', 'dct-ycbcr']
+    """
+    changes = PLANS[budget].changes
+    return [
+        Cell(kind, Job(override(recipe(f"kuzina2023-cifar10-small-{kind}"), changes)))
+        for kind in KINDS
+    ]
+
+
+def kept(cell: Cell) -> int:
+    """Return how many top latents the experiment keeps: the context, or two where there is none.
+
+    Example:
+        >>> [kept(cell) for cell in cifar("cpu")]
+        [2, 1, 1, 1]
+    """
+    return 2 if isinstance(cell.job.recipe.model.context, NoContext) else 1
+
+
+def meaning(cell: Cell) -> str:
+    """Return what the rate of a cell is, in a word for a table.
+
+    Example:
+        >>> [meaning(cell) for cell in cifar("cpu")]
+        ['KL', 'bound', 'pmf', 'pmf']
+    """
+    context = cell.job.recipe.model.context
+    if not isinstance(context, DCT):
+        return "KL"
+    return "pmf" if isinstance(context.prior, Autoregressive) else "bound"
+
+
+def trained_on(cells: Sequence[Cell]) -> str:
+    """Say of which images the models have learnt; a part of a data set is named as a part.
+
+    Example:
+        >>> trained_on(cifar("cpu"))
+        'the models are trained on cifar10_8k.npz'
+    """
+    sources = dict.fromkeys(cell.job.recipe.data.source for cell in cells)
+    return f"the models are trained on {', '.join(sources)}"
+
+
+def pictures(desk: Desk, limit: int | None = None) -> tuple[Picture, ...]:
+    """Return the photographs of a budget, at most ``limit`` of them, from the first.
+
+    Raises:
+        ValueError: if the folder is missing, and the budget is not smoke.
+    """
+    from mrvae.data import Picture, data_folder, gallery
+
+    plan = PLANS[desk.budget]
+    counts = [count for count in (plan.pictures, limit) if count is not None]
+    if desk.budget == "smoke" and not _there(data_folder(desk.data_dir)):
+        return (made_up(plan.crop or 40),)
+    found = gallery(_FOLDER, desk.data_dir, min(counts) if counts else None)
+    crop = plan.crop
+    return tuple(Picture(each.name, each.pixels[:, :crop, :crop]) for each in found)
+
+
+def _there(root: Path | None) -> bool:
+    return root is not None and (root / _FOLDER).is_dir()
+
+
+def made_up(side: int) -> Picture:
+    """Return a picture of a sky above hills, made of three waves: uint8 (3, side, side).
+
+    Example:
+        >>> picture = made_up(8)
+        >>> picture.pixels.shape, picture.pixels.min() < picture.pixels.max()
+        (torch.Size([3, 8, 8]), tensor(True))
+    """
+    import torch
+
+    from mrvae.data import Picture
+
+    down = torch.linspace(0, 1, side)[:, None].expand(side, side)
+    across = down.T
+    hills = 0.5 + 0.1 * torch.sin(2 * math.pi * 3 * across) + 0.2 * (across - 0.5)
+    below = (down > hills).float()
+    channels = [level - 0.4 * below * shade + 0.2 * down for level, shade in _COLOURS]
+    waves = 0.05 * torch.sin(2 * math.pi * 9 * (down + across))
+    levels = torch.stack([channel + waves for channel in channels]).clamp(0, 1) * 255
+    return Picture("made-up", levels.round().to(torch.uint8))
+
+
+_COLOURS = ((0.5, 0.9), (0.6, 0.5), (0.75, 1.3))

@@ -1,0 +1,150 @@
+"""Figure 5 (section 5.3.2): rate and distortion on Kodak, from the context alone.
+
+The paper cuts the 24 photographs into patches of 32 × 32, reconstructs each from the context of a
+DCT-VAE trained on CIFAR-10, and finds "much better BPP" than the top two latents of a VDVAE and
+than JPEG have at the same PSNR. Its figure is a picture without numbers. Three things decide what
+is found here, and each has rows of its own: what the rate means (:mod:`mrvae.evaluation`'s
+rate–distortion), which JPEG (:mod:`mrvae.evaluation.codecs`), and what the decoder adds to the
+context. The codecs are set, for each photograph, to the PSNR that a context reaches on it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, cast
+
+from mrvae.papers.cells import Cell, chosen
+from mrvae.papers.desk import Desk
+from mrvae.papers.item import Item
+from mrvae.papers.kuzina2023 import kodak
+from mrvae.papers.kuzina2023.cifar import cifar, pictures, trained_on
+from mrvae.papers.outcome import Budget, Outcome, Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mrvae.data import Picture
+    from mrvae.evaluation import Codec
+
+Points = Mapping[str, Sequence[tuple[float, float]]]
+QUALITIES: Mapping[Budget, Sequence[int]] = {
+    "smoke": (5, 10),
+    "cpu": (1, 5, 10, 15, 20, 30),
+    "paper": (1, 3, 5, 8, 10, 15, 20, 30, 40, 50),
+}
+_CONTEXT = "dct"
+
+
+def cells(budget: Budget) -> list[Cell]:
+    """Return the models of the experiment."""
+    return cifar(budget)
+
+
+def work(desk: Desk) -> Outcome:
+    """Reconstruct all photographs by each model, and set the codecs to their PSNR."""
+    from mrvae.evaluation import LOSSY, available
+
+    asked = chosen(cells(desk.budget), desk.only)
+    for cell in asked:
+        desk.trained(cell.job)
+    photographs = pictures(desk)
+    codecs = [codec for codec in LOSSY if available(codec)]
+    rows: list[Row] = []
+    for cell in asked:
+        desk.say(f"{cell.name} on {len(photographs)} pictures")
+        model = desk.model(cell.job)
+        versions = [kodak.learnt(cell, model, each) for each in photographs]
+        rows += [kodak.averaged(each, None) for each in zip(*versions, strict=True)]
+        if cell.name.startswith(_CONTEXT):
+            targets = [each[kodak.SHOWN].psnr for each in versions]
+            rows += _matched(codecs, photographs, targets, versions[0][kodak.SHOWN].method)
+    rows += [_absent(codec) for codec in LOSSY if codec not in codecs]
+    curves = dict(_curves(codecs, photographs, QUALITIES[desk.budget]))
+    said = (*findings(rows), trained_on(asked))
+    return Outcome(tuple(rows), said, {"figure5": figure(rows, curves)})
+
+
+def _matched(
+    codecs: Sequence[Codec],
+    photographs: Sequence[Picture],
+    targets: Sequence[float],
+    method: str,
+) -> Iterator[Row]:
+    """Yield a row for each codec, set to the PSNR that a method has on each photograph."""
+    pairs = list(zip(photographs, targets, strict=True))
+    for codec in codecs:
+        versions = [kodak.by_codec(codec, picture, target) for picture, target in pairs]
+        yield kodak.averaged(versions, method)
+
+
+def _absent(codec: Codec) -> Row:
+    """Return the row of a codec that this build of Pillow cannot write."""
+    known: dict[str, None] = dict.fromkeys(("matched", "bpp", "bpp_se", "psnr", "psnr_se"))
+    return {
+        "method": codec.name,
+        "rate": "not in this build of Pillow",
+        **known,
+        "images": 0,
+        "ms_ssim": None,
+    }
+
+
+def _curves(
+    codecs: Sequence[Codec], photographs: Sequence[Picture], qualities: Sequence[int]
+) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    """Yield the mean bits per pixel and PSNR of each codec at some qualities."""
+    from mrvae.evaluation import written
+
+    for codec in codecs:
+        points = []
+        for quality in qualities:
+            files = [written(codec, each.pixels, quality) for each in photographs]
+            points.append((fmean(f.bpp for f in files), fmean(f.psnr for f in files)))
+        yield codec.name, points
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """Say how each codec's rate compares with the context's that it was set to match.
+
+    Example:
+        >>> row = {"bpp_se": None, "psnr_se": None, "ms_ssim": None, "images": 24}
+        >>> dct = {**row, "method": "dct", "rate": "pmf", "matched": None, "bpp": 0.1, "psnr": 24.0}
+        >>> jpeg = {**dct, "method": "JPEG", "rate": "file", "matched": "dct", "bpp": 0.2}
+        >>> findings([dct, jpeg])
+        ['dct: 0.100 bpp (pmf) at 24.00 dB; JPEG has 0.200 bpp at 24.00 dB, 2.00 times as much']
+    """
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[str(row["matched"])].append(row)
+    said = []
+    for row in rows:
+        for other in groups.get(str(row["method"]), ()):
+            bpp, theirs = cast("float", row["bpp"]), cast("float", other["bpp"])
+            said.append(
+                f"{row['method']}: {bpp:.3f} bpp ({row['rate']}) at {row['psnr']:.2f} dB; "
+                f"{other['method']} has {theirs:.3f} bpp at {other['psnr']:.2f} dB, "
+                f"{theirs / bpp:.2f} times as much"
+            )
+    return said
+
+
+def figure(rows: Sequence[Row], curves: Points) -> Figure:
+    """Draw the codecs' curves, and the learnt models as points."""
+    from mrvae.report import empty_figure
+
+    drawing, axes = empty_figure(7.0)
+    for name, points in curves.items():
+        axes.plot(*zip(*points, strict=True), marker=".", label=name)
+    for row in rows:
+        if row["matched"] is None and row["bpp"] is not None:
+            bpp, psnr = (cast("float", row[name]) for name in ("bpp", "psnr"))
+            axes.plot([bpp], [psnr], "x", label=str(row["method"]))
+    axes.set_xlabel("bits per pixel")
+    axes.set_ylabel("PSNR in dB")
+    axes.legend(frameon=False, fontsize=7)
+    return drawing
+
+
+ITEM = Item("figure5", "rate and distortion on Kodak, from the context alone", work, cells)

@@ -1,0 +1,117 @@
+"""Figures 5, 6 and 9 of Kuzina & Tomczak (2023): what their rows say, and that they are made."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import pytest
+import torch
+
+from mrvae.data import gallery
+from mrvae.distributions import MidTread
+from mrvae.evaluation import cut, join, psnr
+from mrvae.models import DCTContext
+from mrvae.papers.desk import Desk
+from mrvae.papers.kuzina2023 import cifar, figure5, figure6, figure9, kodak
+from mrvae.papers.outcome import Budget, Outcome
+from mrvae.recipes.cifar_small import CIFAR_SMALL
+
+BUDGETS: tuple[Budget, ...] = ("smoke", "cpu", "paper")
+FOLDER = os.environ.get("MRVAE_DATA", "")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """A desk whose data are random images, and no photographs."""
+    folder = tmp_path_factory.mktemp("kodak")
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    np.savez(folder / "made-up.npz", x_train=pixels, x_test=pixels[:9])
+    return Desk(folder / "out", "smoke", folder, quiet=True)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = cifar.PLANS["smoke"]
+    small = ("data=made-up.npz", "training.batch=2")
+    monkeypatch.setitem(cifar.PLANS, "smoke", replace(plan, changes=(*plan.changes, *small)))
+
+
+def rows_of(outcome: Outcome) -> dict[str, dict[str, object]]:
+    return {str(row["method"]): dict(row) for row in outcome.rows}
+
+
+@pytest.mark.slow
+def test_figure_5_has_every_method_at_its_rate(desk: Desk) -> None:
+    outcome = figure5.work(replace(desk, only=("vdvae", "dct-explicit")))
+    rows = rows_of(outcome)
+    for cell in ("vdvae", "dct-explicit"):
+        drawn, mean = (rows[f"{cell}, t = {t}"] for t in (0.1, 0))
+        assert drawn["bpp"] == mean["bpp"]
+    assert rows["dct-explicit, algorithm 2"]["bpp"] == rows["dct-explicit, t = 0.1"]["bpp"]
+    matched = [row for row in outcome.rows if row["matched"] is not None]
+    assert {row["matched"] for row in matched} == {"dct-explicit, t = 0.1"}
+    assert len(matched) + 1 == len(outcome.findings) >= 5
+    assert set(outcome.figures) == {"figure5"}
+
+
+@pytest.mark.slow
+def test_the_pages_show_what_the_rows_say(desk: Desk) -> None:
+    for item in (figure6, figure9):
+        outcome = item.work(desk)
+        shown = outcome.figures[item.ITEM.name].axes
+        assert len(shown) == 1 + len(outcome.rows) == 6
+        assert outcome.rows[0]["picture"] == "made-up"
+        for axes, row in zip(shown[1:], outcome.rows, strict=True):
+            assert f"{row['bpp']:.3f} bpp, {row['psnr']:.2f} dB" in axes.get_title()
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_items_share_their_runs(budget: Budget) -> None:
+    jobs = [cell.job for item in (figure5, figure6, figure9) for cell in item.ITEM.cells(budget)]
+    by_name = {job.name: job for job in jobs}
+    assert all(by_name[job.name] == job for job in jobs)
+    assert len(by_name) == len(cifar.KINDS)
+
+
+def test_one_hierarchy_stands_under_all_contexts() -> None:
+    first, *others = CIFAR_SMALL
+    for other in others:
+        assert replace(other.model, context=first.model.context) == first.model
+        assert (other.training, other.data) == (first.training, first.data)
+
+
+def test_photographs_are_asked_for_where_there_are_none(tmp_path: Path) -> None:
+    assert [p.name for p in cifar.pictures(Desk(tmp_path, "smoke", tmp_path))] == ["made-up"]
+    with pytest.raises(ValueError, match="there is no folder kodak"):
+        cifar.pictures(Desk(tmp_path, "cpu", tmp_path))
+
+
+def test_a_row_is_a_mean_with_its_error() -> None:
+    pixels = torch.zeros(3, 1, 1)
+    values = [(0.1, 20.0, 0.5), (0.2, 21.0, 0.6), (0.6, 25.0, 0.9)]
+    row = kodak.averaged([kodak.Version("m", "KL", *each, pixels) for each in values], "x")
+    array = np.array(values)
+    assert (row["bpp"], row["psnr"], row["ms_ssim"]) == pytest.approx(tuple(array.mean(0)))
+    errors = array.std(0, ddof=1) / np.sqrt(3)
+    assert (row["bpp_se"], row["psnr_se"]) == pytest.approx(tuple(errors[:2]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path(FOLDER, "kodak").is_dir(), reason="MRVAE_DATA holds no kodak")
+def test_algorithm_2_alone_on_kodak() -> None:
+    """6 × 6 frequencies of 32 × 32 pixels give 24.73 dB on the mean, before they are quantised."""
+    found = []
+    for picture in gallery("kodak", FOLDER):
+        patches = cut(picture.pixels, 32)
+        context = DCTContext((3, 32, 32), 6, MidTread(1e-6))
+        context.fit(patches)
+        u = context.decode(context.encode(patches))
+        levels = ((u + 1) * 127.5).round().clamp(0, 255).byte()
+        found.append(psnr(join(levels, *picture.pixels.shape[1:]), picture.pixels))
+    assert len(found) == 24
+    assert fmean(found) == pytest.approx(24.73, abs=0.005)
+    assert (min(found), max(found)) == pytest.approx((18.85, 28.72), abs=0.005)

@@ -27,7 +27,9 @@ from mrvae.cli.options import (
 from mrvae.files import atomic, writable, write_json
 
 if TYPE_CHECKING:
+    from mrvae.data import Images
     from mrvae.evaluation import LikelihoodReport
+    from mrvae.models import HVAE
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Evaluate:
     Both are upper bounds of -log p(x) in nats per image, lower is better: -ELBO from one draw of
     the latents, and the importance-weighted bound from K draws, which is tighter. Over all of
     the test images, the answer is also written to evaluation.json in the run directory.
+    Started by torchrun, each process measures its share of the images, and the first one answers.
     With --repeat the hierarchy is made deeper or shallower than it was trained: each block and
     cell is visited R times in a row, those that pool and mix once.
     """
@@ -67,13 +70,16 @@ class Evaluate:
         if self.csv is not None:
             writable(self.csv)
         from mrvae.cli.runs import open_run
-        from mrvae.evaluation import draws, evaluate, latent_units
+        from mrvae.evaluation import latent_units
+        from mrvae.processes import alike, present
 
-        run = open_run(self.run_path, self.best, self.repeat)
-        images = run.images(self.split, self.data_dir, self.limit)
-        samples = self.importance_samples
-        with _bar(draws(len(images), samples), self.quiet) as progress:
-            report = evaluate(run.model, images, samples=samples, seed=self.seed, progress=progress)
+        first = present().is_main_process
+        with alike():
+            run = open_run(self.run_path, self.best, self.repeat)
+            images = run.images(self.split, self.data_dir, self.limit)
+        report = self._measure(run.model, images, self.quiet or not first)
+        if not first:
+            return Answer({}, "")
         values: dict[str, object] = {
             "run": str(self.run_path),
             "split": self.split,
@@ -89,6 +95,20 @@ class Evaluate:
         if whole and run.trained_here:
             write_json(run.path / "evaluation.json", values)
         return Answer(values, _text(values, float(report.kl.sum(dim=1).mean())))
+
+
+    def _measure(self, model: HVAE, images: Images, quiet: bool) -> LikelihoodReport:
+        """Measure every image, each on one of the processes that there are."""
+        from mrvae.evaluation import draws, evaluate
+        from mrvae.processes import present, share
+
+        state, samples = present(), self.importance_samples
+        part = share(len(images), state.process_index, state.num_processes)
+        with _bar(draws(len(part), samples), quiet) as progress:
+            report = evaluate(
+                model, images, samples=samples, seed=self.seed, progress=progress, part=part
+            )
+        return report.joined()
 
 
 def write_table(path: Path, report: LikelihoodReport) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ from torch import Tensor
 from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
 from mrvae.models import HVAE, bits_per_dim
+from mrvae.processes import joined
 
 Progress = Callable[[int], None]
 
@@ -59,6 +60,15 @@ class LikelihoodReport:
     samples: int
     dims: int
 
+    def joined(self) -> LikelihoodReport:
+        """Return the report of all processes' images, where each measured its own part of them."""
+        return replace(
+            self,
+            nats=joined(self.nats),
+            importance_nats=joined(self.importance_nats),
+            kl=joined(self.kl),
+        )
+
     def summary(self) -> dict[str, int | float | list[float] | None]:
         """Return means, standard errors (None for a single image) and bits per dimension."""
         nats, importance_nats = float(self.nats.mean()), float(self.importance_nats.mean())
@@ -84,6 +94,7 @@ def evaluate(
     seed: int = 0,
     memory: int = 1 << 30,
     progress: Progress | None = None,
+    part: range | None = None,
 ) -> LikelihoodReport:
     """Return both bounds for every image, each image encoded once.
 
@@ -96,6 +107,8 @@ def evaluate(
         seed: of the latents' noise.
         memory: bytes that activations may take, about; one row at least always goes through.
         progress: told after each chunk how many draws it made, of :func:`draws` in all.
+        part: which of the images, in steps of 1; all by default. Each has the bounds that it has
+            among all of them.
 
     Raises:
         ValueError: if samples or memory is not positive, or the images are not the model's.
@@ -112,7 +125,9 @@ def evaluate(
         raise ValueError(f"samples is {samples}; the importance-weighted bound needs at least 1")
     rows = rows_within(memory, model)
     measure = _Measure(model, samples, seed, rows, progress or _silent)
-    chunks = [measure.chunk(x, indices) for indices, x in all_batches(images, rows)]
+    none = torch.zeros(0, dtype=torch.float64)
+    chunks = [(none, none, none.view(0, model.stochastic_depth))]
+    chunks += [measure.chunk(x, indices) for indices, x in all_batches(images, rows, part)]
     nats, importance_nats, kl = (torch.cat(parts) for parts in zip(*chunks, strict=True))
     return LikelihoodReport(nats, importance_nats, kl, samples, model.frame.dims)
 

@@ -75,6 +75,11 @@ class Updater:
         with self.autocast():
             return Elbo(*self.wrapped(x, noise, term))
 
+    def measure(self, x: Tensor, noise: Tensor, term: Tensor | None = None) -> Elbo:
+        """Return :meth:`bound` without the wrapper, which would wait for other processes."""
+        with self.autocast():
+            return Elbo(*self.model(x, noise, term))
+
     def autocast(self) -> torch.autocast:
         """Return the context in which convolutions run in bfloat16, if the recipe says so."""
         return torch.autocast(

@@ -31,13 +31,13 @@ def atomic(path: Path) -> Iterator[Path]:
         ['a.txt']
     """
     # The suffix stays last: writers such as matplotlib choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    written = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
-        yield temporary
-        _flush(temporary)
-        temporary.replace(path)
+        yield written
+        _flush(written)
+        written.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
@@ -53,8 +53,18 @@ def sweep(folder: Path) -> None:
         ['.mine.txt']
     """
     for path in folder.iterdir():
-        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+        if temporary(path):
             path.unlink(missing_ok=True)
+
+
+def temporary(path: Path) -> bool:
+    """Tell whether a file has the name of one that is, or was, being written.
+
+    Example:
+        >>> temporary(Path(".a.txt"))
+        False
+    """
+    return _TEMPORARY.fullmatch(path.name) is not None and path.is_file()
 
 
 def _flush(path: Path) -> None:

@@ -96,7 +96,6 @@ class Evaluate:
             write_json(run.path / "evaluation.json", values)
         return Answer(values, _text(values, float(report.kl.sum(dim=1).mean())))
 
-
     def _measure(self, model: HVAE, images: Images, quiet: bool) -> LikelihoodReport:
         """Measure every image, each on one of the processes that there are."""
         from mrvae.evaluation import draws, evaluate

@@ -1,8 +1,8 @@
 """Checkpoints: everything that the next update depends on, whole or not there.
 
 ``state/step-00000200`` holds ``tensors.safetensors`` (raw weights, averages, what belongs to them
-and is not learnt, the optimiser's moments) and ``state.json`` (step, skip rule, best validation, and a
-digest of the tensors' file, so that not one bit can change unseen). A checkpoint is written under
+and is not learnt, the optimiser's moments) and ``state.json`` (step, skip rule, best validation,
+and a digest of the tensors, so that not a bit can change unseen). A checkpoint is written under
 another name and renamed when it is complete. The newest ``keep`` are kept; one that cannot be read
 is passed over for the one before, with a warning.
 """
@@ -99,7 +99,9 @@ def restore(folder: Path, updater: Updater) -> Progress:
         try:
             return _read(path, updater)
         except (ValueError, KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
-            print(f"mrvae: {path} cannot be read ({error}); trying the one before", file=sys.stderr)
+            if updater.accelerator.is_main_process:
+                line = f"mrvae: {path} cannot be read ({error}); trying the one before"
+                print(line, file=sys.stderr)
     if found:
         raise ValueError(
             f"no checkpoint in {folder} can be read; delete that folder to begin again at step 0, "
@@ -115,7 +117,10 @@ def _read(path: Path, updater: Updater) -> Progress:
     # Checkpoints of the first version have no digest.
     if values.get("digest") not in (None, _digest(path / "tensors.safetensors")):
         raise ValueError("its tensors have changed since they were written")
-    tensors = load_file(path / "tensors.safetensors", device=str(updater.accelerator.device))
+    device = updater.accelerator.device
+    # Of several CPUs each has a number to accelerate, and to safetensors there is one.
+    place = "cpu" if device.type == "cpu" else str(device)
+    tensors = load_file(path / "tensors.safetensors", device=place)
     moments = _moments(updater, tensors)
     for name, tensor in _expected(updater).items():
         if tensors[name].shape != tensor.shape:

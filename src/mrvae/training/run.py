@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate.utils import set_seed
 
 from mrvae.data import Images, Stream, images_for
 from mrvae.files import reason
@@ -25,6 +26,7 @@ from mrvae.training import checkpoint
 from mrvae.training.checkpoint import Progress
 from mrvae.training.compiling import try_compile
 from mrvae.training.metrics import Metrics
+from mrvae.training.plateau import Plateau
 from mrvae.training.progress import Bar
 from mrvae.training.rundir import RunDirectory
 from mrvae.training.stop import Failed, Interrupted, StopRequest
@@ -136,11 +138,15 @@ class _Run:
 
     def _loop(self, bar: Bar, stop: StopRequest) -> None:
         every = max(1, self.training.steps // _LOGGED)
+        plateau = Plateau(self.training)
         for step in range(self.progress.step, self.training.steps):
             report = self.updater.update(step)
             done = step + 1
             self.progress = Progress(done, self.progress.nats, self.progress.best)
             bar.show(done, report)
+            warning = plateau.warning(step, report)
+            if warning and self.accelerator.is_main_process:
+                bar.warn(warning)
             if done % every == 0 or report.skipped:
                 self._log(report)
             last = done == self.training.steps
@@ -175,13 +181,16 @@ class _Run:
         self.before = float(spent[-1] or 0.0) if spent else 0.0
 
     def _log(self, report: Report) -> None:
+        monitor = self.updater.monitor
         event = {
             "nats": report.nats,
             "kl": report.kl,
             "norm": report.norm,
+            **monitor.quantiles(),
             "rate": report.rate,
-            "skipped": self.updater.monitor.skipped,
-            "broken": self.updater.monitor.broken,
+            "skipped": monitor.skipped,
+            "broken": monitor.broken,
+            "skip_rate": (monitor.skipped + monitor.broken) / self.progress.step,
             "seconds": self._seconds(),
         }
         self._write(event)
@@ -225,7 +234,10 @@ class _Run:
 def _among_others(directory: RunDirectory) -> Iterator[None]:
     """End with one line when another process has ended, whatever was being done together."""
     try:
-        yield
+        with warnings.catch_warnings():
+            # Said of kernels of 1×1, whose two layouts are one and the same in memory.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
+            yield
     except RuntimeError as error:
         if not several() or not left_alone(error):
             raise
@@ -242,14 +254,8 @@ def _failed(problem: str, directory: RunDirectory) -> Failed:
 
 def _joined(directory: RunDirectory, tracker: str | None) -> Accelerator:
     """Return the accelerator, together with the run's other processes if there are any."""
-    # What else belongs to the weights never changes, and need not be sent again at every step.
-    constant = DistributedDataParallelKwargs(broadcast_buffers=False)
     return Accelerator(
-        cpu=on_cpu(),
-        mixed_precision="no",
-        log_with=tracker,
-        project_dir=str(directory.path),
-        kwargs_handlers=[constant],
+        cpu=on_cpu(), mixed_precision="no", log_with=tracker, project_dir=str(directory.path)
     )
 
 

@@ -17,7 +17,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mrvae.files import sweep, write_json
+from mrvae.files import sweep, temporary, write_json
 from mrvae.models.saved import read_recipe
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import to_json
@@ -63,7 +63,7 @@ class RunDirectory:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file; --out names a folder")
         if not self.recipe.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if self.path.is_dir() and not all(map(temporary, self.path.iterdir())):
                 raise ValueError(f"{self.path} holds files but no run; choose another --out")
             return
         if not resume:

@@ -45,6 +45,12 @@ def present() -> PartialState:
     return PartialState(cpu=on_cpu())
 
 
+def leave() -> None:
+    """Part from the other processes, if they were joined; nothing more may be asked of them."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def share(count: int, index: int, processes: int) -> range:
     """Return which of ``count`` images process ``index`` takes.
 

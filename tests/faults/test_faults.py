@@ -40,7 +40,7 @@ def test_a_full_disk_stops_the_run_and_costs_nothing_that_was_saved(
 ) -> None:
     """Wherever the file is that cannot be written: the weights, the checkpoint, or the log."""
     out, recipe = tmp_path / "run", tiny(*SHORT)
-    kill_after(recipe, out, 6)
+    kill_after(recipe, out, 7)
     before = everything(out)
     sizes = {Path(file).name: len(content) for file, content in before.items()}
     with largest_file(sizes[name] - 1), pytest.raises(Failed) as failed:

@@ -14,9 +14,11 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -155,11 +157,20 @@ def _break_gradient(patch: pytest.MonkeyPatch, step: int) -> None:
 
     def hooked(self: Updater, at: int, part: range) -> tuple[Tensor, Tensor, Tensor | None]:
         if at + 1 == step:
-            first = self.parameters[0]
-            handle = first.register_hook(lambda g: (handle.remove(), g * math.nan)[1])  # type: ignore[no-untyped-call]
+            self.parameters[0].register_hook(_spoiled_once())  # type: ignore[no-untyped-call]
         return inputs(self, at, part)
 
     patch.setattr(Updater, "inputs", hooked)
+
+
+def _spoiled_once() -> Callable[[Tensor], Tensor]:
+    factors = [math.nan]
+    return lambda gradient: gradient * (factors.pop() if factors else 1.0)
+
+
+def _read(job: dict[str, Any]) -> Job:
+    """Read a job, whose tuples JSON has made into lists."""
+    return Job(**{k: tuple(v) if isinstance(v, list) else v for k, v in job.items()})
 
 
 def _child(rank: int, task: Path, arguments: list[str]) -> int:
@@ -167,12 +178,8 @@ def _child(rank: int, task: Path, arguments: list[str]) -> int:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     if arguments:
         return main(arguments)
-    jobs = json.loads(task.read_text())
     bounds = nats(5)
-    said = [
-        run(Job(**{k: tuple(v) if isinstance(v, list) else v for k, v in job.items()}))
-        for job in jobs
-    ]
+    said = [run(_read(job)) for job in json.loads(task.read_text())]
     Path(f"{task}.{rank}").write_text(json.dumps([bounds, *said]))
     return 0
 

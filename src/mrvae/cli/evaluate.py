@@ -71,13 +71,16 @@ class Evaluate:
             writable(self.csv)
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import latent_units
-        from mrvae.processes import alike, present
+        from mrvae.processes import alike, leave, present
 
         first = present().is_main_process
-        with alike():
-            run = open_run(self.run_path, self.best, self.repeat)
-            images = run.images(self.split, self.data_dir, self.limit)
-        report = self._measure(run.model, images, self.quiet or not first)
+        try:
+            with alike():
+                run = open_run(self.run_path, self.best, self.repeat)
+                images = run.images(self.split, self.data_dir, self.limit)
+            report = self._measure(run.model, images, self.quiet or not first)
+        finally:
+            leave()
         if not first:
             return Answer({}, "")
         values: dict[str, object] = {

@@ -60,9 +60,12 @@ class Train:
         recipe = read_recipe(self.recipe, self.overrides, self.steps)
         out = Path("runs") / recipe.name if self.out is None else self.out
         before = _written(out)
-        summary = self._train(recipe, out)
-        from mrvae.processes import present
+        from mrvae.processes import leave, present
 
+        try:
+            summary = self._train(recipe, out)
+        finally:
+            leave()
         if not present().is_main_process:
             return Answer({}, "")
         if _written(out) != before or not _pictures_exist(out):

@@ -52,6 +52,7 @@ def leave_half_done(out: Path) -> None:
     """Let one process make half of a run, and die."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mrvae.training.run.build", double)
+        patch.setattr("mrvae.training.run._VALIDATED", 37)
         kill_after(tiny(*SHORT), out, 3)
 
 

@@ -15,12 +15,13 @@ ROOT = Path(mrvae.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
-WRITING = {"files", "pictures", "report"}
+WRITING = {"files", "pictures", "report", "processes"}
 ALLOWED: dict[str, set[str]] = {
     "resolution": set(),
     "distributions": set(),
     "recipes": set(),
     "files": set(),
+    "processes": {"files"},
     "layers": {"resolution", "distributions"},
     "models": {"layers", "resolution", "distributions", "recipes", "files"},
     "objectives": {"models"},

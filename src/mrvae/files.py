@@ -1,17 +1,21 @@
 """Writing files so that nothing is ever lost or half-written.
 
 A file is written under a temporary name in the folder of its final one, flushed to the disk, and
-renamed over it. A reader, or a run killed at any moment, sees the old file or the new one.
+renamed over it. A reader, or a run killed at any moment, sees the old file or the new one. What a
+killed run leaves under temporary names is swept away when it goes on.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}(\..*)?")
 
 
 @contextmanager
@@ -27,13 +31,40 @@ def atomic(path: Path) -> Iterator[Path]:
         ['a.txt']
     """
     # The suffix stays last: writers such as matplotlib choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    written = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
-        yield temporary
-        _flush(temporary)
-        temporary.replace(path)
+        yield written
+        _flush(written)
+        written.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete the temporary files that killed processes left in ``folder``.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     left = Path(folder) / f".a.{uuid.uuid4().hex}.txt"
+        ...     _ = left.write_text("hal"), (Path(folder) / ".mine.txt").write_text("whole")
+        ...     sweep(Path(folder))
+        ...     sorted(p.name for p in Path(folder).iterdir())
+        ['.mine.txt']
+    """
+    for path in folder.iterdir():
+        if temporary(path):
+            path.unlink(missing_ok=True)
+
+
+def temporary(path: Path) -> bool:
+    """Tell whether a file has the name of one that is, or was, being written.
+
+    Example:
+        >>> temporary(Path(".a.txt"))
+        False
+    """
+    return _TEMPORARY.fullmatch(path.name) is not None and path.is_file()
 
 
 def _flush(path: Path) -> None:
@@ -64,3 +95,14 @@ def writable(path: Path) -> None:
         raise ValueError(f"cannot write {path}: it is a folder; name a file")
     if not os.access(folder, os.W_OK):
         raise ValueError(f"cannot write {path}: the folder {folder} is read-only")
+
+
+def reason(error: OSError) -> str:
+    """Say what the operating system refused, and where.
+
+    Example:
+        >>> reason(FileNotFoundError(2, "No such file or directory", "a.txt"))
+        'a.txt: No such file or directory'
+    """
+    words = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {words}" if error.filename else words

@@ -121,6 +121,13 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def flip(path: Path) -> None:
+    """Change one bit of the last number, which leaves the file one that can be read."""
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
 def edit(**changes: object) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
         path = folder / "state.json"
@@ -148,6 +155,7 @@ def write_list(folder: Path) -> None:
 
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "cut tensors": lambda folder: cut(folder / "tensors.safetensors"),
+    "a bit of the tensors": lambda folder: flip(folder / "tensors.safetensors"),
     "no tensors": lambda folder: (folder / "tensors.safetensors").unlink(),
     "a weight missing": drop_tensor("weights."),
     "an average missing": drop_tensor("ema."),

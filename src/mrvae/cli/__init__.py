@@ -26,6 +26,7 @@ from mrvae.cli.reconstruct import Reconstruct
 from mrvae.cli.reproduce import Reproduce
 from mrvae.cli.sample import Sample
 from mrvae.cli.train import Train
+from mrvae.files import reason
 
 __all__ = ["COMMANDS", "main"]
 
@@ -45,7 +46,8 @@ COMMANDS: dict[str, type[Command]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0: done; 1: the run diverged; 2: a user's mistake; 130: interrupted.
+    0: done; 1: the run diverged, could not save, or lost one of its processes; 2: a user's
+    mistake; 130 and 143: stopped by SIGINT or SIGTERM, and saved.
 
     Example:
         >>> main(["--version"])
@@ -61,11 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Stopped as stop:
-        return _fail(str(stop), stop.code)
+        return _fail(str(stop), stop.code, stop.alike)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except OSError as error:
-        return _fail(_file_problem(error), 2)
+        return _fail(reason(error), 2, alike=False)
     except ValueError as error:
         return _fail(str(error), 2)
 
@@ -95,13 +97,8 @@ def _print(answer: Answer, as_json: bool) -> None:
         print(answer.text, flush=True)
 
 
-def _fail(problem: str, code: int) -> int:
-    """Say on one line of stderr what is wrong."""
-    print(f"mrvae: {' '.join(problem.split())}", file=sys.stderr)
+def _fail(problem: str, code: int, alike: bool = True) -> int:
+    """Say on one line of stderr what is wrong; of several processes alike, the first one does."""
+    if not alike or os.environ.get("RANK", "0") == "0":
+        print(f"mrvae: {' '.join(problem.split())}", file=sys.stderr)
     return code
-
-
-def _file_problem(error: OSError) -> str:
-    """Say what the operating system refused, and where."""
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {reason}" if error.filename else reason

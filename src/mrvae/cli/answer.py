@@ -32,11 +32,15 @@ class Command(Protocol):
 
 
 class Stopped(Exception):
-    """A command that ended early for a reason that is no mistake, with its exit code."""
+    """A command that ended early for a reason that is no mistake, with its exit code.
 
-    def __init__(self, message: str, code: int) -> None:
+    Of several processes that stop ``alike``, one says why; otherwise each says its own reason.
+    """
+
+    def __init__(self, message: str, code: int, alike: bool = True) -> None:
         super().__init__(message)
         self.code = code
+        self.alike = alike
 
 
 def table(rows: Sequence[Sequence[object]]) -> str:

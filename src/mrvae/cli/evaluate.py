@@ -28,7 +28,9 @@ from mrvae.cli.options import (
 from mrvae.files import atomic, writable, write_json
 
 if TYPE_CHECKING:
+    from mrvae.data import Images
     from mrvae.evaluation import LikelihoodReport
+    from mrvae.models import HVAE
 
 _ESTIMATOR = "kuzina2023"
 _NO_BOUND = "published estimator (Kuzina & Tomczak 2023), no bound"
@@ -41,6 +43,7 @@ class Evaluate:
     Both are upper bounds of -log p(x) in nats per image, lower is better: -ELBO from one draw of
     the latents, and the importance-weighted bound from K draws, which is tighter. Over all of
     the test images, the answer is also written to evaluation.json in the run directory.
+    Started by torchrun, each process measures its share of the images, and the first one answers.
     With --repeat the hierarchy is made deeper or shallower than it was trained: each block and
     cell is visited R times in a row, those that pool and mix once. A published estimator that is
     no bound can be had beside the bounds, never instead of them.
@@ -72,21 +75,19 @@ class Evaluate:
         """Measure, and write what is to be written."""
         self._check()
         from mrvae.cli.runs import open_run
-        from mrvae.evaluation import KUZINA2023, draws, evaluate, latent_units
+        from mrvae.evaluation import latent_units
+        from mrvae.processes import alike, leave, present
 
-        run = open_run(self.run_path, self.best, self.repeat)
-        images = run.images(self.split, self.data_dir, self.limit)
-        samples = self.importance_samples
-        with _bar(draws(len(images), samples), self.quiet) as progress:
-            report = evaluate(
-                run.model,
-                images,
-                samples=samples,
-                seed=self.seed,
-                progress=progress,
-                context_samples=self.context_samples,
-                estimators=() if self.estimator is None else (KUZINA2023,),
-            )
+        first = present().is_main_process
+        try:
+            with alike():
+                run = open_run(self.run_path, self.best, self.repeat)
+                images = run.images(self.split, self.data_dir, self.limit)
+            report = self._measure(run.model, images, self.quiet or not first)
+        finally:
+            leave()
+        if not first:
+            return Answer({}, "")
         values: dict[str, object] = {
             "run": str(self.run_path),
             "split": self.split,
@@ -117,6 +118,26 @@ class Evaluate:
             raise ValueError(f"--estimator is {self.estimator!r}; there is {_ESTIMATOR} alone")
         if self.csv is not None:
             writable(self.csv)
+
+    def _measure(self, model: HVAE, images: Images, quiet: bool) -> LikelihoodReport:
+        """Measure every image, each on one of the processes that there are."""
+        from mrvae.evaluation import KUZINA2023, draws, evaluate
+        from mrvae.processes import present, share
+
+        state, samples = present(), self.importance_samples
+        part = share(len(images), state.process_index, state.num_processes)
+        with _bar(draws(len(part), samples), quiet) as progress:
+            report = evaluate(
+                model,
+                images,
+                samples=samples,
+                seed=self.seed,
+                progress=progress,
+                part=part,
+                context_samples=self.context_samples,
+                estimators=() if self.estimator is None else (KUZINA2023,),
+            )
+        return report.joined()
 
 
 def write_table(path: Path, report: LikelihoodReport) -> None:

@@ -84,7 +84,7 @@ class Reproduce:
 
 def _work(item: Item, desk: Desk) -> Outcome:
     """Work, and turn a training that stopped early into its one line and exit code."""
-    from mrvae.training import Diverged, Interrupted
+    from mrvae.training import Diverged, Failed, Interrupted
 
     try:
         return item.work(desk)
@@ -93,6 +93,8 @@ def _work(item: Item, desk: Desk) -> Outcome:
         raise Stopped(again, 128 + stop.signal_number) from None
     except Diverged as stop:
         raise Stopped(str(stop), 1) from None
+    except Failed as stop:
+        raise Stopped(str(stop), 1, alike=False) from None
 
 
 def _table(rows: Sequence[Row]) -> str:

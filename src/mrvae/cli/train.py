@@ -60,10 +60,13 @@ class Train:
         recipe = read_recipe(self.recipe, self.overrides, self.steps)
         out = Path("runs") / recipe.name if self.out is None else self.out
         before = _written(out)
-        summary = self._train(recipe, out)
-        from accelerate import PartialState
+        from mrvae.processes import leave, present
 
-        if not PartialState().is_main_process:
+        try:
+            summary = self._train(recipe, out)
+        finally:
+            leave()
+        if not present().is_main_process:
             return Answer({}, "")
         if _written(out) != before or not _pictures_exist(out):
             _draw(recipe, out)
@@ -71,7 +74,7 @@ class Train:
 
     def _train(self, recipe: Recipe, out: Path) -> Summary:
         """Train, and turn a run that stopped early into its one line and exit code."""
-        from mrvae.training import Diverged, Interrupted, train
+        from mrvae.training import Diverged, Failed, Interrupted, train
 
         try:
             return train(
@@ -87,6 +90,8 @@ class Train:
             raise Stopped(str(stop), 128 + stop.signal_number) from None
         except Diverged as stop:
             raise Stopped(str(stop), 1) from None
+        except Failed as stop:
+            raise Stopped(str(stop), 1, alike=False) from None
 
 
 def _written(out: Path) -> int:

@@ -167,19 +167,26 @@ def check_levels(images: Tensor, levels: int, name: str) -> None:
         )
 
 
-def all_batches(images: Images, batch: int) -> Iterator[tuple[range, Tensor]]:
+def all_batches(
+    images: Images, batch: int, part: range | None = None
+) -> Iterator[tuple[range, Tensor]]:
     """Visit every image once, in order: (its indices, the images), the last batch being shorter.
+
+    ``part`` is a range of the images, in steps of 1; by default all of them.
 
     Example:
         >>> images = Images(torch.zeros(5, 1, 2, 2, dtype=torch.uint8), "zeros", "test")
         >>> [(indices, len(x)) for indices, x in all_batches(images, 2)]
         [(range(0, 2), 2), (range(2, 4), 2), (range(4, 5), 1)]
+        >>> [indices for indices, _ in all_batches(images, 2, range(1, 4))]
+        [range(1, 3), range(3, 4)]
 
     """
     if batch < 1:
         raise ValueError(f"batch is {batch}; it must be at least 1")
-    for start in range(0, len(images), batch):
-        indices = range(start, min(start + batch, len(images)))
+    every = range(len(images)) if part is None else part
+    for start in range(every.start, every.stop, batch):
+        indices = range(start, min(start + batch, every.stop))
         yield indices, images.take(torch.arange(indices.start, indices.stop))
 
 

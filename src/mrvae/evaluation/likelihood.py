@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ from mrvae.evaluation.published import ContextTerms, Defects, context_terms
 from mrvae.models import HVAE, bits_per_dim
 from mrvae.models.hvae import analytic_kl, log_ratio
 from mrvae.models.top import Above
+from mrvae.processes import joined
 
 Progress = Callable[[int], None]
 
@@ -75,6 +76,16 @@ class LikelihoodReport:
     context_samples: int | None = None
     estimates: tuple[Tensor, ...] = ()
 
+    def joined(self) -> LikelihoodReport:
+        """Return the report of all processes' images, where each measured its own part of them."""
+        return replace(
+            self,
+            nats=joined(self.nats),
+            importance_nats=joined(self.importance_nats),
+            kl=joined(self.kl),
+            estimates=tuple(joined(each) for each in self.estimates),
+        )
+
     def summary(self) -> dict[str, int | float | list[float] | None]:
         """Return means, standard errors (None for a single image) and bits per dimension."""
         return {
@@ -107,6 +118,7 @@ def evaluate(
     progress: Progress | None = None,
     context_samples: int | None = None,
     estimators: Sequence[Defects] = (),
+    part: range | None = None,
 ) -> LikelihoodReport:
     """Return both bounds for every image, each image encoded once.
 
@@ -122,6 +134,8 @@ def evaluate(
         context_samples: J of the context's importance-weighted bound, which then stands in the
             second bound; by default its bound in the mean stands in both.
         estimators: which are wanted beside the bounds, from the same draws.
+        part: which of the images, in steps of 1; all by default. Each has the bounds that it has
+            among all of them.
 
     Raises:
         ValueError: if samples, context_samples or memory is not positive, or the images are not
@@ -144,8 +158,10 @@ def evaluate(
     rows = rows_within(memory, model)
     plan = _Plan(samples, seed, rows, context_samples, tuple(estimators))
     measure = _Measure(model, plan, progress or _silent)
-    parts = [measure.chunk(x, indices) for indices, x in all_batches(images, rows)]
-    nats, importance_nats, kl, *estimates = (torch.cat(part) for part in zip(*parts, strict=True))
+    none = torch.zeros(0, dtype=torch.float64)
+    parts = [(none, none, none.view(0, model.stochastic_depth), *[none] * len(estimators))]
+    parts += [measure.chunk(x, indices) for indices, x in all_batches(images, rows, part)]
+    nats, importance_nats, kl, *estimates = (torch.cat(each) for each in zip(*parts, strict=True))
     return LikelihoodReport(
         nats,
         importance_nats,

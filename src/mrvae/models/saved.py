@@ -112,9 +112,17 @@ def read_tensors(path: Path, model: HVAE) -> dict[str, Tensor]:
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors by name, atomically; equal tensors give equal bytes."""
+    """Write tensors by name, atomically; equal tensors give equal bytes.
+
+    Raises:
+        OSError: if the disk is full, or does not take the file for another reason.
+    """
     with atomic(path) as temporary:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary)
+        found = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+        try:
+            save_file(found, temporary)
+        except SafetensorError as error:
+            raise OSError(f"{path}: {error}") from None
         # safetensors makes its files for their owner alone; weights are as readable as a recipe.
         temporary.chmod(0o644)
 

@@ -1,13 +1,15 @@
 """Checkpoints: everything that the next update depends on, whole or not there.
 
 ``state/step-00000200`` holds ``tensors.safetensors`` (raw weights, averages, what belongs to them
-and is not learnt, the optimiser's moments) and ``state.json`` (step, skip rule, best validation). A
-checkpoint is written under another name and renamed when it is complete. The newest ``keep`` are
-kept; one that cannot be read is passed over for the one before, with a warning.
+and is not learnt, the optimiser's moments) and ``state.json`` (step, skip rule, best validation,
+and a digest of the tensors, so that not a bit can change unseen). A checkpoint is written under
+another name and renamed when it is complete. The newest ``keep`` are kept; one that cannot be read
+is passed over for the one before, with a warning.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -41,14 +43,23 @@ class Progress:
 
 
 def save(folder: Path, updater: Updater, progress: Progress, keep: int) -> None:
-    """Write the checkpoint of a step into ``folder``, and delete all but the newest ``keep``."""
+    """Write the checkpoint of a step into ``folder``, and delete all but the newest ``keep``.
+
+    Raises:
+        OSError: if the disk does not take it; those before it are left as they are.
+    """
     folder.mkdir(exist_ok=True)
     final = folder / f"step-{progress.step:08d}"
     temporary = folder / f".{final.name}"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    save_weights(temporary / "tensors.safetensors", _tensors(updater))
-    write_json(temporary / "state.json", _values(updater, progress))
+    try:
+        temporary.mkdir()
+        save_weights(temporary / "tensors.safetensors", _tensors(updater))
+        digest = _digest(temporary / "tensors.safetensors")
+        write_json(temporary / "state.json", _values(updater, progress) | {"digest": digest})
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     _flush(folder)
@@ -64,6 +75,12 @@ def _prune(folder: Path, newest: Path, keep: int) -> None:
     upto = found.index(newest) + 1
     for path in found[: max(upto - keep, 0)] + found[upto:]:
         shutil.rmtree(path)
+
+
+def sweep(folder: Path) -> None:
+    """Delete the beginnings of checkpoints that a killed process left."""
+    for path in folder.glob(".step-*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -82,7 +99,9 @@ def restore(folder: Path, updater: Updater) -> Progress:
         try:
             return _read(path, updater)
         except (ValueError, KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
-            print(f"mrvae: {path} cannot be read ({error}); trying the one before", file=sys.stderr)
+            if updater.accelerator.is_main_process:
+                line = f"mrvae: {path} cannot be read ({error}); trying the one before"
+                print(line, file=sys.stderr)
     if found:
         raise ValueError(
             f"no checkpoint in {folder} can be read; delete that folder to begin again at step 0, "
@@ -95,7 +114,13 @@ def _read(path: Path, updater: Updater) -> Progress:
     """Read one checkpoint whole before anything of ``updater`` is changed."""
     values = json.loads((path / "state.json").read_text())
     progress, updates = Progress(**values["progress"]), int(values["updates"])
-    tensors = load_file(path / "tensors.safetensors", device=str(updater.accelerator.device))
+    # Checkpoints of the first version have no digest.
+    if values.get("digest") not in (None, _digest(path / "tensors.safetensors")):
+        raise ValueError("its tensors have changed since they were written")
+    device = updater.accelerator.device
+    # Of several CPUs each has a number to accelerate, and to safetensors there is one.
+    place = "cpu" if device.type == "cpu" else str(device)
+    tensors = load_file(path / "tensors.safetensors", device=place)
     moments = _moments(updater, tensors)
     for name, tensor in _expected(updater).items():
         if tensors[name].shape != tensor.shape:
@@ -163,6 +188,11 @@ def _values(updater: Updater, progress: Progress) -> dict[str, object]:
         "norms": norms,
         "counters": counters,
     }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(folder: Path) -> None:

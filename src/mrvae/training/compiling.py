@@ -21,10 +21,10 @@ def try_compile(updater: Updater) -> float | None:
     start = time.perf_counter()
     updater.model.compile()
     try:
-        elbo = updater.bound(*updater.inputs(0, updater.parts[0]))
-        updater.accelerator.backward(training_loss(elbo, updater.model.frame.dims))
+        elbo = updater.measure(*updater.inputs(0, updater.parts[0]))
+        training_loss(elbo, updater.model.frame.dims).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            updater.bound(*updater.inputs(0, updater.parts[0]))
+            updater.measure(*updater.inputs(0, updater.parts[0]))
     # A compiler may raise anything at all.
     except Exception as error:
         updater.model._compiled_call_impl = None

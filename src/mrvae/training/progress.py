@@ -62,6 +62,10 @@ class Bar:
         if not self.progress.disable:
             self.progress.console.print(text, highlight=False)
 
+    def warn(self, text: str) -> None:
+        """Print one line above the bar, or where it would be."""
+        self.progress.console.print(f"mrvae: {text}", highlight=False, soft_wrap=True)
+
     def unit(self, nats: float) -> str:
         """Write nats per image in the data set's unit."""
         if self.binary:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +16,20 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import set_seed
 
 from mrvae.data import Images, Stream, images_for
+from mrvae.files import reason
+from mrvae.models.hvae import HVAE
 from mrvae.models.saved import save_weights
 from mrvae.models.variants import build
+from mrvae.processes import alike, largest, left_alone, on_cpu, several
 from mrvae.recipes.schema import Recipe
 from mrvae.training import checkpoint
 from mrvae.training.checkpoint import Progress
 from mrvae.training.compiling import try_compile
 from mrvae.training.metrics import Metrics
+from mrvae.training.plateau import Plateau
 from mrvae.training.progress import Bar
 from mrvae.training.rundir import RunDirectory
-from mrvae.training.stop import Interrupted, StopRequest
+from mrvae.training.stop import Failed, Interrupted, StopRequest
 from mrvae.training.update import Report, Updater
 from mrvae.training.validation import validate
 
@@ -68,29 +75,24 @@ def train(
         ValueError: if the recipe, the data or the directory do not allow the run.
         Diverged: if losses or gradients stay infinite.
         Interrupted: on SIGINT or SIGTERM, after saving.
+        Failed: if a file cannot be written, or another process has gone.
     """
     directory = RunDirectory(Path(out))
-    directory.check(recipe, seed, resume)
     _check_tracker(tracker)
-    training_images = images_for(recipe, "train", data_dir)
-    validation_images = _first(images_for(recipe, "validation", data_dir), _VALIDATED)
-    set_seed(seed)
-    model = build(recipe)
-    if model.top.shapes:
-        model.top.fit(_as_seen(training_images, recipe))
-    if recipe.training.checkpoint:
-        model.keep_no_activations()
-    accelerator = Accelerator(
-        mixed_precision="no", log_with=tracker, project_dir=str(directory.path)
-    )
-    stream = Stream(training_images, recipe.training.batch, seed, recipe.data.binary)
-    model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    updater = Updater(model, recipe.training, stream, accelerator)
-    if accelerator.is_main_process:
-        directory.begin(recipe, seed)
-    accelerator.wait_for_everyone()
-    run = _Run(recipe, directory, updater, validation_images, tracker is not None)
-    return run.go(quiet or not accelerator.is_main_process)
+    with _among_others(directory):
+        accelerator = _joined(directory, tracker)
+        with alike():
+            directory.check(recipe, seed, resume)
+            stream, validation = _images(recipe, seed, data_dir)
+            model = _model(recipe, seed, stream.images)
+        model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        updater = Updater(model, recipe.training, stream, accelerator)
+        with alike():
+            if accelerator.is_main_process:
+                directory.begin(recipe, seed)
+                checkpoint.sweep(directory.state)
+        run = _Run(recipe, directory, updater, validation, tracker is not None)
+        return run.go(quiet or not accelerator.is_main_process)
 
 
 class _Run:
@@ -117,37 +119,48 @@ class _Run:
 
     def go(self, quiet: bool) -> Summary:
         """Go from the newest checkpoint to the last step."""
-        self.progress = checkpoint.restore(self.directory.state, self.updater)
+        with alike():
+            self.progress = checkpoint.restore(self.directory.state, self.updater)
         start, steps = self.progress.step, self.training.steps
+        _check_same_step(start, self.directory)
         self._recall()
         if start < steps:
             self._prepare()
             levels = self.recipe.model.likelihood.levels
             stop = StopRequest()
             with Bar(self.updater.model, levels, start, steps, quiet) as bar, stop.listening():
-                self._loop(bar, stop)
+                try:
+                    self._loop(bar, stop)
+                except OSError as error:
+                    raise _failed(reason(error), self.directory) from None
         nats = math.nan if self.progress.nats is None else self.progress.nats
         return Summary(self.directory.path, steps, self._seconds(), nats)
 
     def _loop(self, bar: Bar, stop: StopRequest) -> None:
         every = max(1, self.training.steps // _LOGGED)
+        plateau = Plateau(self.training)
         for step in range(self.progress.step, self.training.steps):
             report = self.updater.update(step)
             done = step + 1
             self.progress = Progress(done, self.progress.nats, self.progress.best)
             bar.show(done, report)
+            warning = plateau.warning(step, report)
+            if warning and self.accelerator.is_main_process:
+                bar.warn(warning)
             if done % every == 0 or report.skipped:
                 self._log(report)
             last = done == self.training.steps
             if last or done % self.training.validate_every == 0:
                 self._validate(bar)
-            if last or done % self.training.checkpoint_every == 0 or stop.signal_number:
+            # A signal may reach one process first, or alone; all of them stop after the same step.
+            signal_number = largest(stop.signal_number or 0)
+            if last or done % self.training.checkpoint_every == 0 or signal_number:
                 self._save()
-            if stop.signal_number and not last:
+            if signal_number and not last:
                 raise Interrupted(
                     f"stopped after step {done} of {self.training.steps}, and saved; "
                     f"go on with --resume --out {self.directory.path}",
-                    stop.signal_number,
+                    signal_number,
                 )
 
     def _prepare(self) -> None:
@@ -168,22 +181,23 @@ class _Run:
         self.before = float(spent[-1] or 0.0) if spent else 0.0
 
     def _log(self, report: Report) -> None:
+        monitor = self.updater.monitor
         event = {
             "nats": report.nats,
             "kl": report.kl,
             "norm": report.norm,
+            **monitor.quantiles(),
             "rate": report.rate,
-            "skipped": self.updater.monitor.skipped,
-            "broken": self.updater.monitor.broken,
+            "skipped": monitor.skipped,
+            "broken": monitor.broken,
+            "skip_rate": (monitor.skipped + monitor.broken) / self.progress.step,
             "seconds": self._seconds(),
         }
         self._write(event)
 
     def _validate(self, bar: Bar) -> None:
         """Measure the averaged weights, and keep them if they are the best so far."""
-        nats = validate(
-            self.updater, self.validation, min(self.training.batch, len(self.validation))
-        )
+        nats = validate(self.updater, self.validation)
         best = self.progress.best
         improved = math.isfinite(nats) and (best is None or nats < best)
         self.progress = Progress(self.progress.step, nats, nats if improved else best)
@@ -214,6 +228,64 @@ class _Run:
 
     def _seconds(self) -> float:
         return self.before + time.perf_counter() - self.began
+
+
+@contextmanager
+def _among_others(directory: RunDirectory) -> Iterator[None]:
+    """End with one line when another process has ended, whatever was being done together."""
+    try:
+        with warnings.catch_warnings():
+            # Said of kernels of 1×1, whose two layouts are one and the same in memory.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
+            yield
+    except RuntimeError as error:
+        if not several() or not left_alone(error):
+            raise
+        raise _failed("another process has ended, or no longer answers", directory) from None
+
+
+def _failed(problem: str, directory: RunDirectory) -> Failed:
+    """Say how a run goes on that ends here for no fault of its own."""
+    return Failed(
+        f"the run cannot go on: {problem}; what was saved before is whole, "
+        f"so mend that and go on with --resume --out {directory.path}"
+    )
+
+
+def _joined(directory: RunDirectory, tracker: str | None) -> Accelerator:
+    """Return the accelerator, together with the run's other processes if there are any."""
+    return Accelerator(
+        cpu=on_cpu(), mixed_precision="no", log_with=tracker, project_dir=str(directory.path)
+    )
+
+
+def _images(recipe: Recipe, seed: int, data_dir: Path | None) -> tuple[Stream, Images]:
+    """Return the batches of training, and the images of validation."""
+    images = images_for(recipe, "train", data_dir)
+    validation = images_for(recipe, "validation", data_dir)
+    stream = Stream(images, recipe.training.batch, seed, recipe.data.binary)
+    return stream, _first(validation, _VALIDATED)
+
+
+def _model(recipe: Recipe, seed: int, images: Images) -> HVAE:
+    """Return the model before the first step, the same on every process."""
+    set_seed(seed)
+    model = build(recipe)
+    if model.top.shapes:
+        model.top.fit(_as_seen(images, recipe))
+    if recipe.training.checkpoint:
+        model.keep_no_activations()
+    return model
+
+
+def _check_same_step(step: int, directory: RunDirectory) -> None:
+    """Refuse to go on from several checkpoints at once."""
+    first, last = -largest(-step), largest(step)
+    if first != last:
+        raise ValueError(
+            f"the processes see different checkpoints in {directory.path}; "
+            "put --out on a disk that all machines share"
+        )
 
 
 def _check_tracker(tracker: str | None) -> None:

@@ -7,7 +7,8 @@
     metrics.jsonl         one line for each event
 
 A new run is refused where one exists. A resumed run has the same recipe and seed; it may have
-more steps.
+more steps, and another ``accumulate`` and ``checkpoint``, which fit the same computation into
+other machines.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mrvae.files import write_json
+from mrvae.files import sweep, temporary, write_json
 from mrvae.models.saved import read_recipe
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import to_json
@@ -62,7 +63,7 @@ class RunDirectory:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file; --out names a folder")
         if not self.recipe.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if self.path.is_dir() and not all(map(temporary, self.path.iterdir())):
                 raise ValueError(f"{self.path} holds files but no run; choose another --out")
             return
         if not resume:
@@ -72,8 +73,12 @@ class RunDirectory:
         self._check_same(recipe, seed)
 
     def begin(self, recipe: Recipe, seed: int) -> None:
-        """Create the directory and write the recipe and the seed."""
+        """Create the directory and write the recipe and the seed.
+
+        What a killed process left half-written is deleted.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
+        sweep(self.path)
         write_json(self.recipe, {"recipe": to_json(recipe), "seed": seed})
 
     def _check_same(self, recipe: Recipe, seed: int) -> None:
@@ -87,7 +92,14 @@ class RunDirectory:
                 f"{self.path} was begun with {steps_before} steps and cannot be resumed "
                 f"with {steps}; give at least as many"
             )
-        same = replace(recipe, training=replace(recipe.training, steps=steps_before))
+        old = before.training
+        fitted = replace(
+            recipe.training,
+            steps=steps_before,
+            accumulate=old.accumulate,
+            checkpoint=old.checkpoint,
+        )
+        same = replace(recipe, training=fitted)
         if same != before:
             raise ValueError(
                 f"{self.path} was begun with another recipe ({_difference(same, before)}); "

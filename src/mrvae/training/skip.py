@@ -61,6 +61,20 @@ class SkipMonitor:
         self.skipped += large
         return large
 
+    def quantiles(self) -> dict[str, float]:
+        """Return the median, the 90 % quantile and the largest of the norms in the window.
+
+        Example:
+            >>> monitor = SkipMonitor(SkipRule())
+            >>> for norm in (3.0, 1.0, 2.0):
+            ...     _ = monitor.skips(norm)
+            >>> monitor.quantiles()
+            {'norm_q50': 2.0, 'norm_q90': 3.0, 'norm_max': 3.0}
+        """
+        ranked = sorted(self.norms) or [math.nan]
+        at = {"norm_q50": 0.5, "norm_q90": 0.9, "norm_max": 1.0}
+        return {name: ranked[math.ceil(q * len(ranked)) - 1] for name, q in at.items()}
+
     def state(self) -> tuple[list[float], list[int]]:
         """Return the norms and the counters, for a checkpoint."""
         counters = [self.in_a_row, self.broken_in_a_row, self.skipped, self.broken]

@@ -1,4 +1,4 @@
-"""The two ways in which a run ends before its last step, both with its checkpoints whole."""
+"""The ways in which a run ends before its last step, all with its checkpoints whole."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class Interrupted(RuntimeError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+
+
+class Failed(RuntimeError):
+    """A file could not be read or written, or another process of the run has gone."""
 
 
 class StopRequest:

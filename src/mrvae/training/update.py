@@ -13,19 +13,23 @@ from torch import Tensor, nn
 from mrvae.data import Stream, normal, whole
 from mrvae.models.elbo import Elbo
 from mrvae.models.hvae import HVAE
-from mrvae.objectives import training_loss
 from mrvae.recipes.schema import Training
 from mrvae.training.ema import Ema
+from mrvae.training.loss import loss_of
 from mrvae.training.optimizer import make_optimizer, rate_factor, set_rate
 from mrvae.training.skip import SkipMonitor
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one update saw: means over the global batch, in nats per image."""
+    """What one update saw: means over the global batch, in nats per image.
+
+    ``latent_kl`` is the part of ``kl`` that is not a context's.
+    """
 
     nats: float
     kl: float
+    latent_kl: float
     norm: float
     rate: float
     skipped: bool
@@ -56,7 +60,7 @@ class Updater:
 
     def update(self, step: int) -> Report:
         """Make the update of ``step``, counted from 0."""
-        nats, kl = self._gradients(step)
+        nats, kl, latent_kl = self._gradients(step)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.training.clip, foreach=True)
         # One number decides, so that all processes decide alike.
         norm_value = float(norm) if math.isfinite(nats) else math.nan
@@ -68,12 +72,17 @@ class Updater:
             self.ema.update(self.updates)
             self.updates += 1
         self.optimizer.zero_grad(set_to_none=True)
-        return Report(nats, kl, norm_value, rate, skipped)
+        return Report(nats, kl, latent_kl, norm_value, rate, skipped)
 
     def bound(self, x: Tensor, noise: Tensor, term: Tensor | None = None) -> Elbo:
         """Return the bound of x in the precision of the recipe, or its estimate from a term."""
         with self.autocast():
             return Elbo(*self.wrapped(x, noise, term))
+
+    def measure(self, x: Tensor, noise: Tensor, term: Tensor | None = None) -> Elbo:
+        """Return :meth:`bound` without the wrapper, which would wait for other processes."""
+        with self.autocast():
+            return Elbo(*self.model(x, noise, term))
 
     def autocast(self) -> torch.autocast:
         """Return the context in which convolutions run in bfloat16, if the recipe says so."""
@@ -100,19 +109,21 @@ class Updater:
         drawn = whole(self.stream.seed, step, part, terms).to(device) if terms else None
         return x, noise, drawn
 
-    def _gradients(self, step: int) -> tuple[float, float]:
-        """Leave the gradients of the global batch in place; return mean −ELBO and mean KL."""
-        total = torch.zeros(2, dtype=self.parameters[0].dtype, device=self.accelerator.device)
+    def _gradients(self, step: int) -> tuple[float, float, float]:
+        """Leave the gradients of the global batch in place; return mean −ELBO, KL, latents' KL."""
+        above = len(self.model.top.shapes)
+        total = torch.zeros(3, dtype=self.parameters[0].dtype, device=self.accelerator.device)
         for index, part in enumerate(self.parts):
             last = index == len(self.parts) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
                 elbo = self.bound(*self.inputs(step, part))
-                loss = training_loss(elbo, self.model.frame.dims) / len(self.parts)
+                loss = loss_of(elbo, self.model, self.training.kl, step) / len(self.parts)
                 self.accelerator.backward(loss)
-            total += torch.stack([elbo.nats.detach().sum(), elbo.kl.detach().sum()])
+            nats, kl = elbo.nats.detach(), elbo.kl.detach()
+            total += torch.stack([nats.sum(), kl.sum(), kl[:, above:].sum()])
         total = self.accelerator.reduce(total, "sum") / self.training.batch
-        nats, kl = total.tolist()
-        return nats, kl
+        mean_nats, mean_kl, latent_kl = total.tolist()
+        return mean_nats, mean_kl, latent_kl
 
 
 def _parts(training: Training, accelerator: Accelerator) -> list[range]:

@@ -10,21 +10,28 @@ from __future__ import annotations
 import torch
 
 from mrvae.data import Images, all_batches, normal
+from mrvae.processes import share, summed
 from mrvae.training.update import Updater
 
 _SEED = 0
 
 
 @torch.no_grad()
-def validate(updater: Updater, images: Images, batch: int) -> float:
-    """Return the mean one-sample −ELBO of the averaged weights, in nats per image."""
-    device = updater.accelerator.device
+def validate(updater: Updater, images: Images) -> float:
+    """Return the mean one-sample −ELBO of the averaged weights, in nats per image.
+
+    Every process scores its share, in batches as large as the parts that it trains on.
+    """
+    accelerator, device = updater.accelerator, updater.accelerator.device
+    batch = min(len(updater.parts[0]), len(images))
+    part = share(len(images), accelerator.process_index, accelerator.num_processes)
     dtype, count = updater.parameters[0].dtype, updater.model.noise_size
     total = 0.0
     with updater.ema.applied():
-        for indices, x in all_batches(images, batch):
+        for indices, x in all_batches(images, batch, part):
             filled = torch.arange(batch) % len(x)
             noise = normal(_SEED, 0, indices, count, device, dtype)
-            elbo = updater.bound(x[filled].to(device), noise[filled.to(device)])
+            # Shares differ in size, so that no process may wait for the others here.
+            elbo = updater.measure(x[filled].to(device), noise[filled.to(device)])
             total += float(elbo.nats[: len(x)].sum())
-    return total / len(images)
+    return summed(total) / len(images)

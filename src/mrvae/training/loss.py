@@ -1,0 +1,43 @@
+"""What one step minimises: the bound, with the latents' KL as the recipe weighs it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from mrvae.models.elbo import Elbo
+from mrvae.models.hvae import HVAE
+from mrvae.objectives import training_loss, weighted_kl
+from mrvae.recipes.schema import KlTerm
+
+_PLAIN = KlTerm()
+
+
+def beta(term: KlTerm, step: int) -> float:
+    """Return β at ``step``, counted from 0.
+
+    Example:
+        >>> [beta(KlTerm(beta_steps=4, beta_start=0.2), step) for step in (0, 2, 4, 9)]
+        [0.2, 0.6, 1.0, 1.0]
+    """
+    if step >= term.beta_steps:
+        return 1.0
+    return term.beta_start + (1 - term.beta_start) * step / term.beta_steps
+
+
+def loss_of(elbo: Elbo, model: HVAE, term: KlTerm, step: int) -> Tensor:
+    """Return the loss of a step, a scalar in nats per dimension.
+
+    A context's column is left as it is: its posterior is no choice, and its prior has to be learnt.
+    """
+    if term == _PLAIN:
+        return training_loss(elbo, model.frame.dims)
+    above = len(model.top.shapes)
+    weight = beta(term, step)
+    balanced = term.balance and weight < 1
+    sizes = [c * h * w for c, h, w in model.decoder.shapes] if balanced else ()
+    latents = weighted_kl(elbo.kl[:, above:], beta=weight, free=term.free_nats, sizes=sizes)
+    kl = torch.cat([elbo.kl[:, :above], latents], dim=1)
+    return training_loss(replace(elbo, kl=kl), model.frame.dims)

@@ -1,0 +1,216 @@
+"""Kill a training run again and again, and see that nothing is ever lost.
+
+    python tests/faults/harness.py --kills 50 --json kills.json
+
+Each kill is SIGKILL, in a process of its own, to a run on the digits that was begun anew. It comes
+in one of three ways, in turn: at a random moment; at a random one of the run's operations on files
+(opening, renaming, deleting), from inside; or from outside, when a checkpoint's temporary file has
+appeared and is being written. The run is then resumed to its end, and every file of it compared
+with those of a run that was never interrupted, seconds in the log aside. The answer is JSON: how
+many were killed, resumed, and equal, and how many checkpoints could not be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from laws.tiny_run import outcome, tiny
+from mrvae.training import train
+
+STEPS, EVERY = 12, 2
+CHANGES = (f"steps={STEPS}", "validate_every=5", f"checkpoint_every={EVERY}", "keep=2")
+FILES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree"}
+KINDS = ("moment", "operation", "writing")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill, what it left, and what came of the run after it was resumed."""
+
+    kind: str
+    where: float
+    checkpoints: int
+    temporaries: int
+    equal: bool
+    unreadable: int
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The run that was never interrupted."""
+
+    files: dict[str, object]
+    seconds: float
+    operations: int
+
+
+def in_child(act: Callable[[], None], errors: Path) -> int:
+    """Fork a process that acts with its stderr in a file; return its number."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    with errors.open("a") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            act()
+            code = 0
+        finally:
+            os._exit(code)
+
+
+def finish(child: int) -> int:
+    """Wait for a process, and return its exit code, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def watch_files(run: Path, act: Callable[[int], None]) -> None:
+    """Tell ``act`` the number of each operation on files of this process, before it is made."""
+    count = 0
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal count
+        opened = event == "open" and str(arguments[0]).startswith(str(run))
+        if opened or event in FILES:
+            count += 1
+            act(count)
+
+    sys.addaudithook(hook)
+
+
+def make(run: Path, resume: bool = False) -> None:
+    train(tiny(*CHANGES), run, resume=resume, quiet=True)
+
+
+def make_whole(folder: Path) -> Whole:
+    """Make the run that is never interrupted, and count its operations on files."""
+    run, counter = folder / "whole", folder / "operations"
+
+    def act() -> None:
+        numbers: list[int] = []
+        watch_files(run, numbers.append)
+        make(run)
+        last = numbers[-1]
+        counter.write_text(str(last))
+
+    began = time.monotonic()
+    if finish(in_child(act, folder / "errors")) != 0:
+        raise RuntimeError((folder / "errors").read_text())
+    seconds = time.monotonic() - began
+    return Whole(outcome(run), seconds, int(counter.read_text()))
+
+
+def die_at(run: Path, number: int) -> None:
+    """Make the run, and die before an operation on files."""
+
+    def die(count: int) -> None:
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    watch_files(run, die)
+    make(run)
+
+
+def kill_when(child: int, ready: Callable[[], bool]) -> int:
+    """Kill a process as soon as something holds, unless it has ended; return its exit code."""
+    while not ready():
+        number, status = os.waitpid(child, os.WNOHANG)
+        if number:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    return finish(child)
+
+
+def kill(run: Path, kind: str, where: float, errors: Path) -> int:
+    """Begin a run, kill it, and return its exit code: 0 if it was faster."""
+    if kind == "operation":
+        return finish(in_child(lambda: die_at(run, int(where)), errors))
+    child = in_child(lambda: make(run), errors)
+    if kind == "moment":
+        until = time.monotonic() + where
+        return kill_when(child, lambda: time.monotonic() > until)
+    state = run / "state"
+    begun = f".step-{int(where):08d}/.tensors.*"
+    return kill_when(child, lambda: next(state.glob(begun), None) is not None)
+
+
+def place(kind: str, whole: Whole, random: np.random.Generator) -> float:
+    """Draw where a kill of a kind comes: seconds, the number of an operation, or a step."""
+    if kind == "moment":
+        return float(random.uniform(0, whole.seconds))
+    if kind == "operation":
+        return int(random.integers(1, whole.operations + 1))
+    return EVERY * int(random.integers(1, STEPS // EVERY + 1))
+
+
+def trial(folder: Path, kind: str, whole: Whole, random: np.random.Generator) -> Kill:
+    """Kill one run, resume it, and compare."""
+    for attempt in range(1000):
+        run, errors = folder / f"run-{attempt}", folder / f"errors-{attempt}"
+        where = place(kind, whole, random)
+        code = kill(run, kind, where, errors)
+        if code == -signal.SIGKILL:
+            break
+        if code:
+            raise RuntimeError(errors.read_text())
+    checkpoints = len(list(run.glob("state/step-*")))
+    left = [path for path in run.rglob(".*") if path.is_file()]
+    if finish(in_child(lambda: make(run, resume=True), errors)) != 0:
+        raise RuntimeError(f"{kind} {where}: {errors.read_text()}")
+    found = outcome(run)
+    equal = all(found.get(name) == content for name, content in whole.files.items())
+    clean = not any(path.name.startswith(".") for path in run.rglob("*"))
+    unreadable = errors.read_text().count("cannot be read")
+    return Kill(kind, where, checkpoints, len(left), equal and clean, unreadable)
+
+
+def count(kills: list[Kill], seconds: float) -> dict[str, object]:
+    return {
+        "kills": len(kills),
+        "by_kind": {kind: sum(k.kind == kind for k in kills) for kind in KINDS},
+        "while_writing": sum(kill.temporaries > 0 for kill in kills),
+        "resumes": len(kills),
+        "bits_equal": sum(kill.equal for kill in kills),
+        "unreadable": sum(kill.unreadable for kill in kills),
+        "seconds": round(seconds, 1),
+        "each": [asdict(kill) for kill in kills],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="file to write the counts into")
+    options = parser.parse_args()
+    random, began = np.random.default_rng(options.seed), time.monotonic()
+    kills: list[Kill] = []
+    with tempfile.TemporaryDirectory() as folder:
+        whole = make_whole(Path(folder))
+        for number in range(options.kills):
+            place_of = Path(folder) / str(number)
+            place_of.mkdir()
+            kills.append(trial(place_of, KINDS[number % len(KINDS)], whole, random))
+            print(kills[-1], file=sys.stderr, flush=True)
+    found = json.dumps(count(kills, time.monotonic() - began), indent=2)
+    if options.json is not None:
+        options.json.write_text(found + "\n")
+    print(found)
+    good = all(kill.equal and not kill.unreadable for kill in kills)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 
 import mrvae
 from mrvae.cli.answer import Answer, Command, Stopped
+from mrvae.cli.compress import Compress
+from mrvae.cli.decompress import Decompress
 from mrvae.cli.describe import Describe
 from mrvae.cli.evaluate import Evaluate
 from mrvae.cli.inspect import Inspect
@@ -36,6 +38,8 @@ COMMANDS: dict[str, type[Command]] = {
     "sample": Sample,
     "reconstruct": Reconstruct,
     "inspect": Inspect,
+    "compress": Compress,
+    "decompress": Decompress,
     "reproduce": Reproduce,
 }
 

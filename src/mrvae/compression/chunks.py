@@ -29,8 +29,7 @@ from mrvae.compression.codec import Codec, ExhaustedError
 from mrvae.compression.coder import Stack, cheapest
 
 _HEAD = struct.Struct("<HI")
-_FIRST_PACE = 8
-_LARGEST_PACE = 0xFFFF
+FIRST_PACE = 8
 
 
 class DamagedError(ValueError):
@@ -56,7 +55,7 @@ class Written:
 
 def write_chunk(codec: Codec, x: Tensor, first: int, most: int, chained: bool) -> Written:
     """Code uint8 images (n, C, S, S), of which the first is number ``first`` of the file."""
-    pace = min(_FIRST_PACE, len(x)) if chained else 0
+    pace = min(FIRST_PACE, len(x)) if chained else 0
     while 0 < pace < len(x):
         try:
             return _write(codec, x, first, most, pace)

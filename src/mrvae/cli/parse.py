@@ -21,7 +21,7 @@ import tyro
 from mrvae.cli.answer import Command
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_ARG = type(tyro.conf.arg())
+_ARG: typing.Any = type(tyro.conf.arg())
 _POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]
 _CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 

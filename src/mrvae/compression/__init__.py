@@ -11,9 +11,9 @@ from mrvae.compression.coder import Rounded, Stack, Standard, Table
 from mrvae.compression.container import Container, Header, read_container
 from mrvae.compression.identity import Known, find, note, open_model
 from mrvae.compression.network import Network
-from mrvae.compression.pack import Packed, Pictures, pack
+from mrvae.compression.packing import Packed, Pictures, pack
 from mrvae.compression.seen import training_images
-from mrvae.compression.unpack import unpack
+from mrvae.compression.unpacking import unpack
 
 __all__ = [
     "Codec",

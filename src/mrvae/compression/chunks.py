@@ -43,7 +43,7 @@ class Written:
     Attributes:
         payload: the bytes.
         ideal: what the laws say that the images take.
-        seed: bits of the directly coded first batch.
+        seed: bits of the directly coded first batch of a bits-back chunk.
         seeds: its images.
     """
 
@@ -71,7 +71,7 @@ def read_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) 
         DamagedError: if the bytes are none of a chunk, cannot hold so many images, or decode to
             others than were written.
     """
-    pace, check, stack = _open(payload, len(payload), count, codec)
+    pace, check, stack = _open(payload, count, codec)
     parts = []
     for start, size in reversed(list(batches(count, pace, most))):
         if stack.empty:
@@ -116,13 +116,14 @@ def _write(codec: Codec, x: Tensor, first: int, most: int, pace: int) -> Written
             codec.push_chained(stack, part, first + start)
         else:
             codec.push_direct(stack, part)
-            seed, seeds = stack.bits, seeds + size
+            seed, seeds = (stack.bits, size) if pace else (0, 0)
     words = stack.words.astype("<u4").tobytes()
     return Written(_HEAD.pack(pace, _check(x)) + words, stack.ideal, seed, seeds)
 
 
-def _open(payload: bytes, length: int, count: int, codec: Codec) -> tuple[int, int, Stack]:
+def _open(payload: bytes, count: int, codec: Codec) -> tuple[int, int, Stack]:
     """Return pace, check and stack of a chunk, or refuse it."""
+    length = len(payload)
     if length < _HEAD.size or (length - _HEAD.size) % 4:
         raise DamagedError(f"its {length} bytes are not those of a chunk")
     pace, check = _HEAD.unpack_from(payload)

@@ -258,4 +258,5 @@ def _mass(
     # In the right tail the difference of two numbers near 1 would lose all digits.
     right = lower > 0
     mass = ndtr(np.where(right, -lower, upper)) - ndtr(np.where(right, -upper, lower))
-    return (1 - (2 * reach + 1) * _LEAST) * mass + _LEAST
+    leaky: NDArray[np.float64] = (1 - (2 * reach + 1) * _LEAST) * mass + _LEAST
+    return leaky

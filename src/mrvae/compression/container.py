@@ -117,6 +117,8 @@ def write_header(header: Header) -> bytes:
     body += _LENGTHS.pack(len(entries), len(deflated)) + deflated
     for units in (header.direct_units, header.chained_units):
         body += _CRC.pack(len(units)) + units
+    if len(body) > _LONGEST_HEADER:
+        raise ValueError(f"the header would take {len(body):,} bytes; give fewer images at a time")
     front = _FRONT.pack(MAGIC, VERSION, len(body)) + bytes(body)
     return front + _CRC.pack(zlib.crc32(front))
 
@@ -246,20 +248,38 @@ def _parse(path: Path, body: bytes) -> Header:
 
 def _fields(body: bytes) -> Header:
     """Take a header's fields apart; what does not fit raises whatever it raises."""
-    mode, precision, *numbers, count = _FIXED.unpack_from(body)
+    mode, precision, model, channels, size, levels, *steps, most, per_chunk, count = (
+        _FIXED.unpack_from(body)
+    )
     if precision != _FLOAT64:
         raise KeyError(f"precision {precision}")
     place = _FIXED.size + _LENGTHS.size
     inflated, deflated = _LENGTHS.unpack_from(body, _FIXED.size)
     entries = _entries(_taken(body, place, deflated), inflated, count)
-    place += deflated
-    units = []
-    for _ in range(2):
-        (length,) = _CRC.unpack_from(body, place)
-        units.append(_taken(body, place + _CRC.size, length))
-        place += _CRC.size + length
+    direct_units, place = _prefixed(body, place + deflated)
+    chained_units, place = _prefixed(body, place)
     _exactly(place, len(body))
-    return Header(_MODES[mode], *numbers, entries, *units)
+    return Header(
+        chained=_MODES[mode],
+        model=model,
+        channels=channels,
+        size=size,
+        levels=levels,
+        direct_step=steps[0],
+        chained_step=steps[1],
+        most=most,
+        per_chunk=per_chunk,
+        entries=entries,
+        direct_units=direct_units,
+        chained_units=chained_units,
+    )
+
+
+def _prefixed(body: bytes, place: int) -> tuple[bytes, int]:
+    """Return bytes that stand behind their length, and the place behind them."""
+    (length,) = _CRC.unpack_from(body, place)
+    start = place + _CRC.size
+    return _taken(body, start, length), start + length
 
 
 def _entries(deflated: bytes, length: int, count: int) -> tuple[Entry, ...]:

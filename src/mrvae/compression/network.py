@@ -98,7 +98,7 @@ class Network:
         decoder = self.model.decoder
         rungs = [RungInParts(rung, self.rows) for rung in decoder.rungs]
         told = self.model.top.told(())
-        pieces = features or [None] * len(choices)
+        pieces: Sequence[Tensor | None] = features or [None] * len(choices)
         return descend(rungs, pieces, choices, decoder.split_noise(noise), told)
 
     @torch.no_grad()

@@ -1,8 +1,8 @@
 """The walk a few images at a time, whatever the size of the batch that is coded.
 
-Which symbols follow which in a file is fixed by the batches of the file. How many images the network
-sees at once is a matter of memory, and shall not be in the file. So the rungs of a decoder are
-wrapped: a step takes its batch in parts of some rows, and joins what it gets. The walk is the same.
+Which symbols follow which is fixed by the batches of a file. How many images the network sees at
+once is a matter of memory, and no business of the file. So the rungs of a decoder are wrapped: a
+step takes its batch in parts of some rows, and joins what it gets. The walk is the same.
 
 In float64, one image comes out the same whatever stands beside it (in float32 it does not: the
 order of a sum changes with the shape of the batch). Parts are contiguous in memory, for the layout

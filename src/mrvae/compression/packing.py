@@ -31,7 +31,7 @@ from mrvae.compression.identity import Known
 from mrvae.compression.latents import of_shapes
 from mrvae.compression.network import Network
 from mrvae.compression.patches import count_of, to_patches
-from mrvae.compression.unpack import decoded
+from mrvae.compression.unpacking import decoded
 from mrvae.data.images import check_levels
 from mrvae.data.pictures import header as shape_of
 from mrvae.data.pictures import read

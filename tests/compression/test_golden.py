@@ -1,7 +1,7 @@
 """The format is a promise: a file that was written once is read for ever, and written so again.
 
-golden.mrv holds the first 20 test digits, coded by the shipped model digits-vdvae: eight directly,
-twelve by giving bits back.
+golden.mrv holds the first 20 test digits, coded by the shipped model digits-vdvae: six directly,
+fourteen by giving bits back.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from laws.tiny_vdvae import tiny_vdvae
 from mrvae.compression import Codec, Known, Network
 from mrvae.compression.latents import all_active, of_shapes
 from mrvae.models import HVAE, ImageFrame, hierarchy, parse_levels
-from mrvae.recipes.schema import LogisticMixturePixels
+from mrvae.recipes.context import Context
+from mrvae.recipes.schema import CategoricalPixels, LogisticMixturePixels
 
 
 def tiny_colour() -> HVAE:
@@ -59,3 +60,18 @@ def draw_pictures(folder: Path, sizes: list[tuple[int, int]]) -> tuple[Path, ...
         paths.append(folder / f"picture {index}.png")
         Image.fromarray(levels.numpy()).save(paths[-1])
     return tuple(paths)
+
+
+def tiny_context(context: Context) -> Network:
+    """Return a model of digits with random weights below a context, which is fitted."""
+    levels = parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])
+    frame = ImageFrame(1, 8, 8, 8.0, 8.0, 17)
+    likelihood = CategoricalPixels(levels=17)
+    model = hierarchy(levels, frame, likelihood, bottleneck=0.5, context=context).double()
+    stream = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=stream, dtype=torch.float64)
+            parameter.add_(0.2 * noise)
+    model.top.fit(images(100, seed=3))
+    return Network.of(model)

@@ -29,7 +29,7 @@ from mrvae.compression.codec import Codec, ExhaustedError
 from mrvae.compression.coder import Stack, cheapest
 
 _HEAD = struct.Struct("<HI")
-FIRST_PACE = 8
+FIRST_PACE = 6
 
 
 class DamagedError(ValueError):

@@ -4,6 +4,8 @@
 given them, at a cost of -log p(ẑ) - log p(x | ẑ). It takes no bits from the stack, and so serves
 single images, small sets, and the beginning of every chain.
 
+A context, which is a function of the image, is coded by its prior in both, before all latents.
+
 **Bits back** (Townsend et al. 2019, for a hierarchy). The latents are popped from the stack by the
 posterior, so that they are a draw of it, and what is popped is no loss, for the decoder pushes it
 back:
@@ -72,16 +74,18 @@ class Codec:
 
     def push_direct(self, stack: Stack, x: Tensor) -> None:
         """Push uint8 images (B, C, S, S) by the direct code."""
-        features = self.network.features(x)
+        features, above = self.network.features(x), self.network.above(x)
         choices = [choose_nearest(units) for units in self.direct]
-        h, steps = self.network.walk(choices, features, self._silence(len(x)))
+        h, steps = self.network.walk(choices, features, self._silence(len(x)), above)
         self.network.push_pixels(stack, h, x)
         push_by_prior(stack, self.direct, steps)
+        self.network.push_above(stack, above)
 
     def pop_direct(self, stack: Stack, count: int) -> Tensor:
         """Pop images that were pushed by the direct code."""
+        above = self.network.pop_above(stack, count)
         choices = [choose_by_prior(units, stack) for units in self.direct]
-        h, _ = self.network.walk(choices, None, self._silence(count))
+        h, _ = self.network.walk(choices, None, self._silence(count), above)
         return self.network.pop_pixels(stack, h)
 
     def push_chained(self, stack: Stack, x: Tensor, first: int) -> None:
@@ -93,20 +97,23 @@ class Codec:
         """
         noise = shared_noise(first, len(x), self.network.noise_size)
         choices = [choose_by_posterior(units, stack) for units in self.chained]
-        h, steps = self.network.walk(choices, self.network.features(x), noise)
+        features, above = self.network.features(x), self.network.above(x)
+        h, steps = self.network.walk(choices, features, noise, above)
         if stack.bits < _SPARE:
             raise ExhaustedError
         self.network.push_pixels(stack, h, x)
         push_by_prior(stack, self.chained, steps)
+        self.network.push_above(stack, above)
 
     def pop_chained(self, stack: Stack, count: int, first: int) -> Tensor:
         """Pop images that were pushed by the bits-back code, and give their latents' bits back."""
         noise = shared_noise(first, count, self.network.noise_size)
+        above = self.network.pop_above(stack, count)
         choices: list[Choose] = [choose_by_prior(units, stack) for units in self.chained]
-        h, steps = self.network.walk(choices, None, noise)
+        h, steps = self.network.walk(choices, None, noise, above)
         x = self.network.pop_pixels(stack, h)
         again = [given(step.z) for step in steps]
-        _, steps = self.network.walk(again, self.network.features(x), noise)
+        _, steps = self.network.walk(again, self.network.features(x), noise, above)
         push_by_posterior(stack, self.chained, steps)
         return x
 

@@ -17,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mrvae.compression.above import check_top, pop_above, push_above
 from mrvae.compression.coder import Stack, Table, weights_of
 from mrvae.compression.parts import RungInParts, cut
 from mrvae.models import HVAE
+from mrvae.models.top import Above
 from mrvae.models.walk import Choose, Shape, Step, descend, from_prior
 
 MOST = 64
@@ -46,13 +48,9 @@ class Network:
         """Return the network of a model, which is copied.
 
         Raises:
-            ValueError: if the model has a context above its latents, which is not coded.
+            ValueError: if the model has a context whose prior is only bounded.
         """
-        if model.top.shapes:
-            raise ValueError(
-                "this model has a context above its latents, which the codec does not code; "
-                "choose a model without one"
-            )
+        check_top(model.top)
         return cls(copy.deepcopy(model).to("cpu", torch.float64).eval())
 
     @property
@@ -75,7 +73,8 @@ class Network:
     def batch(self) -> int:
         """Return how many images' states fit into memory at once, 64 at most."""
         noise = torch.zeros(1, self.noise_size, dtype=torch.float64)
-        _, steps = self.walk([from_prior(0.0)] * len(self.shapes), None, noise)
+        above = tuple(torch.zeros(1, *shape).long() for shape in self.model.top.shapes)
+        _, steps = self.walk([from_prior(0.0)] * len(self.shapes), None, noise, above)
         each = sum(step.state.numel() for step in steps) * 8
         return max(1, min(MOST, _STATES // each))
 
@@ -92,14 +91,33 @@ class Network:
 
     @torch.no_grad()
     def walk(
-        self, choices: Sequence[Choose], features: Sequence[Tensor] | None, noise: Tensor
+        self,
+        choices: Sequence[Choose],
+        features: Sequence[Tensor] | None,
+        noise: Tensor,
+        above: Above,
     ) -> tuple[Tensor, list[Step]]:
-        """Descend the hierarchy; noise is (B, noise_size)."""
+        """Descend the hierarchy below a context; noise is (B, noise_size)."""
         decoder = self.model.decoder
         rungs = [RungInParts(rung, self.rows) for rung in decoder.rungs]
-        told = self.model.top.told(())
+        told = self._told(above)
         pieces: Sequence[Tensor | None] = features or [None] * len(choices)
         return descend(rungs, pieces, choices, decoder.split_noise(noise), told)
+
+    @torch.no_grad()
+    def above(self, x: Tensor) -> Above:
+        """Return the contexts of images; nothing if the model has none."""
+        return self.model.top.encode(x)
+
+    @torch.no_grad()
+    def push_above(self, stack: Stack, above: Above) -> None:
+        """Push contexts, so that :meth:`pop_above` returns them."""
+        push_above(stack, self.model.top, above)
+
+    @torch.no_grad()
+    def pop_above(self, stack: Stack, count: int) -> Above:
+        """Pop the contexts of ``count`` images."""
+        return pop_above(stack, self.model.top, count)
 
     @torch.no_grad()
     def push_pixels(self, stack: Stack, h: Tensor, x: Tensor) -> None:
@@ -120,6 +138,19 @@ class Network:
                 levels = torch.from_numpy(found.astype(np.uint8))
                 x_part[:, channel] = levels.view(-1, *self.image[1:])
         return x
+
+    def _told(self, above: Above) -> list[Tensor | None]:
+        """Return what contexts add to each resolution, one image at a time, lest it matter."""
+        if not above:
+            return self.model.top.told(())
+        each = [self.model.top.told((c[None],)) for c in above[0]]
+        columns = zip(*each, strict=True)
+        return [
+            torch.cat([word for word in column if word is not None])
+            if column[0] is not None
+            else None
+            for column in columns
+        ]
 
     def _parts(self, h: Tensor, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield states and images whose tables fit into memory; the images are views."""

@@ -40,7 +40,7 @@ def bits_per_unit(network: Network, x: Tensor) -> tuple[Tensor, ...]:
         indices = range(start, start + len(part))
         noise = normal(0, 0, indices, network.noise_size, dtype=torch.float64)
         choices = [from_posterior()] * len(sums)
-        _, steps = network.walk(choices, network.features(part), noise)
+        _, steps = network.walk(choices, network.features(part), noise, network.above(part))
         for total, step in zip(sums, steps, strict=True):
             if step.posterior is not None:
                 total += step.posterior.kl(step.prior).sum(0)

@@ -14,7 +14,7 @@ import argparse
 import json
 import math
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +33,7 @@ from mrvae.data import load
 from mrvae.models.likelihood import Head
 
 MODEL = "digits-vdvae"
-PARTS = {
+PARTS: dict[str, list[tuple[type, str]]] = {
     "network": [(Network, "walk"), (Network, "features"), (Head, "forward")],
     "tables": [
         (Network, "_table"),
@@ -48,7 +48,7 @@ class Clock:
     """CPU seconds by part, each without what is inside it."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._inside = ["rest"]
         self._since = time.process_time()
 

@@ -46,7 +46,9 @@ def check_top(top: Top) -> None:
 def push_above(stack: Stack, top: Top, above: Above) -> None:
     """Push the contexts of some images, so that :func:`pop_above` returns them."""
     prior = _prior(top)
-    for c in [] if prior is None else reversed(above[0]):
+    if prior is None:
+        return
+    for c in reversed(above[0]):
         laws = _laws(prior, c[None])
         for place, law in reversed(list(zip(_order(prior), laws, strict=True))):
             if _says_something(law):
@@ -81,7 +83,8 @@ def _prior(top: Top) -> CodedPrior | None:
 
 def _says_something(law: Table) -> bool:
     """Whether there is more than one level; a coefficient that is always zero has one."""
-    return law.weights.shape[1] > 1
+    _, levels = law.weights.shape
+    return bool(levels > 1)
 
 
 def _order(prior: CodedPrior) -> tuple[int, ...]:

@@ -167,7 +167,7 @@ class Rounded:
     Example:
         >>> law = Rounded(np.zeros(1), np.full(1, 0.1), reach=8)
         >>> round(law.bits(np.array([8], dtype=np.int32)), 2), law.bits(np.zeros(1, dtype=np.int32))
-        (24.0, 1.43...e-06)
+        (24.0, 2.20...e-06)
     """
 
     mean: NDArray[np.float64]
@@ -202,7 +202,7 @@ class Standard:
     Example:
         >>> law = Standard(count=2, scale=4.0, reach=48)
         >>> round(law.bits(np.array([0, 4], dtype=np.int32)), 2)
-        7.37
+        7.38
     """
 
     count: int

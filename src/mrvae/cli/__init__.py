@@ -17,6 +17,8 @@ from collections.abc import Sequence
 import mrvae
 from mrvae.cli.answer import Answer, Command, Stopped
 from mrvae.cli.attack import Attack
+from mrvae.cli.compress import Compress
+from mrvae.cli.decompress import Decompress
 from mrvae.cli.describe import Describe
 from mrvae.cli.evaluate import Evaluate
 from mrvae.cli.inspect import Inspect
@@ -39,6 +41,8 @@ COMMANDS: dict[str, type[Command]] = {
     "reconstruct": Reconstruct,
     "inspect": Inspect,
     "attack": Attack,
+    "compress": Compress,
+    "decompress": Decompress,
     "reproduce": Reproduce,
 }
 

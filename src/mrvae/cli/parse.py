@@ -21,6 +21,7 @@ import tyro
 from mrvae.cli.answer import Command
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_ARG: typing.Any = type(tyro.conf.arg())
 _POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]
 _CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 
@@ -113,7 +114,14 @@ def _options(cls: type) -> dict[str, bool]:
     hints = typing.get_type_hints(cls, include_extras=True)
     names = [f.name for f in dataclasses.fields(cls) if not _positional(hints[f.name])]
     plain = typing.get_type_hints(cls)
-    return {f"--{name.replace('_', '-')}": plain[name] is not bool for name in names}
+    return {_flag(name, hints[name]): plain[name] is not bool for name in names}
+
+
+def _flag(name: str, hint: object) -> str:
+    """Return the option of a field: its own name, unless it is given another."""
+    found = [each.name for each in typing.get_args(hint)[1:] if isinstance(each, _ARG)]
+    named = next((other for other in found if other), name)
+    return f"--{named.replace('_', '-')}"
 
 
 def _positional(hint: object) -> bool:

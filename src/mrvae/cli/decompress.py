@@ -1,0 +1,64 @@
+"""``mrvae decompress``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from mrvae.cli.answer import Answer
+from mrvae.cli.options import File, Json, MaybeFile
+
+FilePath = Annotated[
+    Positional[Path],
+    arg(metavar="FILE", help="file that mrvae compress wrote", help_behavior_hint=""),
+]
+
+
+@dataclass(frozen=True)
+class Decompress:
+    """Write the pictures of a compressed file as PNG, exactly as they were.
+
+    The model is found by the hash in the file: among those that ship with mrvae, then among those
+    that compress has noted on this machine. Of a file that was cut between two chunks, the pictures
+    before the cut are written, with a warning.
+    """
+
+    file: FilePath
+    out: File
+    """folder for the pictures"""
+    run_path: Annotated[MaybeFile, arg(name="run", help="run directory of the file's model")] = None
+    json: Json = False
+
+    def run(self) -> Answer:
+        """Check the file, find its model, write the pictures."""
+        folder = self.out
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"--out is {folder}, which is a file; name a folder")
+        if not folder.parent.is_dir():
+            raise ValueError(f"--out is {folder}, and {folder.parent} does not exist; make it")
+        if not self.file.is_file():
+            raise ValueError(f"{self.file} is no file; name one that mrvae compress wrote")
+        from mrvae.compression import find, open_model, read_container, unpack
+
+        container = read_container(self.file)
+        known = open_model(self.run_path or find(container.header.model))
+        written = unpack(container, known, folder)
+        missing = len(container.header.entries) - len(written)
+        if container.cut:
+            print(
+                f"mrvae: warning: {self.file} was cut after {len(container.places)} of "
+                f"{container.header.chunks} chunks; {missing} pictures are missing",
+                file=sys.stderr,
+            )
+        values = {
+            "file": str(self.file),
+            "out": str(folder),
+            "images": [str(path) for path in written],
+            "missing": missing,
+            "run": str(known.run),
+        }
+        return Answer(values, f"wrote {len(written)} pictures to {folder}")

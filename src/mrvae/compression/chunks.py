@@ -1,0 +1,144 @@
+"""A chunk: some images on one stack, which can be read without the other chunks of a file.
+
+In direct mode all batches of a chunk are coded directly. In bits-back mode the first one is, so
+that its bytes are the bits from which the next batch draws its latents: no other bits are needed,
+and none are lost. What the stack holds grows with the images on it, and so may the batches. With a
+*pace* d, the first batch is of d images, and one that finds n images on the stack is of
+
+    min(most, max(1, ⌊n/d⌋))
+
+images. A batch of that size borrows no more than the stack holds if an image's latents have less
+than d times the bits of an image. If they have more, the encoder doubles d and begins again; when
+d has reached the number of images, all of them are coded directly.
+
+A chunk's bytes are d, a check of its pixels, and the words of the stack.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mrvae.compression.codec import Codec, ExhaustedError
+from mrvae.compression.coder import Stack, cheapest
+
+_HEAD = struct.Struct("<HI")
+FIRST_PACE = 6
+
+
+class DamagedError(ValueError):
+    """A chunk that does not decode."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A chunk's bytes, and what they consist of in bits.
+
+    Attributes:
+        payload: the bytes.
+        ideal: what the laws say that the images take.
+        seed: bits of the directly coded first batch of a bits-back chunk.
+        seeds: its images.
+    """
+
+    payload: bytes
+    ideal: float
+    seed: int
+    seeds: int
+
+
+def write_chunk(codec: Codec, x: Tensor, first: int, most: int, chained: bool) -> Written:
+    """Code uint8 images (n, C, S, S), of which the first is number ``first`` of the file."""
+    pace = min(FIRST_PACE, len(x)) if chained else 0
+    while 0 < pace < len(x):
+        try:
+            return _write(codec, x, first, most, pace)
+        except ExhaustedError:
+            pace *= 2
+    return _write(codec, x, first, most, 0)
+
+
+def read_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) -> Tensor:
+    """Return the ``count`` images of a chunk.
+
+    Raises:
+        DamagedError: if the bytes are none of a chunk, cannot hold so many images, or decode to
+            others than were written.
+    """
+    pace, check, stack = _open(payload, count, codec)
+    parts = []
+    for start, size in reversed(list(batches(count, pace, most))):
+        if stack.empty:
+            raise DamagedError("its bits end before its images do")
+        chained = pace > 0 and start > 0
+        if chained:
+            parts.append(codec.pop_chained(stack, size, first + start))
+        else:
+            parts.append(codec.pop_direct(stack, size))
+    x = torch.cat(parts[::-1])
+    if not stack.empty or _check(x) != check:
+        raise DamagedError(
+            "it decodes to other pixels than were written; the model is computed differently here"
+        )
+    return x
+
+
+def batches(count: int, pace: int, most: int) -> Iterator[tuple[int, int]]:
+    """Yield the start and the size of each batch, in the order of writing.
+
+    Pace 0 is that of direct coding, where all batches are alike.
+
+    Example:
+        >>> list(batches(8, pace=2, most=3))
+        [(0, 2), (2, 1), (3, 1), (4, 2), (6, 2)]
+        >>> list(batches(8, pace=0, most=3))
+        [(0, 3), (3, 3), (6, 2)]
+    """
+    start = 0
+    while start < count:
+        wanted = most if not pace else min(most, start // pace) if start else min(pace, count)
+        size = min(max(1, wanted), count - start)
+        yield start, size
+        start += size
+
+
+def _write(codec: Codec, x: Tensor, first: int, most: int, pace: int) -> Written:
+    stack, seed, seeds = Stack(), 0, 0
+    for start, size in batches(len(x), pace, most):
+        part = x[start : start + size]
+        if pace and start:
+            codec.push_chained(stack, part, first + start)
+        else:
+            codec.push_direct(stack, part)
+            seed, seeds = (stack.bits, size) if pace else (0, 0)
+    words = stack.words.astype("<u4").tobytes()
+    return Written(_HEAD.pack(pace, _check(x)) + words, stack.ideal, seed, seeds)
+
+
+def _open(payload: bytes, count: int, codec: Codec) -> tuple[int, int, Stack]:
+    """Return pace, check and stack of a chunk, or refuse it."""
+    length = len(payload)
+    if length < _HEAD.size or (length - _HEAD.size) % 4:
+        raise DamagedError(f"its {length} bytes are not those of a chunk")
+    pace, check = _HEAD.unpack_from(payload)
+    if pace >= max(count, 1):
+        raise DamagedError(f"its first batch is of {pace} images, and it has {count}")
+    channels, size, _ = codec.network.image
+    least = count * channels * size * size * cheapest(codec.network.model.frame.levels)
+    if least > 8 * length:
+        raise DamagedError(f"its {length} bytes cannot hold {count} images")
+    words = np.frombuffer(payload, dtype="<u4", offset=_HEAD.size).astype(np.uint32)
+    try:
+        return pace, check, Stack(words)
+    except ValueError as error:
+        raise DamagedError(str(error)) from None
+
+
+def _check(x: Tensor) -> int:
+    return zlib.crc32(x.contiguous().numpy().tobytes())

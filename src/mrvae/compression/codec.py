@@ -1,0 +1,122 @@
+"""Two codes for a batch of images, each a pair of push and pop on one stack of bits.
+
+**Direct.** The latents nearest to the posterior's means are coded by the prior, then the image
+given them, at a cost of -log p(ẑ) - log p(x | ẑ). It takes no bits from the stack, and so serves
+single images, small sets, and the beginning of every chain.
+
+A context, which is a function of the image, is coded by its prior in both, before all latents.
+
+**Bits back** (Townsend et al. 2019, for a hierarchy). The latents are popped from the stack by the
+posterior, so that they are a draw of it, and what is popped is no loss, for the decoder pushes it
+back:
+
+    encode    pop z ~ q(z | x),   push x | z,   push z ~ p(z);
+    decode    pop z ~ p(z),       pop x | z,    push z ~ q(z | x).
+
+The net cost is -log p(x, z) + log q(z | x), whose mean is minus the bound. A posterior of a
+top-down hierarchy needs all latents above it, and the image: so all are popped before anything is
+pushed, and the stack must hold their bits beforehand.
+
+The walk is the decoder's one. Encoding and decoding differ in what chooses a latent, and that is
+all that is written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mrvae.compression.coder import Stack
+from mrvae.compression.latents import (
+    Units,
+    choose_by_posterior,
+    choose_by_prior,
+    choose_nearest,
+    push_by_posterior,
+    push_by_prior,
+    shared_noise,
+)
+from mrvae.compression.network import Network
+from mrvae.models.walk import Choose, given
+
+_SPARE = 64
+
+
+class ExhaustedError(Exception):
+    """A stack did not hold the bits that a batch borrows from it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Codec:
+    """The codes of a model's images.
+
+    Args:
+        network: the model.
+        direct: units of the direct code, one entry a latent.
+        chained: units of the bits-back code.
+
+    Example:
+        >>> import mrvae
+        >>> from mrvae.compression.latents import all_active, of_shapes
+        >>> network = Network.of(mrvae.build(mrvae.recipe("digits-vdvae")))
+        >>> codec = Codec(network, of_shapes(all_active(network.shapes), 32), ())
+        >>> x, stack = torch.arange(64, dtype=torch.uint8).view(1, 1, 8, 8) % 17, Stack()
+        >>> codec.push_direct(stack, x)
+        >>> torch.equal(codec.pop_direct(stack, 1), x), stack.empty
+        (True, True)
+    """
+
+    network: Network
+    direct: tuple[Units, ...]
+    chained: tuple[Units, ...]
+
+    def push_direct(self, stack: Stack, x: Tensor) -> None:
+        """Push uint8 images (B, C, S, S) by the direct code."""
+        features, above = self.network.features(x), self.network.above(x)
+        choices = [choose_nearest(units) for units in self.direct]
+        h, steps = self.network.walk(choices, features, self._silence(len(x)), above)
+        self.network.push_pixels(stack, h, x)
+        push_by_prior(stack, self.direct, steps)
+        self.network.push_above(stack, above)
+
+    def pop_direct(self, stack: Stack, count: int) -> Tensor:
+        """Pop images that were pushed by the direct code."""
+        above = self.network.pop_above(stack, count)
+        choices = [choose_by_prior(units, stack) for units in self.direct]
+        h, _ = self.network.walk(choices, None, self._silence(count), above)
+        return self.network.pop_pixels(stack, h)
+
+    def push_chained(self, stack: Stack, x: Tensor, first: int) -> None:
+        """Push images by the bits-back code; ``first`` is the number of the first one in the file.
+
+        Raises:
+            ExhaustedError: if the stack has too few bits to draw the latents from. What is left on
+                it is then of no use.
+        """
+        noise = shared_noise(first, len(x), self.network.noise_size)
+        choices = [choose_by_posterior(units, stack) for units in self.chained]
+        features, above = self.network.features(x), self.network.above(x)
+        h, steps = self.network.walk(choices, features, noise, above)
+        if stack.bits < _SPARE:
+            raise ExhaustedError
+        self.network.push_pixels(stack, h, x)
+        push_by_prior(stack, self.chained, steps)
+        self.network.push_above(stack, above)
+
+    def pop_chained(self, stack: Stack, count: int, first: int) -> Tensor:
+        """Pop images that were pushed by the bits-back code, and give their latents' bits back."""
+        noise = shared_noise(first, count, self.network.noise_size)
+        above = self.network.pop_above(stack, count)
+        choices: list[Choose] = [choose_by_prior(units, stack) for units in self.chained]
+        h, steps = self.network.walk(choices, None, noise, above)
+        x = self.network.pop_pixels(stack, h)
+        again = [given(step.z) for step in steps]
+        _, steps = self.network.walk(again, self.network.features(x), noise, above)
+        push_by_posterior(stack, self.chained, steps)
+        return x
+
+    def _silence(self, count: int) -> Tensor:
+        """Return noise that is zero: units that are not coded are at their prior's mean."""
+        return torch.zeros(count, self.network.noise_size, dtype=torch.float64)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_tools import Capture, ask, lively, refuse, trained
+from PIL import Image
+
+from mrvae.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def draw(folder: Path, *names: str, largest: int = 16) -> list[Path]:
+    """Write grey pictures of 9×12 pixels."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        levels = rng.integers(0, largest + 1, (9, 12), dtype=np.uint8)
+        Image.fromarray(levels).save(folder / name)
+    return [folder / name for name in names]
+
+
+def same(a: Path, b: Path) -> bool:
+    return bool((np.asarray(Image.open(a)) == np.asarray(Image.open(b))).all())
+
+
+def test_pictures_come_back_from_a_run_that_is_noted(capsys: Capture, tmp_path: Path) -> None:
+    pictures = draw(tmp_path / "in", "a.png", "b.png")
+    file, out = tmp_path / "x.mrv", tmp_path / "out"
+    values = ask(capsys, "compress", lively(), *pictures, "--out", file)
+    assert values["bytes"] == file.stat().st_size
+    assert values["pixels"] == 2 * 9 * 12
+    assert values["bpp"] == 8 * values["bytes"] / values["pixels"]
+    assert (values["mode"], values["images"], values["patches"]) == ("direct", 2, 8)
+    assert values["ideal_bits"] < values["payload_bits"] < values["ideal_bits"] + 160
+    found = ask(capsys, "decompress", file, "--out", out)
+    assert found["run"] == str(lively().resolve())
+    assert [Path(path).name for path in found["images"]] == ["a.png", "b.png"]
+    assert all(same(path, out / path.name) for path in pictures)
+    assert "a.png exists" in refuse(capsys, "decompress", file, "--out", out)
+
+
+def test_a_run_is_found_by_its_name_alone_if_it_is_told(capsys: Capture, tmp_path: Path) -> None:
+    (picture,) = draw(tmp_path / "in", "a.png")
+    file = tmp_path / "x.mrv"
+    moved = tmp_path / "moved"
+    shutil.copytree(lively(), moved)
+    ask(capsys, "compress", moved, picture, "--out", file, "--no-verify")
+    moved.rename(tmp_path / "elsewhere")
+    assert "--run" in refuse(capsys, "decompress", file, "--out", tmp_path / "out")
+    values = ask(
+        capsys, "decompress", file, "--out", tmp_path / "out", "--run", tmp_path / "elsewhere"
+    )
+    assert same(picture, Path(values["images"][0]))
+
+
+def test_another_run_is_refused_by_both_names(capsys: Capture, tmp_path: Path) -> None:
+    (picture,) = draw(tmp_path / "in", "a.png")
+    file = tmp_path / "x.mrv"
+    values = ask(capsys, "compress", lively(), picture, "--out", file)
+    line = refuse(capsys, "decompress", file, "--out", tmp_path / "o", "--run", trained())
+    assert values["model"] in line
+    assert len([word for word in line.replace(",", " ").split() if len(word) == 64]) == 2
+    assert not (tmp_path / "o").exists() or not list((tmp_path / "o").iterdir())
+
+
+def test_pictures_that_are_not_the_models_are_refused(capsys: Capture, tmp_path: Path) -> None:
+    (good,) = draw(tmp_path, "good.png")
+    draw(tmp_path, "loud.png", largest=255)
+    Image.new("RGB", (8, 8)).save(tmp_path / "colour.png")
+    Image.new("RGBA", (8, 8)).save(tmp_path / "alpha.png")
+    Image.new("P", (8, 8)).save(tmp_path / "palette.png")
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint16)).save(tmp_path / "deep.png")
+    (tmp_path / "text.png").write_text("no picture")
+    for name, reason in {
+        "loud.png": "the largest is 16",
+        "colour.png": "is RGB; this model's images are grey",
+        "alpha.png": "mode is RGBA",
+        "palette.png": "mode is P",
+        "deep.png": "mode is I;16",
+        "text.png": "cannot be read",
+        "absent.png": "No such file",
+    }.items():
+        out = tmp_path / "x.mrv"
+        line = refuse(capsys, "compress", lively(), good, tmp_path / name, "--out", out)
+        assert name in line, line
+        assert reason in line, line
+        assert not out.exists()
+
+
+def test_mistakes_are_refused(capsys: Capture, tmp_path: Path) -> None:
+    (picture,) = draw(tmp_path / "in", "a.png")
+    for arguments, reason in (
+        (["compress", lively(), "--out", tmp_path / "x"], "no images"),
+        (["compress", tmp_path / "none", picture, "--out", tmp_path / "x"], "no run directory"),
+        (["compress", lively(), picture, "--out", tmp_path / "no" / "x"], "does not exist"),
+        (["decompress", tmp_path / "none", "--out", tmp_path / "o"], "is no file"),
+        (["decompress", picture, "--out", tmp_path / "o"], "no file of mrvae compress"),
+        (["decompress", picture, "--out", picture], "which is a file"),
+    ):
+        assert reason in refuse(capsys, *arguments)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
+def test_a_cut_file_gives_what_is_whole_and_warns(capsys: Capture, tmp_path: Path) -> None:
+    pictures = draw(tmp_path / "in", "a.png", "b.png")
+    file = tmp_path / "x.mrv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mrvae.compression.packing._PATCHES", 4)
+        ask(capsys, "compress", lively(), *pictures, "--out", file)
+    from mrvae.compression import read_container
+
+    start, length = read_container(file).places[0]
+    file.write_bytes(file.read_bytes()[: start + length + 4])
+    assert main(["decompress", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert "warning" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    assert same(pictures[0], tmp_path / "out" / "a.png")
+
+
+@pytest.mark.slow
+def test_another_process_with_two_threads_decodes(capsys: Capture, tmp_path: Path) -> None:
+    pictures = draw(tmp_path / "in", *(f"{i}.png" for i in range(20)))
+    file = tmp_path / "x.mrv"
+    assert ask(capsys, "compress", lively(), *pictures, "--out", file)["mode"] == "bitsback"
+    for threads in ("1", "2"):
+        out = tmp_path / f"out{threads}"
+        subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "mrvae", "decompress", str(file), "--out", str(out)],
+            env={**os.environ, "OMP_NUM_THREADS": threads},
+            check=True,
+        )
+        assert all(same(path, out / path.name) for path in pictures)

@@ -1,0 +1,291 @@
+"""Laws of the file: what is written is read, and what is not as it was written is refused."""
+
+from __future__ import annotations
+
+import random
+import resource
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from laws.tiny_codec import draw_pictures, images, known
+from mrvae.compression import Network, Pictures, pack, read_container, unpack
+from mrvae.compression.container import MAGIC, Entry, write_header
+from mrvae.compression.unpacking import decoded, file_names
+
+SIZES = [(8, 8), (11, 5), (20, 17), (1, 1), (8, 16)]
+
+
+@cache
+def whole(folder: Path, chained: bool) -> bytes:
+    """Return the bytes of a file of five pictures, in chunks of four patches."""
+    paths = draw_pictures(folder, SIZES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mrvae.compression.packing._PATCHES", 4)
+        patch.setattr("mrvae.compression.chunks.FIRST_PACE", 1)
+        pack(known(), Pictures(paths, known().network), folder / "all.mrv", chained, images(30))
+    return (folder / "all.mrv").read_bytes()
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["direct", "bits-back"])
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("codec")
+    whole(folder, request.param)
+    return folder / "all.mrv"
+
+
+def originals(file: Path) -> list[Tensor]:
+    pictures = Pictures(tuple(sorted(file.parent.glob("picture ?.png"))), known().network)
+    return [pictures.picture(index) for index in range(len(SIZES))]
+
+
+def test_pictures_come_back_under_their_names(file: Path, tmp_path: Path) -> None:
+    written = unpack(read_container(file), known(), tmp_path / "out")
+    assert [path.name for path in written] == [f"picture {i}.png" for i in range(5)]
+    for path, picture in zip(written, originals(file), strict=True):
+        with Image.open(path) as found:
+            assert found.mode == "L"
+            assert found.tobytes() == picture.numpy().tobytes()
+
+
+def test_pictures_are_written_over_nothing(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "picture 3.png").write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"picture 3\.png exists"):
+        unpack(read_container(file), known(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["picture 3.png"]
+
+
+def test_a_header_comes_back(file: Path, tmp_path: Path) -> None:
+    header = read_container(file).header
+    entries = (Entry("ä b", 3, 4), Entry("", 1, 9))
+    for changed in (header, replace(header, entries=entries, most=7, levels=256)):
+        path = tmp_path / "header"
+        path.write_bytes(write_header(changed))
+        assert read_container(path).header == changed
+
+
+# -------------------------------------------------------------------------------------- damage
+
+
+def stream(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311
+
+
+def flip(data: bytes, rng: random.Random) -> bytes:
+    place = rng.randrange(len(data))
+    return data[:place] + bytes([data[place] ^ (1 << rng.randrange(8))]) + data[place + 1 :]
+
+
+def shorten(data: bytes, rng: random.Random) -> bytes:
+    return data[: rng.randrange(len(data))]
+
+
+def splice(data: bytes, rng: random.Random) -> bytes:
+    a, b = sorted(rng.randrange(len(data)) for _ in range(2))
+    c = rng.randrange(len(data))
+    return data[:c] + data[a:b] + data[c:]
+
+
+def overwrite(data: bytes, rng: random.Random) -> bytes:
+    place, length = rng.randrange(len(data)), rng.randrange(1, 40)
+    return (data[:place] + rng.randbytes(length) + data[place + length :])[: len(data)]
+
+
+def random_header(data: bytes, rng: random.Random) -> bytes:
+    return MAGIC + bytes([1]) + rng.randbytes(rng.randrange(80))
+
+
+DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    flip, shorten, splice, overwrite, random_header,
+)  # fmt: skip
+
+
+def forged(data: bytes, rng: random.Random) -> bytes:
+    """Change bytes, and make every check right again: what chance does not do, but malice."""
+    (length,) = struct.unpack_from("<I", data, 9)
+    front, rest = bytearray(data[: 13 + length]), data[17 + length :]
+    chunks = []
+    while rest:
+        (size,) = struct.unpack_from("<I", rest)
+        chunks.append(rest[4 : 4 + size])
+        rest = rest[8 + size :]
+    if rng.random() < 0.5:
+        front[rng.randrange(13, len(front))] ^= 1 << rng.randrange(8)
+    else:
+        index = rng.randrange(len(chunks))
+        chunks[index] = rng.choice(DAMAGES[:4])(chunks[index], rng)
+    check = struct.pack("<I", zlib.crc32(front))
+    made = bytes(front) + check
+    for index, chunk in enumerate(chunks):
+        crc = zlib.crc32(chunk, zlib.crc32(check + struct.pack("<II", index, len(chunk))))
+        made += struct.pack("<I", len(chunk)) + chunk + struct.pack("<I", crc)
+    return made
+
+
+def boundaries(file: Path) -> set[int]:
+    """Return where a file may end without being damaged."""
+    container = read_container(file)
+    ends = {start + length + 4 for start, length in container.places}
+    return {len(container.front), *ends}
+
+
+def refused_or_right(path: Path, data: bytes, file: Path) -> bool:
+    """Tell whether a file is refused; where it is not, its pictures are those that were written."""
+    path.write_bytes(data)
+    try:
+        found = [picture for _, picture in decoded(read_container(path), known())]
+    except ValueError as error:
+        return "\n" not in str(error) and str(path) in str(error)
+    pictures = originals(file)[: len(found)]
+    assert all(torch.equal(a, b) for a, b in zip(found, pictures, strict=True))
+    return False
+
+
+def damage(file: Path, path: Path, count: int, seed: int) -> None:
+    data, rng, whole_parts = file.read_bytes(), stream(seed), boundaries(file)
+    for _ in range(count):
+        damaged = rng.choice(DAMAGES)(data, rng)
+        is_cut = data.startswith(damaged) and len(damaged) in whole_parts
+        refused = refused_or_right(path, damaged, file)
+        assert refused != is_cut or damaged == data
+
+
+def test_a_damaged_file_is_refused(file: Path, tmp_path: Path) -> None:
+    damage(file, tmp_path / "damaged", 400, seed=0)
+
+
+def test_a_forged_file_is_refused_or_right(file: Path, tmp_path: Path) -> None:
+    rng = stream(1)
+    for _ in range(12):
+        refused_or_right(tmp_path / "forged", forged(file.read_bytes(), rng), file)
+
+
+@pytest.mark.slow
+def test_ten_thousand_damaged_files_take_less_than_a_gigabyte(file: Path, tmp_path: Path) -> None:
+    """Five thousand for each mode, and two hundred forged ones, within 1 GiB of address space."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + (1 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        damage(file, tmp_path / "damaged", 5000, seed=2)
+        rng = stream(3)
+        for _ in range(100):
+            refused_or_right(tmp_path / "forged", forged(file.read_bytes(), rng), file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def test_a_file_that_was_cut_gives_the_pictures_before_the_cut(file: Path, tmp_path: Path) -> None:
+    data, pictures = file.read_bytes(), originals(file)
+    # 1, 2, 9, 1 and 2 patches, of which a chunk has four.
+    whole_pictures = [0, 2, 2, 3, 5]
+    for end, expected in zip(sorted(boundaries(file)), whole_pictures, strict=True):
+        path = tmp_path / "cut"
+        path.write_bytes(data[:end])
+        container = read_container(path)
+        assert container.cut == (end < len(data))
+        found = [picture for _, picture in decoded(container, known())]
+        assert len(found) == expected
+        assert all(torch.equal(a, b) for a, b in zip(found, pictures, strict=False))
+
+
+def test_a_file_without_a_whole_picture_is_refused(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    path.write_bytes(read_container(file).front)
+    with pytest.raises(ValueError, match="before its first picture"):
+        unpack(read_container(path), known(), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_refusals_name_what_is_wrong(file: Path, tmp_path: Path) -> None:
+    data, path = file.read_bytes(), tmp_path / "wrong"
+    start, length = read_container(file).places[1]
+    wrong = {
+        "no file of mrvae compress": b"PNG" + data,
+        "of version 9; this mrvae reads version 1": data[:8] + b"\x09" + data[9:],
+        "check of its header": data[:60] + bytes([data[60] ^ 1]) + data[61:],
+        "check of chunk 1 is wrong": data[:start] + bytes(length) + data[start + length :],
+        "chunk 1 of 4 is not all there": data[: start + length],
+        "behind its last chunk": data + b"\0",
+    }
+    for message, damaged in wrong.items():
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=message):
+            read_container(path)
+
+
+def test_another_model_is_refused_by_both_names(file: Path) -> None:
+    other = replace(known(), hash=bytes(32))
+    with pytest.raises(ValueError, match=f"{known().hash.hex()}.*{bytes(32).hex()}"):
+        list(decoded(read_container(file), other))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"per_chunk": 5000}, "5,000 patches in a chunk"),
+        ({"most": 65}, "65 images in a batch"),
+        ({"per_chunk": 4096, "size": 4096}, "pixels in a chunk"),
+        ({"entries": (Entry("a", 1 << 31, 1 << 31),)}, "pixels in a picture"),
+        ({"direct_step": 0}, "a step of 0"),
+        ({"levels": 0}, "declares 0 levels"),
+    ],
+)
+def test_absurd_sizes_are_refused(
+    file: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "absurd"
+    path.write_bytes(write_header(replace(read_container(file).header, **change)))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        read_container(path)
+
+
+def test_a_chunk_cannot_hold_more_than_its_bytes(file: Path, tmp_path: Path) -> None:
+    """A header that declares 4,000 patches for a chunk of few bytes is refused before decoding."""
+    container = read_container(file)
+    entries = (Entry("a", 8 * 80, 8 * 50),)
+    front = write_header(replace(container.header, entries=entries, per_chunk=4000))
+    payload = container.payload(0)[:6]
+    crc = zlib.crc32(payload, zlib.crc32(front[-4:] + struct.pack("<II", 0, len(payload))))
+    path = tmp_path / "small"
+    path.write_bytes(front + struct.pack("<I", len(payload)) + payload + struct.pack("<I", crc))
+    with pytest.raises(ValueError, match="cannot hold 4000 images"):
+        list(decoded(read_container(path), known()))
+
+
+def test_a_file_that_does_not_come_back_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = Pictures(draw_pictures(tmp_path, [(8, 8)]), known().network)
+    wrong = Network.of(known().network.model)
+    with torch.no_grad():
+        next(wrong.model.decoder.parameters()).add_(1e-2)
+    monkeypatch.setattr(
+        "mrvae.compression.packing.decoded", lambda c, k: decoded(c, replace(k, network=wrong))
+    )
+    with pytest.raises(ValueError, match="other pixels"):
+        pack(known(), pictures, tmp_path / "x.mrv")
+    assert not (tmp_path / "x.mrv").exists()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["../../x", "/etc/passwd", "..", ""], ["x", "etc_passwd", "image", "image-2"]),
+        (["a", "A", "a", "a-2"], ["a", "A-2", "a-3", "a-2-2"]),
+        (["a\0b\nc\\d:e", "ü ß"], ["a_b_c_d_e", "ü ß"]),
+    ],
+)
+def test_names_are_not_believed(names: list[str], expected: list[str]) -> None:
+    found = file_names([Entry(name, 1, 1) for name in names])
+    assert found == tuple(f"{name}.png" for name in expected)

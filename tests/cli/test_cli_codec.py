@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cli_tools import Capture, ask, lively, refuse, trained
 from PIL import Image
 
 from mrvae.cli import main
+from mrvae.data import load
 
 
 @pytest.fixture(autouse=True)
@@ -129,9 +131,12 @@ def test_a_cut_file_gives_what_is_whole_and_warns(capsys: Capture, tmp_path: Pat
 
 @pytest.mark.slow
 def test_another_process_with_two_threads_decodes(capsys: Capture, tmp_path: Path) -> None:
-    pictures = draw(tmp_path / "in", *(f"{i}.png" for i in range(20)))
+    (tmp_path / "in").mkdir()
+    pictures = [tmp_path / "in" / f"{i}.png" for i in range(200)]
+    for path, levels in zip(pictures, load("digits", "test").take(torch.arange(200)), strict=True):
+        Image.fromarray(levels[0].numpy()).save(path)
     file = tmp_path / "x.mrv"
-    assert ask(capsys, "compress", lively(), *pictures, "--out", file)["mode"] == "bitsback"
+    assert ask(capsys, "compress", "digits-vdvae", *pictures, "--out", file)["mode"] == "bitsback"
     for threads in ("1", "2"):
         out = tmp_path / f"out{threads}"
         subprocess.run(  # noqa: S603

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from pathlib import Path
 
 import pytest
@@ -106,10 +105,11 @@ def test_four_processes_make_the_run_of_one(tmp_path: Path) -> None:
 def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
     """Within a minute, with one line that says how."""
     out, task = tmp_path / "run", tmp_path / "task.json"
-    began = time.monotonic()
     with pytest.raises(FileNotFoundError):
         together(2, tmp_path, [Job(str(out), SHORT, fault="kill", place=(1, 3))])
-    assert time.monotonic() - began < 60
+    # The survivor logs the step before, and answers when it has ended.
+    lasted = Path(f"{task}.0").stat().st_mtime - (out / "metrics.jsonl").stat().st_mtime
+    assert lasted < 60
     (survivor,) = json.loads(Path(f"{task}.0").read_text())[1:]
     assert survivor == (
         "Failed: the run cannot go on: another process has ended, or no longer answers; "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 
 from mrvae.recipes.falck2022 import FALCK2022
+from mrvae.recipes.kiruluta2025 import KIRULUTA2025
 from mrvae.recipes.overrides import override
 from mrvae.recipes.published import PUBLISHED
 from mrvae.recipes.schema import Recipe
@@ -17,7 +18,7 @@ from mrvae.recipes.small import SMALL
 
 __all__ = ["ALL", "Recipe", "from_json", "override", "recipe", "to_json"]
 
-ALL: tuple[Recipe, ...] = (*SMALL, *FALCK2022, *PUBLISHED)
+ALL: tuple[Recipe, ...] = (*SMALL, *FALCK2022, *KIRULUTA2025, *PUBLISHED)
 
 
 def recipe(name: str) -> Recipe:

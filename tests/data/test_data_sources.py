@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+import torch
 from data_made_up import random_levels, write_idx
+from PIL import Image
 
 from mrvae.data import NAMES, load
 

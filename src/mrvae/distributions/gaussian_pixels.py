@@ -1,8 +1,8 @@
 """Images whose pixels are Gaussians rounded to levels: the likelihood behind a squared error.
 
 Each channel of each pixel is by itself, with mean μ on [-1, 1] and scale σ, and has the mass that
-:class:`~mrvae.distributions.DiscretizedGaussian` gives its level. Where σ is large beside a bin, and
-the tails folded into the outermost levels are small, this is the squared error,
+:class:`~mrvae.distributions.DiscretizedGaussian` gives its level. Where σ is large beside a bin,
+and the tails folded into the outermost levels are small, this is the squared error,
 
     -log P(v) ≈ (u_v - μ)² / (2σ²) + log σ + ½ log 2π - log(2/(n-1)).
 """

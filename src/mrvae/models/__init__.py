@@ -13,8 +13,8 @@ from mrvae.models.encoder import Encoder
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.models.level import Level, parse_levels
-from mrvae.models.prior import ContextPrior, FixedLattice, NormalPrior
 from mrvae.models.loss import soft_threshold
+from mrvae.models.prior import ContextPrior, FixedLattice, NormalPrior
 from mrvae.models.schedule import CosineSchedule, LinearSchedule
 from mrvae.models.vae import vae
 from mrvae.models.variants import build, hierarchy

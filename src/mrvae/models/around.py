@@ -1,8 +1,8 @@
 """The likelihood of a model whose decoder makes an image: pixels around it, rounded to levels.
 
-The last state is an image on [0, 1], or becomes one by :func:`~mrvae.models.loss.squash`. A pixel is
-a logistic or a Gaussian around its value, with one learnt scale for each channel, rounded to the
-levels, the tails folded in: a probability that sums to one. With two levels the logistic is a
+The last state is an image on [0, 1], or becomes one by :func:`~mrvae.models.loss.squash`. A pixel
+is a logistic or a Gaussian around its value, with one learnt scale for each channel, rounded to
+the levels, the tails folded in: a probability that sums to one. With two levels the logistic is a
 Bernoulli of logit (2x̂ - 1)/scale.
 """
 

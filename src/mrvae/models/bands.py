@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -77,9 +76,9 @@ class FreeLaw(nn.Module):
 class SeeingLaw(nn.Module):
     """A law of details whose location and scale a network reads off the approximation.
 
-    With β the level's own log-scale of each band, (m', r) = f(h) and g = 2 h/2^depth - 1, which lies
-    about on [-1, 1], the law has the location m' e^β and the log-scale β + r. At the start m' and r
-    are zero.
+    With β the level's own log-scale of each band, and (m', r) = f(2 h/2^depth - 1), whose argument
+    lies about on [-1, 1], the law has the location m' e^β and the log-scale β + r. At the start m'
+    and r are zero.
 
     Args:
         family: of the law.

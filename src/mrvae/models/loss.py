@@ -9,7 +9,7 @@ has the value V and the gradient of R. So a run is followed, validated and compa
 whatever it is trained by. Kiruluta (2025) has two such losses. With r the reconstruction error,
 
     equation 14    r(x, x̂) + β KL(q ‖ p),
-    equation 22    r(x, x̂) + Σ_s λ_s ‖μ_s‖₁,      μ_s the encoder's details of level s, before noise,
+    equation 22    r(x, x̂) + Σ_s λ_s ‖μ_s‖₁,     μ_s the encoder's details of level s, before noise,
 
 r being the sum over an image on [0, 1] of squared errors or of binary cross-entropies. Neither says
 anything of a likelihood's scale, and equation 22 nothing of a prior. These are fitted beside it:

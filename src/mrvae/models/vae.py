@@ -2,7 +2,8 @@
 
 The encoder is a residual network that halves the image until ``coarse`` pixels a side are left, and
 says there μ and log σ of z (equations 10 and 11). The prior is Normal(0, 1), and the decoder, the
-encoder's mirror, makes an image of z. As a hierarchy it has one latent, and the walk is the decoder.
+encoder's mirror, makes an image of z. As a hierarchy it has one latent, and its walk is the
+decoder.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ and the inverse transform makes an image of them,
 
     c̃ = c(x) + s ε,        x̂ = W⁻¹ c̃,
 
-alone, as published, or followed by a small U-Net. It is a hierarchy like every other: its latents are
-the approximation and the details of each level, from coarse to fine, its state is an approximation,
-and the walk is synthesis (:mod:`mrvae.models.bands`).
+alone, as published, or followed by a small U-Net. It is a hierarchy like every other: its latents
+are the approximation and the details of each level, from coarse to fine, its state is an
+approximation, and the walk is synthesis (:mod:`mrvae.models.bands`).
 
 The encoder is W itself, or a residual network over the levels of W, whose first step, being
-invertible, loses nothing and halves the sides. With ``residual`` it says what is to be added to W u,
+invertible, loses nothing and halves the sides. With ``residual`` it says what is added to W u,
 
     c(x) = W u + f(x),        f = 0 at the start,
 

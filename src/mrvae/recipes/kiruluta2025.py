@@ -1,7 +1,7 @@
 """Kiruluta (2025), *Wavelet-based Variational Autoencoders for High-Resolution Image Generation*.
 
-The paper gives no sizes, no rates, no λ and no number of levels; all of these are ours. At each size
-of image there are five recipes, of equal encoders and equal training:
+The paper gives no sizes, no rates, no λ and no number of levels; all of these are ours. At each
+size of image there are five recipes, of equal encoders and equal training:
 
     vae                      the baseline: MSE + KL (equation 14), as many parameters within 5 %
     wavelet                  the paper's: MSE + λ‖details‖₁ (equation 22), one learnt noise scale

@@ -4,10 +4,10 @@ The mapping follows the types of the fields. A dataclass becomes an object with 
 a tuple becomes a list, and where a field is a union of dataclasses the object carries one more
 key, ``kind``, taken from a closed table of names. Reading is strict, because a recipe decides a
 run: a key that is missing, unknown or of another type is refused with the place where it stands,
-rather than filled in or ignored. The hierarchy of blocks was once the only model: it is the one
-member of a union that is written, and read, without a kind. Only a value that the schema marks as having come ``LATER`` may be
-missing, so that a run that was made before can be read. Only what the types foresee is descended
-into, so that no input, however deep, takes more than the schema's own depth.
+rather than filled in or ignored. Only a value that the schema marks as having come ``LATER`` may be
+missing, so that a run that was made before can be read; and the hierarchy of blocks, which was once
+the only kind of model, is written and read without a ``kind``. Only what the types foresee is
+descended into, so that no input, however deep, takes more than the schema's own depth.
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
 """What a recipe may say of a model whose latents are wavelet coefficients, and of its baseline.
 
 Kiruluta (2025) takes the coefficients of an image as the latents of a VAE. Here are the choices
-that this leaves: which wavelet and how many levels, what finds the coefficients and what is made of
-them, how large their noise is, what law they have, and which loss is followed. Images are on [0, 1],
-so that coefficients, noise and λ have the units of the paper; λ weighs magnitudes against the *sum*
-of squared errors of an image.
-
-A value of a paper's formula that may be one for all or one for each level is a list, coarse to fine.
+that this leaves: which wavelet and how many levels, what finds the coefficients and what is made
+of them, how large their noise is, what law they have, and which loss is followed. Images are on
+[0, 1], so that coefficients, noise and λ have the units of the paper; λ weighs magnitudes against
+the *sum* of squared errors of an image, and is one number or one for each level, coarse to fine.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mrvae.recipes.schema import AdamW, Cosine, Data, Recipe, Training
+from mrvae.recipes.schema import AdamW, Cosine, Data, Network, Recipe, Training
 from mrvae.recipes.wavelet import (
     VAE,
     CoarseToFine,
@@ -81,7 +81,7 @@ def _recipes(
         noise=NoiseFromImage(initial=0.02),
     )
     prior = CoarseToFine(width=64, blocks=2)
-    models = (
+    models: tuple[tuple[Network, int, int], ...] = (
         (baseline, counts[0], 1),
         (paper, counts[1], levels + 1),
         (replace(paper, noise=GlobalNoise(initial=0.01, learnt=False)), counts[1] - 1, levels + 1),

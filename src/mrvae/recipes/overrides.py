@@ -39,7 +39,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     Example:
         >>> from mrvae.recipes import recipe
         >>> changed = override(recipe("digits-vdvae"), ["training.steps=100", "width=64"])
-        >>> changed.training.steps, changed.model.width, changed.parameters
+        >>> changed.training.steps, changed.hierarchy.width, changed.parameters
         (100, (64,), 0)
 
     """

@@ -57,8 +57,8 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         context.PredictNoise: "noise",
         wavelet.WaveletVAE: "wavelet_vae",
         wavelet.VAE: "vae",
-        wavelet.LogisticAround: "logistic",
-        wavelet.GaussianAround: "gaussian",
+        wavelet.LogisticAround: "logistic_around",
+        wavelet.GaussianAround: "gaussian_around",
         wavelet.Squared: "squared",
         wavelet.CrossEntropy: "cross_entropy",
         wavelet.Bound: "bound",
@@ -77,7 +77,7 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         wavelet.StandardNormal: "standard_normal",
         wavelet.Independent: "independent",
         wavelet.CoarseToFine: "coarse_to_fine",
-        wavelet.NoRefinement: "none",
+        wavelet.NoRefinement: "unrefined",
         wavelet.Refine: "unet",
     }
 )

@@ -45,6 +45,7 @@ class FreeLaw(nn.Module):
         centred: whether the location is a constant.
 
     Example:
+        >>> import torch
         >>> from mrvae.distributions import Laplace
         >>> law = FreeLaw(Laplace, torch.zeros(3, 1, 1), torch.zeros(3, 1, 1), True, centred=True)
         >>> [name for name, _ in law.named_parameters()]
@@ -112,6 +113,7 @@ class Look(nn.Module):
     """The network of a :class:`SeeingLaw`: residual bottlenecks between two convolutions.
 
     Example:
+        >>> import torch
         >>> Look(1, 6, width=8, blocks=1, kernel=3)(torch.randn(2, 1, 4, 4)).abs().max().item()
         0.0
     """
@@ -151,6 +153,7 @@ class Synthesis(nn.Module):
         finish: what is done to the result; nothing where the image is not yet reached.
 
     Example:
+        >>> import torch
         >>> up = Synthesis(Wavelet("haar"), nn.Identity())
         >>> up(torch.full((1, 1, 1, 1), 2.0), torch.zeros(1, 3, 1, 1))[0, 0]
         tensor([[1., 1.],

@@ -50,7 +50,7 @@ def pictures() -> Tensor:
 def make(context: Context) -> HVAE:
     """Build a small model in float64 with random weights, its context fitted."""
     recipe = override(mrvae.recipe("digits-vdvae"), SHAPE)
-    recipe = replace(recipe, model=replace(recipe.model, context=context))
+    recipe = replace(recipe, model=replace(recipe.hierarchy, context=context))
     model = mrvae.build(recipe).double()
     randomise(model, seed=3)
     model.top.fit(pictures())
@@ -279,4 +279,4 @@ def test_what_is_no_context_is_refused() -> None:
 def test_a_context_that_does_not_fit_is_refused(context: Context, message: str) -> None:
     recipe = mrvae.recipe("digits-vdvae")
     with pytest.raises(ValueError, match=message):
-        mrvae.build(replace(recipe, model=replace(recipe.model, context=context)))
+        mrvae.build(replace(recipe, model=replace(recipe.hierarchy, context=context)))

@@ -13,9 +13,12 @@ from mrvae.models.encoder import Encoder
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.models.level import Level, parse_levels
+from mrvae.models.loss import soft_threshold
 from mrvae.models.prior import ContextPrior, FixedLattice, NormalPrior
 from mrvae.models.schedule import CosineSchedule, LinearSchedule
+from mrvae.models.vae import vae
 from mrvae.models.variants import build, hierarchy
+from mrvae.models.wavelet_vae import stack, super_resolve, unstack, wavelet_vae
 
 __all__ = [
     "HVAE",
@@ -44,5 +47,11 @@ __all__ = [
     "hierarchy",
     "parse_levels",
     "raster",
+    "soft_threshold",
+    "stack",
+    "super_resolve",
+    "unstack",
+    "vae",
+    "wavelet_vae",
     "zigzag",
 ]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from mrvae.recipes.context import Context, NoContext
 from mrvae.recipes.demands import LATER, LONGEST, WIDEST, bounded, demand, positive
+from mrvae.recipes.wavelet import VAE, WaveletVAE
 
 # ------------------------------------------------------------------------------------ likelihoods
 
@@ -224,6 +225,8 @@ class Model:
         demand(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
 
 
+Network = Model | WaveletVAE | VAE
+
 # -------------------------------------------------------------------------------------- training
 
 
@@ -384,8 +387,19 @@ class Recipe:
     parameters: int
     depth: int
     data: Data
-    model: Model
+    model: Network
     training: Training
+
+    @property
+    def hierarchy(self) -> Model:
+        """The model, where it is a hierarchy in block notation.
+
+        Raises:
+            ValueError: if it is of another kind.
+        """
+        if isinstance(self.model, Model):
+            return self.model
+        raise ValueError(f"{self.name} has no hierarchy of blocks; choose a recipe that has one")
 
     def __post_init__(self) -> None:
         levels = 2 if self.data.binary else self.model.likelihood.levels

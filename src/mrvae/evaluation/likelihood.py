@@ -149,12 +149,6 @@ def evaluate(
         >>> report.nats.shape, report.summary()["importance_samples"]
         (torch.Size([3]), 2)
     """
-    if samples < 1:
-        raise ValueError(f"samples is {samples}; the importance-weighted bound needs at least 1")
-    if context_samples is not None and context_samples < 1:
-        raise ValueError(
-            f"context_samples is {context_samples}; a context's bound needs at least 1"
-        )
     rows = rows_within(memory, model)
     plan = _Plan(samples, seed, rows, context_samples, tuple(estimators))
     measure = _Measure(model, plan, progress or _silent)
@@ -199,6 +193,16 @@ class _Plan:
     rows: int
     context_samples: int | None
     estimators: tuple[Defects, ...]
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise ValueError(
+                f"samples is {self.samples}; the importance-weighted bound needs at least 1"
+            )
+        if self.context_samples is not None and self.context_samples < 1:
+            raise ValueError(
+                f"context_samples is {self.context_samples}; a context's bound needs at least 1"
+            )
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def beta(term: KlTerm, step: int) -> float:
     """Return β at ``step``, counted from 0.
 
     Example:
-        >>> [beta(KlTerm(beta_steps=4, beta_start=0.2), step) for step in (0, 2, 4, 9)]
-        [0.2, 0.6, 1.0, 1.0]
+        >>> [beta(KlTerm(beta_steps=4, beta_start=0.5), step) for step in (0, 2, 4, 9)]
+        [0.5, 0.75, 1.0, 1.0]
     """
     if step >= term.beta_steps:
         return 1.0

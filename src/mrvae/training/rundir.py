@@ -73,13 +73,15 @@ class RunDirectory:
         self._check_same(recipe, seed)
 
     def begin(self, recipe: Recipe, seed: int) -> None:
-        """Create the directory and write the recipe and the seed.
+        """Create the directory and write the recipe and the seed, where they are not there as such.
 
         What a killed process left half-written is deleted.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         sweep(self.path)
-        write_json(self.recipe, {"recipe": to_json(recipe), "seed": seed})
+        begun: dict[str, object] = {"recipe": to_json(recipe), "seed": seed}
+        if not self.recipe.exists() or json.loads(self.recipe.read_text()) != begun:
+            write_json(self.recipe, begun)
 
     def _check_same(self, recipe: Recipe, seed: int) -> None:
         before = read_recipe(self.path)

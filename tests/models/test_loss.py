@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from wavelet_tools import PLAIN, SMALL, Free, pictures, small, stream
 
-from mrvae.models import Elbo, soft_threshold, stack, unstack, wavelet_vae
+from mrvae.models import Elbo, make_wavelet_vae, soft_threshold, stack, unstack
 from mrvae.models.around import AroundImage
 from mrvae.models.loss import SparseLoss, SquaredError, unit_image
 from mrvae.objectives import training_loss
@@ -91,7 +91,7 @@ def test_equation_14_is_followed() -> None:
 def test_the_soft_threshold_is_where_descent_ends(name: str) -> None:
     """Free coefficients, no noise: the slope that the model hands out leads to the oracle."""
     recipe = replace(PLAIN, wavelet=name, loss=spec.Sparse(weights=LAMBDAS))
-    model = wavelet_vae(recipe).double()
+    model = make_wavelet_vae(recipe).double()
     x = pictures(1)
     u = unit_image(x, 17, torch.float64)
     oracle = stack(soft_threshold(u, Wavelet(name), LAMBDAS))
@@ -146,7 +146,7 @@ def test_the_penalty_leaves_the_approximation_alone() -> None:
 def test_pixels_around_an_image_are_a_probability(
     likelihood: type[spec.LogisticAround] | type[spec.GaussianAround], levels: int, squashed: bool
 ) -> None:
-    model = wavelet_vae(replace(SMALL, likelihood=likelihood(levels)))
+    model = make_wavelet_vae(replace(SMALL, likelihood=likelihood(levels)))
     head = AroundImage(model.frame, likelihood(levels), squashed).double()
     h = torch.randn(2, 2, 8, 8, generator=stream(), dtype=torch.float64)
     pmf = head(h).pmf()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from wavelet_tools import pictures, stirred, stream
 
-from mrvae.models import vae
+from mrvae.models import make_vae
 from mrvae.recipes import recipe
 from mrvae.recipes import wavelet as spec
 from mrvae.recipes.kiruluta2025 import KIRULUTA2025
@@ -29,7 +29,7 @@ def test_it_has_the_parameters_of_the_wavelet_model_within_a_twentieth(images: s
 
 @pytest.mark.parametrize("coarse", [1, 2, 8])
 def test_its_divergence_is_equation_19(coarse: int) -> None:
-    model = stirred(vae(replace(SMALL, coarse=coarse)))
+    model = stirred(make_vae(replace(SMALL, coarse=coarse)))
     x, noise = pictures(3), model.noise(3, stream())
     elbo = model.elbo(x, noise)
     mean, log_scale = model.features(x)[0].chunk(2, dim=1)
@@ -43,7 +43,7 @@ def test_its_divergence_is_equation_19(coarse: int) -> None:
 
 def test_every_parameter_learns() -> None:
     for loss in (spec.Bound(), spec.Weighted(spec.CrossEntropy(), beta=0.5)):
-        model = stirred(vae(replace(SMALL, loss=loss)))
+        model = stirred(make_vae(replace(SMALL, loss=loss)))
         model.elbo(pictures(3), model.noise(3, stream())).nats.sum().backward()
         still = {n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()}
         assert still == set()

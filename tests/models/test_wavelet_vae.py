@@ -14,7 +14,7 @@ from torch import Tensor
 from wavelet_tools import PLAIN, SMALL, DensityHead, Free, pictures, small, stirred, stream
 
 from mrvae.distributions import Gaussian, Logistic
-from mrvae.models import HVAE, stack, super_resolve, unstack, wavelet_vae
+from mrvae.models import HVAE, make_wavelet_vae, stack, super_resolve, unstack
 from mrvae.models.bands import BandCell, FreeLaw, OneCellRung, SeeingLaw
 from mrvae.models.loss import unit_image
 from mrvae.models.saved import save_weights
@@ -61,9 +61,9 @@ def test_the_walk_undoes_the_transform(name: str, depth: int) -> None:
 
 def test_a_residual_encoder_begins_at_the_transform_and_another_does_not() -> None:
     x = pictures(2)
-    assert torch.equal(wavelet_vae(SMALL).reconstruct(x), x)
+    assert torch.equal(make_wavelet_vae(SMALL).reconstruct(x), x)
     free = replace(SMALL, encoder=spec.Pyramid(width=8, blocks=1, residual=False))
-    assert not torch.equal(wavelet_vae(free).reconstruct(x), x)
+    assert not torch.equal(make_wavelet_vae(free).reconstruct(x), x)
 
 
 @pytest.mark.parametrize("name", WAVELETS)
@@ -95,7 +95,7 @@ def test_noise_of_scale_s_adds_s_squared(name: str) -> None:
 def test_noise_has_the_scales_that_are_asked_for(
     noise: spec.Noise, entries: int, scales: tuple[float, ...]
 ) -> None:
-    model = wavelet_vae(replace(PLAIN, noise=noise)).double()
+    model = make_wavelet_vae(replace(PLAIN, noise=noise)).double()
     assert sum(p.numel() for p in model.encoder.parameters()) == entries
     steps = model.infer(pictures(1), model.noise(1))
     for step, scale in zip(steps, scales, strict=True):
@@ -109,7 +109,7 @@ def test_noise_has_the_scales_that_are_asked_for(
 
 def linear_gaussian(seed: int = 0) -> tuple[HVAE, Tensor, Tensor, float]:
     """Return a model whose every law is Gaussian, with m and b of all coefficients, and σ."""
-    model = wavelet_vae(replace(PLAIN, prior=spec.Independent(spec.Gaussian()))).double()
+    model = make_wavelet_vae(replace(PLAIN, prior=spec.Independent(spec.Gaussian()))).double()
     model.head = DensityHead(17, 0.3)
     means, scales = [], []
     for law, shape in zip(laws(model), model.shapes, strict=True):
@@ -194,8 +194,8 @@ def test_the_divergence_is_the_mean_of_the_weights(family: spec.Family, seeing: 
 
 def test_a_prior_that_sees_nothing_is_the_walk_with_networks_that_say_nothing() -> None:
     """At the start a network's output is zero: both priors have the same bound, draw for draw."""
-    blind = wavelet_vae(replace(PLAIN, prior=spec.Independent())).double()
-    seeing = wavelet_vae(replace(PLAIN, prior=spec.CoarseToFine(width=8, blocks=1))).double()
+    blind = make_wavelet_vae(replace(PLAIN, prior=spec.Independent())).double()
+    seeing = make_wavelet_vae(replace(PLAIN, prior=spec.CoarseToFine(width=8, blocks=1))).double()
     x, noise = pictures(3), blind.noise(3, stream())
     torch.testing.assert_close(blind.elbo(x, noise).kl, seeing.elbo(x, noise).kl)
     moved = stirred(seeing)
@@ -237,7 +237,7 @@ def test_a_shared_network_is_there_once_and_learns_from_every_level(
 
 def test_a_refinement_begins_as_nothing_and_is_read_by_the_likelihood() -> None:
     x = pictures(2)
-    model = wavelet_vae(replace(SMALL, refinement=spec.Refine(width=16, blocks=1, scales=2)))
+    model = make_wavelet_vae(replace(SMALL, refinement=spec.Refine(width=16, blocks=1, scales=2)))
     assert torch.equal(model.reconstruct(x), x)
     assert not torch.equal(stirred(model).reconstruct(x), x)
 
@@ -246,7 +246,7 @@ def test_a_refinement_begins_as_nothing_and_is_read_by_the_likelihood() -> None:
 def test_a_coarse_image_is_what_remains_of_the_fine_one(side: int) -> None:
     """For Haar, averages over blocks of the result are the coarse pixels, up to rounding."""
     recipe = replace(SMALL, likelihood=spec.LogisticAround(levels=256))
-    model = wavelet_vae(recipe).double()
+    model = make_wavelet_vae(recipe).double()
     with torch.no_grad():
         cast(Tensor, model.head.log_scale).fill_(-9.0)
     coarse = torch.randint(90, 160, (3, 2, side, side), generator=stream()).byte()

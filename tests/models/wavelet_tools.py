@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from mrvae.models import HVAE, wavelet_vae
+from mrvae.models import HVAE, make_wavelet_vae
 from mrvae.recipes import wavelet as spec
 
 Some = TypeVar("Some")
@@ -48,7 +48,7 @@ def stirred(model: HVAE, size: float = 0.1, seed: int = 0) -> HVAE:
 
 def small(recipe: spec.WaveletVAE = SMALL) -> HVAE:
     torch.manual_seed(0)
-    return stirred(wavelet_vae(recipe))
+    return stirred(make_wavelet_vae(recipe))
 
 
 class Free(nn.Module):

@@ -90,7 +90,7 @@ class Expand(nn.Module):
         return made
 
 
-def vae(recipe: spec.VAE) -> HVAE:
+def make_vae(recipe: spec.VAE) -> HVAE:
     """Build the model of a recipe, its weights at their initial values.
 
     Raises:
@@ -99,7 +99,7 @@ def vae(recipe: spec.VAE) -> HVAE:
     Source: Kiruluta 2025, sections 1.4 and 3.2.1; its sizes are not published.
 
     Example:
-        >>> model = vae(spec.VAE(1, 8, 2, 4, spec.LogisticAround(levels=17), width=8))
+        >>> model = make_vae(spec.VAE(1, 8, 2, 4, spec.LogisticAround(levels=17), width=8))
         >>> model.shapes, model.sample(3).shape
         (((4, 2, 2),), torch.Size([3, 1, 8, 8]))
     """

@@ -21,8 +21,8 @@ from mrvae.models.other_cells import MarkovCell, NormalisedCell, NVAECell, Plain
 from mrvae.models.topdown import TopDownCell
 from mrvae.models.topdown_encoder import TopDownEncoder
 from mrvae.models.tops import make_top
-from mrvae.models.vae import vae
-from mrvae.models.wavelet_vae import wavelet_vae
+from mrvae.models.vae import make_vae
+from mrvae.models.wavelet_vae import make_wavelet_vae
 from mrvae.recipes import context as spec
 from mrvae.recipes import schema
 from mrvae.recipes.wavelet import WaveletVAE
@@ -53,7 +53,7 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
     if not isinstance(model, schema.Model):
         if repeat is not None:
             raise ValueError(f"repeat is {repeat}; the model of {recipe.name} repeats no cells")
-        return wavelet_vae(model) if isinstance(model, WaveletVAE) else vae(model)
+        return make_wavelet_vae(model) if isinstance(model, WaveletVAE) else make_vae(model)
     levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
     if repeat is not None:
         levels = tuple(replace(level, repeat=repeat, block_repeat=repeat) for level in levels)

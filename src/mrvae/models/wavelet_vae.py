@@ -156,7 +156,7 @@ def super_resolve(
     the pixels.
 
     Args:
-        model: a wavelet VAE, as :func:`wavelet_vae` makes it.
+        model: a wavelet VAE, as :func:`make_wavelet_vae` makes it.
         coarse: uint8 images (B, C, s, s), s being the model's size, or its half, …, its coarsest.
         temperature: of the details that are drawn.
         generator: of their noise.
@@ -182,7 +182,7 @@ def super_resolve(
     return model.decode(stack(top), temperature, generator)
 
 
-def wavelet_vae(recipe: spec.WaveletVAE) -> HVAE:
+def make_wavelet_vae(recipe: spec.WaveletVAE) -> HVAE:
     """Build the model of a recipe, its weights at their initial values.
 
     Raises:
@@ -192,7 +192,7 @@ def wavelet_vae(recipe: spec.WaveletVAE) -> HVAE:
 
     Example:
         >>> likelihood = spec.LogisticAround(levels=17)
-        >>> model = wavelet_vae(spec.WaveletVAE(1, 8, depth=3, likelihood=likelihood))
+        >>> model = make_wavelet_vae(spec.WaveletVAE(1, 8, depth=3, likelihood=likelihood))
         >>> model.shapes
         ((1, 1, 1), (3, 1, 1), (3, 2, 2), (3, 4, 4))
         >>> x = torch.randint(0, 17, (2, 1, 8, 8), dtype=torch.uint8)

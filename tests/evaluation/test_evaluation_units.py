@@ -13,6 +13,7 @@ from torch import Tensor
 import mrvae
 from evaluation.deep import deep_model, digits
 from evaluation.linear_gaussian import Conditionals, Problem, crude, pictures, problem, standardised
+from laws.narrow import gaussian
 from mrvae.data import Images, normal
 from mrvae.evaluation import layer_nats, unit_report
 from mrvae.evaluation.memory import row_bytes
@@ -128,7 +129,7 @@ def literal(model: HVAE, images: Images, draws: int) -> tuple[np.ndarray, np.nda
         noise = normal(0, draw, range(count), model.noise_size, x.device, torch.float64)
         steps = model.infer(x, noise)
         pairs = [(step.posterior, step.prior) for step in steps if step.posterior is not None]
-        kl.append(torch.cat([q.kl(p).flatten(1) for q, p in pairs], dim=1).numpy())
+        kl.append(torch.cat([q.kl(gaussian(p)).flatten(1) for q, p in pairs], dim=1).numpy())
         means.append(torch.cat([q.mean.flatten(1) for q, _ in pairs], dim=1).numpy())
     return np.mean(kl, axis=0), np.stack(means)
 

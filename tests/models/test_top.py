@@ -11,6 +11,7 @@ from model_tools import images, noise, randomise
 from torch import Tensor
 
 import mrvae
+from laws.narrow import gaussian
 from mrvae.data import images_for
 from mrvae.models import HVAE
 from mrvae.models.top import ContextTop
@@ -220,7 +221,7 @@ def test_the_context_is_the_first_latent(context: Context) -> None:
     assert torch.equal(model.reconstruct(x, keep=1), model.decode(latents[:1]))
     h, _ = model.decoder.walk(
         None,
-        [lambda prior, posterior, eps: prior.mean] * len(model.decoder.shapes),
+        [lambda prior, posterior, eps: gaussian(prior).mean] * len(model.decoder.shapes),
         noise(model, 3),
         model.top.told(latents[:1]),
     )

@@ -44,7 +44,7 @@ def test_its_divergence_is_equation_19(coarse: int) -> None:
 def test_every_parameter_learns() -> None:
     for loss in (spec.Bound(), spec.Weighted(spec.CrossEntropy(), beta=0.5)):
         model = stirred(make_vae(replace(SMALL, loss=loss)))
-        model.elbo(pictures(3), model.noise(3, stream())).nats.sum().backward()
+        model.elbo(pictures(3), model.noise(3, stream())).nats.sum().backward()  # type: ignore[no-untyped-call]
         still = {n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()}
         assert still == set()
 

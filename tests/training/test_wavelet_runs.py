@@ -35,7 +35,11 @@ PAPER = replace(
     BOUND, noise=spec.NoisePerKind(learnt=False), prior=spec.Independent(), loss=spec.Sparse()
 )
 BASELINE = spec.VAE(1, 8, 2, 2, AROUND, width=8, loss=spec.Weighted())
-MODELS = {"bound": BOUND, "paper": PAPER, "baseline": BASELINE}
+MODELS: dict[str, spec.WaveletVAE | spec.VAE] = {
+    "bound": BOUND,
+    "paper": PAPER,
+    "baseline": BASELINE,
+}
 
 
 def tiny(model: spec.WaveletVAE | spec.VAE, *changes: str) -> Recipe:

@@ -112,7 +112,7 @@ class Laplace(NamedTuple):
 
     def sample(self, noise: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
         """Return a draw if ``noise`` is standard normal, its deviation from m times temperature."""
-        beyond = -math.log(2.0) - log_ndtr(-noise.abs())
+        beyond: Tensor = -math.log(2.0) - log_ndtr(-noise.abs())
         scale = torch.exp(widen(self.log_scale)) * temperature
         return widen(self.location) + scale * torch.sign(noise) * beyond
 
@@ -148,5 +148,5 @@ class Logistic(NamedTuple):
 
     def sample(self, noise: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
         """Return a draw if ``noise`` is standard normal, its deviation from m times temperature."""
-        logit = log_ndtr(noise) - log_ndtr(-noise)
+        logit: Tensor = log_ndtr(noise) - log_ndtr(-noise)
         return widen(self.location) + torch.exp(widen(self.log_scale)) * temperature * logit

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -167,7 +168,7 @@ class Synthesis(nn.Module):
 
     def forward(self, h: Tensor, z: Tensor) -> Tensor:
         """Return W⁻¹(h, z), (B, C, 2s, 2s), for h (B, C, s, s) and z (B, 3C, s, s)."""
-        made: Tensor = self.finish(self.wavelet.step.synthesis(h, z.unflatten(1, (-1, 3))))
+        made: Tensor = self.finish(self.wavelet.step.synthesis(h, torch.unflatten(z, 1, (-1, 3))))
         return made
 
 

@@ -139,7 +139,7 @@ def stack(coefficients: Coefficients) -> list[Tensor]:
 def unstack(latents: Sequence[Tensor]) -> Coefficients:
     """Return latents as the coefficients that they are; the inverse of :func:`stack`."""
     coarse, *details = latents
-    return Coefficients(coarse, tuple(detail.unflatten(1, (-1, 3)) for detail in details))
+    return Coefficients(coarse, tuple(torch.unflatten(detail, 1, (-1, 3)) for detail in details))
 
 
 def super_resolve(

@@ -98,7 +98,7 @@ def case(shape: Shape) -> tuple[Recipe, literal.Hyperparameters]:
     if shape == "mnist":
         return recipe("falck2022-mnist-x1"), literal.mnist()
     full, (encoder, decoder) = recipe("vdvae-cifar10"), literal.small_ladder(1)
-    model = replace(full.model, encoder=encoder, decoder=decoder)
+    model = replace(full.hierarchy, encoder=encoder, decoder=decoder)
     training = replace(full.training, batch=16)
     return replace(full, model=model, training=training), literal.cifar10()
 
@@ -143,7 +143,7 @@ class LiteralStep:
 
     def inputs(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the normalised images and the targets of a batch."""
-        model, batch = self.recipe.model, self.recipe.training.batch
+        model, batch = self.recipe.hierarchy, self.recipe.training.batch
         first = step * batch % (_IMAGES - batch + 1)
         x = self.images.take(torch.arange(first, first + batch)).to(self.device).float()
         if self.recipe.data.binary:

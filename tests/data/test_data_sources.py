@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+import torch
 from data_made_up import random_levels, write_idx
+from PIL import Image
 
 from mrvae.data import NAMES, load
 
@@ -73,10 +75,15 @@ def test_the_environment_names_the_folder_unless_one_is_given(
     assert len(load("set.npz", "test")) == 4
 
 
-def test_a_named_set_is_never_resized() -> None:
-    assert load("digits", "test", fit=8).shape == (1, 8, 8)
-    with pytest.raises(ValueError, match="digits has 8×8 pixels and is not resized to 32"):
-        load("digits", "test", fit=32)
+def test_a_named_set_is_resized_as_it_is_taken() -> None:
+    small, large = load("digits", "test", fit=8), load("digits", "test", fit=32)
+    assert large.shape == (1, 32, 32)
+    indices = torch.tensor([5, 0])
+    pictures = [Image.fromarray(x[0].numpy()) for x in small.take(indices)]
+    resized = [picture.resize((32, 32), Image.Resampling.BICUBIC) for picture in pictures]
+    expected = np.stack([np.asarray(picture) for picture in resized])[:, None].clip(max=16)
+    assert np.array_equal(large.take(indices).numpy(), expected)
+    assert not isinstance(large.pixels, torch.Tensor)
 
 
 @pytest.mark.parametrize("source", [name for name in NAMES if name != "digits"])

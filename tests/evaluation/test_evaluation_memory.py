@@ -10,6 +10,7 @@ from mrvae.models import HVAE
 from mrvae.recipes import override
 
 SMALL = ["digits-vdvae", "mnist-vdvae", "omniglot-vdvae", "cifar10-vdvae-small"]
+WAVELET = ["digits-wavelet", "kiruluta2025-cifar10-32-vae", "kiruluta2025-cifar10-32-wavelet-elbo"]
 
 
 def peak(model: HVAE, rows: int) -> int:
@@ -36,7 +37,7 @@ def test_the_count_of_live_bytes_is_right() -> None:
     assert c.sum() == 2000
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, *WAVELET])
 def test_rows_take_no_more_than_is_estimated_and_not_much_less(name: str) -> None:
     model = mrvae.build(mrvae.recipe(name))
     each = peak(model, 3) / 3

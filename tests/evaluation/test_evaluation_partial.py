@@ -10,6 +10,7 @@ from torch import Tensor
 
 import mrvae
 from evaluation.deep import deep_model, digits
+from laws.narrow import gaussian
 from mrvae.data import Images, normal
 from mrvae.evaluation import PSNR, SSIM, Partial, partial_report
 from mrvae.evaluation.memory import row_bytes
@@ -69,7 +70,8 @@ def test_what_is_not_kept_is_drawn_from_the_prior_at_its_temperature() -> None:
         for rung in model.decoder.rungs:
             h = rung.enter(h, 4)
             for cell in rung.visits:
-                prior, h = cell.prior(h)
+                law, h = cell.prior(h)
+                prior = gaussian(law)
                 drawn = prior.mean + temperature * prior.log_scale.exp() * pieces[index]
                 h = cell.advance(h, top[index] if index < m else drawn)
                 index += 1

@@ -51,7 +51,7 @@ def with_context(context: Context | None) -> HVAE:
     """A small model whose every weight is random, in float64."""
     recipe = override(mrvae.recipe("digits-vdvae"), SHAPE)
     if context is not None:
-        recipe = replace(recipe, model=replace(recipe.model, context=context))
+        recipe = replace(recipe, model=replace(recipe.hierarchy, context=context))
     torch.manual_seed(1)
     model = mrvae.build(recipe).double()
     with torch.no_grad():

@@ -151,7 +151,7 @@ def test_bernoulli_heads_agree() -> None:
 @pytest.mark.parametrize("name", ["vdvae-cifar10", "vdvae-imagenet32", "vdvae-imagenet64"])
 def test_published_recipes_have_every_published_tensor(name: str) -> None:
     recipe = mrvae.recipe(name)
-    model = recipe.model
+    model = recipe.hierarchy
     H = Hyperparameters(
         model.encoder,
         model.decoder,

@@ -11,6 +11,7 @@ from model_tools import images, noise, randomise
 from torch import Tensor
 
 import mrvae
+from laws.narrow import gaussian
 from mrvae.data import images_for
 from mrvae.models import HVAE
 from mrvae.models.top import ContextTop
@@ -50,7 +51,7 @@ def pictures() -> Tensor:
 def make(context: Context) -> HVAE:
     """Build a small model in float64 with random weights, its context fitted."""
     recipe = override(mrvae.recipe("digits-vdvae"), SHAPE)
-    recipe = replace(recipe, model=replace(recipe.model, context=context))
+    recipe = replace(recipe, model=replace(recipe.hierarchy, context=context))
     model = mrvae.build(recipe).double()
     randomise(model, seed=3)
     model.top.fit(pictures())
@@ -220,7 +221,7 @@ def test_the_context_is_the_first_latent(context: Context) -> None:
     assert torch.equal(model.reconstruct(x, keep=1), model.decode(latents[:1]))
     h, _ = model.decoder.walk(
         None,
-        [lambda prior, posterior, eps: prior.mean] * len(model.decoder.shapes),
+        [lambda prior, posterior, eps: gaussian(prior).mean] * len(model.decoder.shapes),
         noise(model, 3),
         model.top.told(latents[:1]),
     )
@@ -279,4 +280,4 @@ def test_what_is_no_context_is_refused() -> None:
 def test_a_context_that_does_not_fit_is_refused(context: Context, message: str) -> None:
     recipe = mrvae.recipe("digits-vdvae")
     with pytest.raises(ValueError, match=message):
-        mrvae.build(replace(recipe, model=replace(recipe.model, context=context)))
+        mrvae.build(replace(recipe, model=replace(recipe.hierarchy, context=context)))

@@ -12,6 +12,7 @@ from model_tools import images, randomise
 from torch import Tensor
 
 import mrvae
+from laws.narrow import gaussian
 from mrvae.models import HVAE, build, hierarchy, parse_levels
 from mrvae.models.saved import read_tensors, save_weights
 from mrvae.models.walk import from_prior
@@ -36,7 +37,7 @@ def small(
     """Return the recipe of MNIST's baseline for images of 16 × 16, with few channels."""
     recipe = mrvae.recipe("kuzina2023-mnist-vdvae")
     model = replace(
-        recipe.model,
+        recipe.hierarchy,
         size=16,
         encoder=encoder,
         decoder="4x2,8m4,8x2,16u8",
@@ -82,7 +83,7 @@ def test_every_variance_is_bounded(cell: TopDown, loudness: float) -> None:
     x = images(model, 3)
     for step in model.infer(x, normals(model, 3)):
         assert step.posterior is not None
-        for log_scale in (step.posterior.log_scale, step.prior.log_scale):
+        for log_scale in (step.posterior.log_scale, gaussian(step.prior).log_scale):
             assert log_scale.min() >= -2.5
             assert log_scale.max() <= 0.0
 
@@ -96,7 +97,8 @@ def test_a_model_begins_with_one_prior_and_no_residual(cell: TopDown) -> None:
     if cell.echo:
         h = torch.cat((h, torch.randn(2, 1, 4, 4, dtype=torch.float64)), dim=1)
     visit = model.decoder.rungs[0].visits[1]
-    prior, moved = visit.prior(h)
+    law, moved = visit.prior(h)
+    prior = gaussian(law)
     assert torch.equal(moved, h)
     assert not prior.mean.any()
     variance = torch.full_like(prior.mean, math.log(2) / 0.7)
@@ -186,7 +188,8 @@ def test_convolutions_in_bfloat16_leave_the_latents_in_full_precision(cell: TopD
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rounded = model.elbo(x, drawn).nats
         steps = model.infer(x, drawn)
-    assert all(step.z.dtype == step.prior.log_scale.dtype == torch.float32 for step in steps)
+    scales = [gaussian(step.prior).log_scale for step in steps]
+    assert all(tensor.dtype == torch.float32 for tensor in (*scales, *(s.z for s in steps)))
     torch.testing.assert_close(rounded, exact, rtol=0.03, atol=0)
 
 
@@ -307,6 +310,6 @@ def test_a_level_without_cells_is_a_change_of_size_alone() -> None:
     ]  # fmt: skip
     frame = make().frame
     recipe = small()
-    model = hierarchy(levels, frame, recipe.model.likelihood).double()  # the cell of Child
+    model = hierarchy(levels, frame, recipe.hierarchy.likelihood).double()  # the cell of Child
     assert [shape[1] for shape in model.shapes] == [4, 8, 8]
     model.elbo(images(model, 2)).nats.sum().backward()  # type: ignore[no-untyped-call]

@@ -80,7 +80,7 @@ def test_items_share_their_runs(budget: Budget) -> None:
 def test_one_hierarchy_stands_under_all_contexts() -> None:
     first, *others = CIFAR_SMALL
     for other in others:
-        assert replace(other.model, context=first.model.context) == first.model
+        assert replace(other.hierarchy, context=first.hierarchy.context) == first.model
         assert (other.training, other.data) == (first.training, first.data)
 
 

@@ -85,7 +85,7 @@ def test_reading_inverts_writing_for_any_values(
     about: str,
 ) -> None:
     base = recipe("digits-vdvae")
-    model = replace(base.model, likelihood=CategoricalPixels(levels), width=width, scale=scale)
+    model = replace(base.hierarchy, likelihood=CategoricalPixels(levels), width=width, scale=scale)
     changed = replace(base, about=about, model=model, training=training)
     assert from_json(json.loads(json.dumps(to_json(changed)))) == changed
 

@@ -29,7 +29,8 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from mrvae.compression.coder import Rounded, Stack, Standard, Symbols
-from mrvae.distributions import Gaussian
+from mrvae.compression.parts import gaussian
+from mrvae.distributions import Gaussian, Law
 from mrvae.models.walk import Choose, Shape, Step
 
 PARTS = 16
@@ -104,10 +105,11 @@ class Units:
 def choose_nearest(units: Units) -> Choose:
     """Choose the k nearest to the posterior's mean."""
 
-    def choose(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         if posterior is None:
             raise ValueError("the nearest latent is that of a posterior; give the walk features")
-        return units.place(prior, noise, units.numbers(prior, posterior.mean))
+        law = gaussian(prior)
+        return units.place(law, noise, units.numbers(law, posterior.mean))
 
     return choose
 
@@ -115,8 +117,8 @@ def choose_nearest(units: Units) -> Choose:
 def choose_by_prior(units: Units, stack: Stack) -> Choose:
     """Choose k by popping it from the stack as the prior has it: decoding, or sampling."""
 
-    def choose(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
-        return units.place(prior, noise, stack.pop(units.prior(len(noise))))
+    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+        return units.place(gaussian(prior), noise, stack.pop(units.prior(len(noise))))
 
     return choose
 
@@ -124,10 +126,11 @@ def choose_by_prior(units: Units, stack: Stack) -> Choose:
 def choose_by_posterior(units: Units, stack: Stack) -> Choose:
     """Choose k by popping it as the posterior has it: a draw of q, paid for in bits given back."""
 
-    def choose(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         if posterior is None:
             raise ValueError("a draw of the posterior needs the features of the image")
-        return units.place(prior, noise, stack.pop(units.posterior(prior, posterior)))
+        law = gaussian(prior)
+        return units.place(law, noise, stack.pop(units.posterior(law, posterior)))
 
     return choose
 
@@ -135,7 +138,7 @@ def choose_by_posterior(units: Units, stack: Stack) -> Choose:
 def push_by_prior(stack: Stack, every: Sequence[Units], steps: Sequence[Step]) -> None:
     """Push the latents of a walk, so that a walk that pops finds them, the coarsest first."""
     for units, step in zip(reversed(every), reversed(steps), strict=True):
-        stack.push(units.prior(len(step.z)), units.numbers(step.prior, step.z))
+        stack.push(units.prior(len(step.z)), units.numbers(gaussian(step.prior), step.z))
 
 
 def push_by_posterior(stack: Stack, every: Sequence[Units], steps: Sequence[Step]) -> None:
@@ -143,8 +146,8 @@ def push_by_posterior(stack: Stack, every: Sequence[Units], steps: Sequence[Step
     for units, step in zip(reversed(every), reversed(steps), strict=True):
         if step.posterior is None:
             raise ValueError("latents are given back to a posterior; give the walk features")
-        law = units.posterior(step.prior, step.posterior)
-        stack.push(law, units.numbers(step.prior, step.z))
+        prior = gaussian(step.prior)
+        stack.push(units.posterior(prior, step.posterior), units.numbers(prior, step.z))
 
 
 def shared_noise(first: int, count: int, size: int) -> Tensor:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mrvae.distributions import Gaussian
+from mrvae.distributions import Gaussian, Law
+from mrvae.models.level import Level
 from mrvae.models.walk import Cell, Rung, Shape
 
 
@@ -31,7 +32,7 @@ class CellInParts:
     def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
         """Return p(z | h), and the state with what the prior's network adds to it."""
         found = [self.cell.prior(part) for part in cut(h, self.rows)]
-        return _join([p for p, _ in found]), torch.cat([state for _, state in found])
+        return _join([gaussian(p) for p, _ in found]), torch.cat([state for _, state in found])
 
     def posterior(self, h: Tensor, features: Tensor) -> Gaussian:
         """Return q(z | h, e)."""
@@ -50,6 +51,11 @@ class RungInParts:
 
     rung: Rung
     rows: int
+
+    @property
+    def level(self) -> Level:
+        """The resolution, as data."""
+        return self.rung.level
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -76,6 +82,24 @@ def cut(x: Tensor, rows: int) -> list[Tensor]:
         [2, 2, 1]
     """
     return [part.contiguous() for part in torch.split(x, rows)]
+
+
+def gaussian(prior: Law) -> Gaussian:
+    """Return a prior that is Gaussian, as the coder's grids are made for.
+
+    Raises:
+        ValueError: if it is another law.
+
+    Example:
+        >>> gaussian(Gaussian(torch.zeros(1), torch.zeros(1))).mean
+        tensor([0.])
+    """
+    if not isinstance(prior, Gaussian):
+        raise ValueError(
+            f"this model's latents have a {type(prior).__name__} prior; only latents under Gaussian "
+            "ones are coded, so choose another model"
+        )
+    return prior
 
 
 def _join(parts: Sequence[Gaussian]) -> Gaussian:

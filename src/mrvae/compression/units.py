@@ -43,7 +43,7 @@ def bits_per_unit(network: Network, x: Tensor) -> tuple[Tensor, ...]:
         _, steps = network.walk(choices, network.features(part), noise, network.above(part))
         for total, step in zip(sums, steps, strict=True):
             if step.posterior is not None:
-                total += step.posterior.kl(step.prior).sum(0)
+                total += step.prior.kl_from(step.posterior, step.z).sum(0)
     return tuple(total / (len(x) * math.log(2)) for total in sums)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mrvae.data.pictures import fit, from_tensor, to_tensor
 from mrvae.data.randomness import Purpose, generator
-from mrvae.data.rows import Law, MappedRows, PickedRows, Rows
+from mrvae.data.rows import Law, MappedRows, PickedRows, Rows, TensorRows
 
 _CHUNK = 256
 
@@ -134,6 +134,12 @@ class Images:
             raise ValueError(f"{self.name} has {channels} channels; only 1 or 3 can be resized")
         law = partial(_fit_batch, side=side, levels=self.levels)
         return self._through(law, (channels, side, side), levels=self.levels)
+
+    def when_taken(self) -> Images:
+        """Return the same images as a set whose laws are applied when images are taken."""
+        if not isinstance(self.pixels, Tensor):
+            return self
+        return replace(self, pixels=TensorRows(self.pixels))
 
     def _through(self, law: Law, image: tuple[int, int, int], levels: int) -> Images:
         """Apply a law to every image: now for a tensor, else when images are taken."""

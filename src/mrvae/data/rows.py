@@ -56,6 +56,23 @@ class ArrayRows:
 
 
 @dataclass(frozen=True, eq=False)
+class TensorRows:
+    """Images in memory, uint8 of shape (N, C, H, W)."""
+
+    pixels: Tensor
+
+    @property
+    def shape(self) -> Shape:
+        """(N, C, H, W)."""
+        count, channels, height, width = self.pixels.shape
+        return count, channels, height, width
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Return the images at ``indices``."""
+        return self.pixels[indices]
+
+
+@dataclass(frozen=True, eq=False)
 class PickedRows:
     """The images of ``source`` at the positions ``order``."""
 

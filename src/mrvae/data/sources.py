@@ -31,9 +31,9 @@ def load(
 ) -> Images:
     """Return the images of a source's split.
 
-    ``fit`` is a side in pixels: images of a file, folder or hub are resized to it by their shorter
-    side and cropped to the centre; a named data set has one size and is never resized. A relative
-    path is looked up from the current folder, then from the data folder.
+    ``fit`` is a side in pixels: images are resized to it by their shorter side and cropped to the
+    centre; those of a named data set when they are taken, so that a larger copy of it is nowhere. A
+    relative path is looked up from the current folder, then from the data folder.
 
     Raises ``ValueError`` for an unknown source or split, and for data that are missing, damaged or
     of the wrong kind.
@@ -50,10 +50,9 @@ def load(
     if source not in NAMES:
         return _load_path(source, split, root, fit)
     images = _load_named(source, split, root)
-    if fit is not None and images.shape[1:] != (fit, fit):
-        height, width = images.shape[1:]
-        raise ValueError(f"{source} has {height}×{width} pixels and is not resized to {fit}")
-    return images
+    if fit is None or images.shape[1:] == (fit, fit):
+        return images
+    return images.when_taken().fitted(fit)
 
 
 def data_folder(data_dir: Path | str | None) -> Path | None:

@@ -5,7 +5,9 @@ Latents are diagonal :class:`Gaussian`; images are uint8 and every likelihood of
 a bound computed with it is a bound and a code built on it can be decoded. Everything is in nats
 and in float32 or wider, and images meet the real line in :class:`Bins` alone.
 
-A discrete latent is quantised to a :class:`Grid`, and a :class:`DiscretizedGaussian` is its law.
+A discrete latent is quantised to a :class:`Grid`, and a :class:`DiscretizedGaussian` is its law. A
+prior of any family is a :class:`Law`: those of wavelet details are :class:`Laplace` and
+:class:`Logistic`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from mrvae.distributions.categorical import Categorical
 from mrvae.distributions.discretize import Bins
 from mrvae.distributions.discretized_gaussian import DiscretizedGaussian
 from mrvae.distributions.gaussian import BoundedScale, Gaussian, RawScale, Scale, SoftplusScale
+from mrvae.distributions.gaussian_pixels import GaussianPixels
 from mrvae.distributions.grid import Grid
+from mrvae.distributions.laplace import Laplace, Logistic, gaussian_laplace_kl, mean_magnitude
+from mrvae.distributions.law import Law
 from mrvae.distributions.logistic import DiscretizedLogisticMixture
 from mrvae.distributions.pixels import PixelDistribution
 from mrvae.distributions.quantise import MidRise, MidTread, Quantiser
@@ -28,7 +33,11 @@ __all__ = [
     "DiscretizedGaussian",
     "DiscretizedLogisticMixture",
     "Gaussian",
+    "GaussianPixels",
     "Grid",
+    "Laplace",
+    "Law",
+    "Logistic",
     "MidRise",
     "MidTread",
     "PixelDistribution",
@@ -36,4 +45,6 @@ __all__ = [
     "RawScale",
     "Scale",
     "SoftplusScale",
+    "gaussian_laplace_kl",
+    "mean_magnitude",
 ]

@@ -53,6 +53,15 @@ class Gaussian(NamedTuple):
         shift = (widen(self.mean) - widen(other.mean)) * torch.exp(-other_log_scale)
         return 0.5 * (torch.expm1(2 * ratio) + shift.square()) - ratio
 
+    @property
+    def exact_kl(self) -> bool:
+        """Whether :meth:`kl_from` is in closed form: it is."""
+        return True
+
+    def kl_from(self, posterior: Gaussian, z: Tensor) -> Tensor:
+        """Return KL(posterior ‖ self) in nats for each element; the draw z is not looked at."""
+        return posterior.kl(self)
+
     def sample(self, noise: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
         """Return μ + σ·temperature·noise, a draw if ``noise`` is standard normal."""
         return widen(self.mean) + torch.exp(widen(self.log_scale)) * temperature * noise

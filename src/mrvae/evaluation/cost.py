@@ -17,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
-from mrvae.models import HVAE, Level, build, parse_levels
+from mrvae.models import HVAE, build
 from mrvae.recipes import Recipe
 
 
@@ -48,9 +48,7 @@ def describe(recipe: Recipe) -> Description:
     """
     with torch.device("meta"):
         model = build(recipe)
-    blocks = recipe.model
-    levels = parse_levels(blocks.encoder, blocks.decoder, blocks.width, blocks.latent)
-    described = _levels(model, levels)
+    described = _levels(model)
     flops, held = _cost(model)
     return Description(
         recipe.name,
@@ -63,7 +61,7 @@ def describe(recipe: Recipe) -> Description:
     )
 
 
-def _levels(model: HVAE, levels: tuple[Level, ...]) -> list[dict[str, int]]:
+def _levels(model: HVAE) -> list[dict[str, int]]:
     """Describe each resolution, coarse to fine, below a context, on which no state stands."""
     above = [
         {"size": size, "width": 0, "latent": channels, "layers": 1, "latents": channels * size**2}
@@ -71,13 +69,13 @@ def _levels(model: HVAE, levels: tuple[Level, ...]) -> list[dict[str, int]]:
     ]
     return above + [
         {
-            "size": level.size,
-            "width": level.width,
-            "latent": level.latent,
+            "size": rung.level.size,
+            "width": rung.level.width,
+            "latent": rung.level.latent,
             "layers": len(rung.shapes),
             "latents": sum(c * h * w for c, h, w in rung.shapes),
         }
-        for level, rung in zip(levels, model.decoder.rungs, strict=True)
+        for rung in model.decoder.rungs
     ]
 
 

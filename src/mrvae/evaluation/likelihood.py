@@ -38,7 +38,7 @@ from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.published import ContextTerms, Defects, context_terms
 from mrvae.models import HVAE, bits_per_dim
-from mrvae.models.hvae import analytic_kl, log_ratio
+from mrvae.models.hvae import divergences, log_ratio
 from mrvae.models.top import Above
 from mrvae.processes import joined
 
@@ -243,7 +243,7 @@ class _Measure:
             part = range(start, min(start + together, samples))
             noise = torch.stack([self._noise(sample + 1, indices, count) for sample in part])
             log_likelihood, steps = self.model.drawn(features, x, noise)
-            both = torch.stack([log_ratio(steps), -analytic_kl(steps).sum(dim=1)]) + log_likelihood
+            both = torch.stack([log_ratio(steps), -divergences(steps).sum(dim=1)]) + log_likelihood
             values = both.view(2, len(part), len(x)).cpu().double()
             sums = torch.logaddexp(sums, values.logsumexp(dim=1))
             self.progress(len(part) * len(x))

@@ -36,7 +36,7 @@ from mrvae.data import Picture, generator
 from mrvae.distributions import Bins
 from mrvae.evaluation.patches import cut, join
 from mrvae.models import HVAE
-from mrvae.models.hvae import Latents
+from mrvae.models.hvae import Latents, divergences
 from mrvae.models.top import ContextTop
 
 _TOGETHER = 64
@@ -124,8 +124,7 @@ def _kept(model: HVAE, x: Tensor, keep: int, noise: Tensor) -> tuple[Latents, Te
     if keep <= len(above):
         return above, nats  # the encoder has nothing to say
     steps = model.infer(x, noise)[: keep - len(above)]
-    kl = [step.posterior.kl(step.prior).flatten(1).sum(1) for step in steps if step.posterior]
-    return (*above, *(step.z for step in steps)), torch.cat([nats, torch.stack(kl, 1)], 1)
+    return (*above, *(step.z for step in steps)), torch.cat([nats, divergences(steps)], dim=1)
 
 
 @torch.no_grad()

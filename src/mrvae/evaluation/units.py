@@ -5,7 +5,8 @@ carries (Eq. 3)
 
     kl_u = E_x E_{q(z_<l | x)} KL(q(z_u | z_<l, x) ‖ p(z_u | z_<l)),
 
-in closed form given z_<l, and is *active* if (Eq. 4 and 5, with δ = 0.01)
+in closed form given z_<l (under a prior without one, its estimate at the drawn z), and is *active*
+if (Eq. 4 and 5, with δ = 0.01)
 
     A_u = Var_x m_u(x) > δ,   m_u(x) = E_{q(z_<l | x)} μ_u(z_<l, x),
 
@@ -356,8 +357,8 @@ class _Sums:
 
 
 def _kl(steps: Sequence[Step]) -> Tensor:
-    """Return KL(q ‖ p) of every unit, (B, units)."""
-    return _flat([s.posterior.kl(s.prior) for s in steps if s.posterior is not None])
+    """Return KL(q ‖ p) of every unit, or its estimate, (B, units)."""
+    return _flat([s.prior.kl_from(s.posterior, s.z) for s in steps if s.posterior is not None])
 
 
 def _means(steps: Sequence[Step]) -> Tensor:

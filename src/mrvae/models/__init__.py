@@ -13,9 +13,12 @@ from mrvae.models.encoder import Encoder
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.models.level import Level, parse_levels
+from mrvae.models.loss import soft_threshold
 from mrvae.models.prior import ContextPrior, FixedLattice, NormalPrior
 from mrvae.models.schedule import CosineSchedule, LinearSchedule
+from mrvae.models.vae import make_vae
 from mrvae.models.variants import build, hierarchy
+from mrvae.models.wavelet_vae import make_wavelet_vae, stack, super_resolve, unstack
 
 __all__ = [
     "HVAE",
@@ -42,7 +45,13 @@ __all__ = [
     "bits_per_dim",
     "build",
     "hierarchy",
+    "make_vae",
+    "make_wavelet_vae",
     "parse_levels",
     "raster",
+    "soft_threshold",
+    "stack",
+    "super_resolve",
+    "unstack",
     "zigzag",
 ]

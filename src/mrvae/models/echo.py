@@ -18,7 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from mrvae.distributions import Gaussian
+from mrvae.distributions import Gaussian, Law
 from mrvae.layers import drawn_convolution
 from mrvae.models.decoder import CellRung
 from mrvae.models.walk import Cell, Shape
@@ -47,7 +47,7 @@ class FirstCell(nn.Module):
         """Return what the cell returns."""
         return _cell(self.cell).posterior(h, features)
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
+    def prior(self, h: Tensor) -> tuple[Law, Tensor]:
         """Return what the cell returns."""
         return _cell(self.cell).prior(h)
 
@@ -82,10 +82,10 @@ class PassingCell(nn.Module):
         """Return what the cell returns for its own state."""
         return _cell(self.cell).posterior(h[:, : -self.carried], features)
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
+    def prior(self, h: Tensor) -> tuple[Law, Tensor]:
         """Return the cell's prior, and its state with the carried channels beside it."""
-        gaussian, state = _cell(self.cell).prior(h[:, : -self.carried])
-        return gaussian, torch.cat((state, h[:, -self.carried :]), dim=1)
+        law, state = _cell(self.cell).prior(h[:, : -self.carried])
+        return law, torch.cat((state, h[:, -self.carried :]), dim=1)
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return the cell's next state, with the carried channels beside it."""

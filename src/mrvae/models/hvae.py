@@ -18,6 +18,7 @@ from mrvae.models.decoder import Decoder
 from mrvae.models.elbo import Elbo, sum_per_image
 from mrvae.models.encoder import Encoder
 from mrvae.models.image import ImageFrame
+from mrvae.models.loss import Bound, Loss
 from mrvae.models.top import Above, NoTop, Top
 from mrvae.models.topdown_encoder import TopDownEncoder
 from mrvae.models.walk import Choose, Shape, Step, from_posterior, from_prior, given
@@ -34,6 +35,7 @@ class HVAE(nn.Module):
         head: the last state → a distribution of the image.
         frame: the image's place in the network.
         top: what stands above the coarsest latent; nothing by default.
+        loss: whose slope the bound has; its own by default.
 
     Example:
         >>> import mrvae
@@ -51,6 +53,7 @@ class HVAE(nn.Module):
         head: nn.Module,
         frame: ImageFrame,
         top: Top | None = None,
+        loss: Loss | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -58,6 +61,7 @@ class HVAE(nn.Module):
         self.head = head
         self.frame = frame
         self.top: Top = NoTop(len(decoder.rungs)) if top is None else top
+        self.loss: Loss = Bound() if loss is None else loss
 
     # ------------------------------------------------------------------------------- the bound
 
@@ -76,8 +80,8 @@ class HVAE(nn.Module):
         """Return log p(x | z) (B,) and KL (B, layers) from the features of x."""
         above, (z, c) = self.top.encode(x), self._split(noise)
         h, steps = self.decoder.walk(features, self._all(from_posterior()), z, self.top.told(above))
-        kl = torch.cat([self.top.nats(above, c, term), analytic_kl(steps)], dim=1)
-        return self._likelihood(h).log_prob(x), kl
+        found, kl = self.loss.lend(x, h, steps, self._likelihood(h).log_prob(x), divergences(steps))
+        return found, torch.cat([self.top.nats(above, c, term), kl], dim=1)
 
     def infer(self, x: Tensor, noise: Tensor) -> list[Step]:
         """Return every step of the walk on which :meth:`elbo` draws the latents of x."""
@@ -88,8 +92,9 @@ class HVAE(nn.Module):
     def elbo(self, x: Tensor, noise: Tensor | None = None) -> Elbo:
         """Return the one-sample bound of uint8 images x (B, C, H, W).
 
-        KL(q‖p) is in closed form for each layer, at the z of the layers above; a context, the first
-        column, has minus the bound on its log p. ``noise`` is standard normal of shape
+        KL(q‖p) is in closed form for each layer whose prior has one (``exact_kl``), else its
+        estimate at the drawn z; both at the z of the layers above. A context, the first column, has
+        minus the bound on its log p. ``noise`` is standard normal of shape
         (B, noise_size); drawn here if it is not given.
 
         Raises:
@@ -358,10 +363,12 @@ def _temperature(value: float) -> float:
     return float(value)
 
 
-def analytic_kl(steps: Sequence[Step]) -> Tensor:
-    """Return KL(q‖p) in closed form of every step, summed over its latent: (B, layers)."""
+def divergences(steps: Sequence[Step]) -> Tensor:
+    """Return KL(q‖p) of every step, or its estimate, summed over its latent: (B, layers)."""
     columns = [
-        sum_per_image(step.posterior.kl(step.prior)) for step in steps if step.posterior is not None
+        sum_per_image(step.prior.kl_from(step.posterior, step.z))
+        for step in steps
+        if step.posterior is not None
     ]
     return torch.stack(columns, dim=1)
 

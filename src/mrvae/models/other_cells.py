@@ -23,7 +23,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mrvae.distributions import Gaussian
+from mrvae.distributions import Gaussian, Law
 from mrvae.layers import Bottleneck, convolution, scale_weight, unit_norm
 from mrvae.models.cell import LatentCell, Scale
 from mrvae.models.walk import Cell
@@ -129,7 +129,7 @@ class NormalisedCell(nn.Module):
         super().__init__()
         self.cell = cell
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
+    def prior(self, h: Tensor) -> tuple[Law, Tensor]:
         """Return what the cell returns."""
         return self._inner.prior(h)
 

@@ -21,8 +21,11 @@ from mrvae.models.other_cells import MarkovCell, NormalisedCell, NVAECell, Plain
 from mrvae.models.topdown import TopDownCell
 from mrvae.models.topdown_encoder import TopDownEncoder
 from mrvae.models.tops import make_top
+from mrvae.models.vae import make_vae
+from mrvae.models.wavelet_vae import make_wavelet_vae
 from mrvae.recipes import context as spec
 from mrvae.recipes import schema
+from mrvae.recipes.wavelet import WaveletVAE
 from mrvae.resolution import Ladder, Wavelet, WaveletPooling
 
 _RAW_SCALE, _VDVAE, _NONE = schema.RawScale(), schema.VDVAE(), spec.NoContext()
@@ -31,12 +34,14 @@ _RAW_SCALE, _VDVAE, _NONE = schema.RawScale(), schema.VDVAE(), spec.NoContext()
 def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
     """Build the model of a recipe, its weights at their initial values.
 
+    A hierarchy of blocks is built here, and every other kind of model by its own module.
+
     With ``repeat``, every block and cell is visited that many times in a row instead of as often as
     the recipe says; those that pool and mix are visited once. The weights are the same.
 
     Raises:
-        ValueError: if the recipe's blocks cannot be read or do not fit its images, or ``repeat`` is
-            out of range.
+        ValueError: if the recipe's blocks cannot be read or do not fit its images, ``repeat`` is
+            out of range, or the model has no blocks to repeat.
 
     Example:
         >>> import mrvae
@@ -45,6 +50,10 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
         (7, 17)
     """
     model = recipe.model
+    if not isinstance(model, schema.Model):
+        if repeat is not None:
+            raise ValueError(f"repeat is {repeat}; the model of {recipe.name} repeats no cells")
+        return make_wavelet_vae(model) if isinstance(model, WaveletVAE) else make_vae(model)
     levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
     if repeat is not None:
         levels = tuple(replace(level, repeat=repeat, block_repeat=repeat) for level in levels)

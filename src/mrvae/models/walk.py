@@ -8,7 +8,8 @@ with e the encoder's feature at the resolution of the cell. Training, sampling, 
 from the top latents, importance weighting and coding differ in one thing only: how z_l is chosen.
 So there is one walk, and it asks a ``Choose`` at each cell. A choice is pure: its noise is drawn
 outside and comes in as a tensor, so that a step can be computed again, on any device or process,
-with the same result. Training on little memory does just that: with ``recompute`` a step keeps
+with the same result. Posteriors are Gaussian; a prior may be any :class:`~mrvae.distributions.Law`.
+Training on little memory does just that: with ``recompute`` a step keeps
 nothing but its ends, and autograd runs it a second time (Falck et al. 2022, appendix F).
 """
 
@@ -19,18 +20,19 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from mrvae.distributions import Gaussian
+from mrvae.distributions import Gaussian, Law
 from mrvae.layers import recomputed
+from mrvae.models.level import Level
 
 Shape = tuple[int, int, int]
-Choose = Callable[[Gaussian, Gaussian | None, Tensor], Tensor]
+Choose = Callable[[Law, Gaussian | None, Tensor], Tensor]
 
 
 class Step(NamedTuple):
     """What happened at one cell: the latent, what it was chosen by, and the state it led to."""
 
     z: Tensor
-    prior: Gaussian
+    prior: Law
     posterior: Gaussian | None
     state: Tensor
 
@@ -38,7 +40,7 @@ class Step(NamedTuple):
 class Cell(Protocol):
     """One stochastic step; all tensors have shape (B, C, H, W), and the state may change it."""
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
+    def prior(self, h: Tensor) -> tuple[Law, Tensor]:
         """Return p(z | h), and the state with what the prior's network adds to it."""
         ...
 
@@ -53,6 +55,11 @@ class Cell(Protocol):
 
 class Rung(Protocol):
     """The cells of one resolution, in the order of their visits."""
+
+    @property
+    def level(self) -> Level:
+        """The resolution, as data."""
+        ...
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -116,7 +123,7 @@ def _step(
 def from_posterior(temperature: float = 1.0) -> Choose:
     """Choose z ~ q(z | z_<l, x), its standard deviation multiplied by ``temperature``."""
 
-    def choose(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         if posterior is None:
             raise ValueError("a latent of the posterior needs the encoder's features")
         return posterior.sample(noise, temperature)
@@ -127,7 +134,7 @@ def from_posterior(temperature: float = 1.0) -> Choose:
 def from_prior(temperature: float = 1.0) -> Choose:
     """Choose z ~ p(z | z_<l), its standard deviation multiplied by ``temperature``."""
 
-    def choose(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         return prior.sample(noise, temperature)
 
     return choose
@@ -136,7 +143,7 @@ def from_prior(temperature: float = 1.0) -> Choose:
 def given(z: Tensor) -> Choose:
     """Choose the latent that is given."""
 
-    def choose(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         return z
 
     return choose

@@ -10,6 +10,7 @@ import difflib
 
 from mrvae.recipes.cifar_small import CIFAR_SMALL
 from mrvae.recipes.falck2022 import FALCK2022
+from mrvae.recipes.kiruluta2025 import KIRULUTA2025
 from mrvae.recipes.kuzina2023 import KUZINA2023
 from mrvae.recipes.overrides import override
 from mrvae.recipes.published import PUBLISHED
@@ -19,7 +20,14 @@ from mrvae.recipes.small import SMALL
 
 __all__ = ["ALL", "Recipe", "from_json", "override", "recipe", "to_json"]
 
-ALL: tuple[Recipe, ...] = (*SMALL, *FALCK2022, *KUZINA2023, *CIFAR_SMALL, *PUBLISHED)
+ALL: tuple[Recipe, ...] = (
+    *SMALL,
+    *FALCK2022,
+    *KUZINA2023,
+    *CIFAR_SMALL,
+    *KIRULUTA2025,
+    *PUBLISHED,
+)
 
 
 def recipe(name: str) -> Recipe:

@@ -75,7 +75,7 @@ def _with(name: str, about: str, row: str, context: DCT, parameters: int) -> Rec
         row=row,
         parameters=parameters,
         depth=9,
-        model=replace(VDVAE.model, context=context),
+        model=replace(VDVAE.hierarchy, context=context),
     )
 
 

@@ -32,8 +32,8 @@ from mrvae.recipes.schema import (
     Training,
 )
 
-_CIFAR_ENCODER = CIFAR10.model.encoder
-_CIFAR_DECODER = CIFAR10.model.decoder
+_CIFAR_ENCODER = CIFAR10.hierarchy.encoder
+_CIFAR_DECODER = CIFAR10.hierarchy.decoder
 
 
 def _same_everywhere(piece: str) -> tuple[str, str]:
@@ -90,7 +90,7 @@ def _colour(
         row=row,
         parameters=parameters,
         depth=depth,
-        model=replace(base.model, encoder=encoder, decoder=decoder),
+        model=replace(base.hierarchy, encoder=encoder, decoder=decoder),
     )
 
 
@@ -174,7 +174,7 @@ _LARGE = (
         IMAGENET32,
         "imagenet32-vdvae",
         "Table 1, ImageNet32 VDVAE*",
-        (IMAGENET32.model.encoder, IMAGENET32.model.decoder),
+        (IMAGENET32.hierarchy.encoder, IMAGENET32.hierarchy.decoder),
         119_280_868,
         78,
     ),
@@ -182,7 +182,7 @@ _LARGE = (
         IMAGENET32,
         "imagenet32-ws55",
         "Table 1, ImageNet32 WS-VDVAE 55m (our blocks)",
-        (IMAGENET32.model.encoder, "1x1,4m1,4x1r10,8m4,8x3r10,16m8,16x6r10,32m16,32x13r10"),
+        (IMAGENET32.hierarchy.encoder, "1x1,4m1,4x1r10,8m4,8x3r10,16m8,16x6r10,32m16,32x13r10"),
         55_212_900,
         235,
     ),
@@ -190,7 +190,7 @@ _LARGE = (
         IMAGENET32,
         "imagenet32-ws85",
         "Table 1, ImageNet32 WS-VDVAE 85m (our blocks)",
-        (IMAGENET32.model.encoder, "1x1,4m1,4x3r5,8m4,8x6r5,16m8,16x12r5,32m16,32x25r5"),
+        (IMAGENET32.hierarchy.encoder, "1x1,4m1,4x3r5,8m4,8x6r5,16m8,16x12r5,32m16,32x25r5"),
         85_045_924,
         235,
     ),
@@ -198,7 +198,7 @@ _LARGE = (
         IMAGENET64,
         "imagenet64-vdvae",
         "ImageNet64 VDVAE*",
-        (IMAGENET64.model.encoder, IMAGENET64.model.decoder),
+        (IMAGENET64.hierarchy.encoder, IMAGENET64.hierarchy.decoder),
         125_005_860,
         75,
     ),
@@ -206,7 +206,7 @@ _LARGE = (
         _CELEBA,
         "celeba64-vdvae",
         "Table 1, CelebA VDVAE*",
-        (IMAGENET64.model.encoder, IMAGENET64.model.decoder),
+        (IMAGENET64.hierarchy.encoder, IMAGENET64.hierarchy.decoder),
         125_005_860,
         75,
     ),

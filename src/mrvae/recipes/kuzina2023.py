@@ -213,7 +213,7 @@ _CIFAR_BASE = Recipe(
 def _cifar(name: str, row: str, context: Context) -> Recipe:
     """Return the baseline with one latent less at 4×4, and a context for it."""
     model = replace(
-        _CIFAR_BASE.model,
+        _CIFAR_BASE.hierarchy,
         decoder="1x1,4m1,4x1,8m4,8x4,16m8,16x9,32m16,32x9",
         cell=TopDown(weight_norm=True),
         context=context,

@@ -3,7 +3,8 @@
 A key is the dotted path of a field, such as ``training.optimizer.rate``, or any tail of one that
 fits no other field, such as ``rate``. Where a field is a choice among kinds, the choice itself is
 assigned by its name (``model.likelihood=categorical``), which starts from that kind's own values;
-only the number of levels, which belongs to the images, is kept. ``data=PATH`` is short for
+only the number of levels, which belongs to the images, is kept. The model's own kind is no such
+choice: another kind has no values of its own for the images' size. ``data=PATH`` is short for
 ``data.source=PATH``. All assignments are made, left to right, before the result is checked, so
 that two values that are only valid together can be changed together.
 """
@@ -38,7 +39,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     Example:
         >>> from mrvae.recipes import recipe
         >>> changed = override(recipe("digits-vdvae"), ["training.steps=100", "width=64"])
-        >>> changed.training.steps, changed.model.width, changed.parameters
+        >>> changed.training.steps, changed.hierarchy.width, changed.parameters
         (100, (64,), 0)
 
     """
@@ -83,8 +84,9 @@ def _fields(cls: type, tree: Tree, prefix: str) -> Iterator[tuple[str, object]]:
         path, union = f"{prefix}{name}", members(hint)
         below = cast("Tree", tree[name]) if union or is_dataclass(hint) else {}
         if union:
-            yield path, hint
-            yield from _fields(union[str(below["kind"])], below, f"{path}.")
+            if prefix:
+                yield path, hint
+            yield from _fields(union[str(below.get("kind", ""))], below, f"{path}.")
         elif isinstance(hint, type) and is_dataclass(hint):
             yield from _fields(hint, below, f"{path}.")
         else:
@@ -135,6 +137,8 @@ def _value(path: str, text: str, hint: object, old: object) -> object:
 
 def _wanted(hint: object) -> str:
     """Say in words what the field takes on a command line."""
+    if hint == tuple[float, ...]:
+        return "numbers, like 0.1,0.05,0.02"
     return "whole numbers, like 64,64,32" if hint == tuple[int, ...] else EXPECTED[hint]
 
 
@@ -156,6 +160,8 @@ def _plain(text: str, hint: object) -> object:
         return _truth(text)
     if hint == tuple[int, ...]:
         return [int(part) for part in text.split(",")]
+    if hint == tuple[float, ...]:
+        return [float(part) for part in text.split(",")]
     return text
 
 

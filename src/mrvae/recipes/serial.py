@@ -5,8 +5,9 @@ a tuple becomes a list, and where a field is a union of dataclasses the object c
 key, ``kind``, taken from a closed table of names. Reading is strict, because a recipe decides a
 run: a key that is missing, unknown or of another type is refused with the place where it stands,
 rather than filled in or ignored. Only a value that the schema marks as having come ``LATER`` may be
-missing, so that a run that was made before can be read. Only what the types foresee is descended
-into, so that no input, however deep, takes more than the schema's own depth.
+missing, so that a run that was made before can be read; and the hierarchy of blocks, which was once
+the only kind of model, is written and read without a ``kind``. Only what the types foresee is
+descended into, so that no input, however deep, takes more than the schema's own depth.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from functools import cache
 from reprlib import repr as short
 from typing import TypeGuard
 
-from mrvae.recipes import context, demands, schema
+from mrvae.recipes import context, demands, schema, wavelet
 from mrvae.recipes.schema import Recipe
 
 KINDS: Mapping[type, str] = types.MappingProxyType(
@@ -41,6 +42,7 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         schema.Adamax: "adamax",
         schema.Constant: "constant",
         schema.Cosine: "cosine",
+        schema.Model: "",
         context.NoContext: "none",
         context.DCT: "dct",
         context.Pooled: "pooled",
@@ -55,9 +57,33 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         context.PredictMean: "mean",
         context.PredictStart: "start",
         context.PredictNoise: "noise",
+        wavelet.WaveletVAE: "wavelet_vae",
+        wavelet.VAE: "vae",
+        wavelet.LogisticAround: "logistic_around",
+        wavelet.GaussianAround: "gaussian_around",
+        wavelet.Squared: "squared",
+        wavelet.CrossEntropy: "cross_entropy",
+        wavelet.Bound: "bound",
+        wavelet.Weighted: "weighted",
+        wavelet.Sparse: "sparse",
+        wavelet.Transform: "transform",
+        wavelet.Pyramid: "pyramid",
+        wavelet.GlobalNoise: "global",
+        wavelet.NoisePerKind: "kind",
+        wavelet.NoisePerLevel: "level",
+        wavelet.NoisePerCoefficient: "coefficient",
+        wavelet.NoiseFromImage: "image",
+        wavelet.Laplace: "laplace",
+        wavelet.Logistic: "logistic",
+        wavelet.Gaussian: "gaussian",
+        wavelet.StandardNormal: "standard_normal",
+        wavelet.Independent: "independent",
+        wavelet.CoarseToFine: "coarse_to_fine",
+        wavelet.NoRefinement: "unrefined",
+        wavelet.Refine: "unet",
     }
 )
-"""The name by which JSON and the command line call each member of a union."""
+"""The name by which JSON and the command line call each member of a union; "" is not written."""
 
 EXPECTED: Mapping[object, str] = types.MappingProxyType(
     {
@@ -66,6 +92,7 @@ EXPECTED: Mapping[object, str] = types.MappingProxyType(
         bool: "true or false",
         str: "a text",
         tuple[int, ...]: "a list of whole numbers",
+        tuple[float, ...]: "a list of numbers",
     }
 )
 """What each type of a field is called in a message."""
@@ -127,7 +154,7 @@ def write(hint: object, value: object) -> object:
     if not is_dataclass(value):
         return value
     cls: type = type(value)
-    kind = {"kind": KINDS[cls]} if members(hint) else {}
+    kind = {"kind": KINDS[cls]} if members(hint) and KINDS[cls] else {}
     return kind | {name: write(sub, getattr(value, name)) for name, sub in hints(cls).items()}
 
 
@@ -143,12 +170,12 @@ def _read(hint: object, value: object, path: str) -> object:
 
 def _read_union(union: dict[str, type], value: object, path: str) -> object:
     """Read the member of a union that the object's ``kind`` names."""
-    found = dict(_object(value, path))
-    if "kind" not in found:
-        raise ValueError(f"{path}: the key 'kind' is missing; give one of {', '.join(union)}")
-    kind = found.pop("kind")
+    found, names = dict(_object(value, path)), ", ".join(name for name in union if name)
+    if "kind" not in found and "" not in union:
+        raise ValueError(f"{path}: the key 'kind' is missing; give one of {names}")
+    kind = found.pop("kind", "")
     if not isinstance(kind, str) or kind not in union:
-        raise ValueError(f"{path}.kind: found {short(kind)}, expected one of {', '.join(union)}")
+        raise ValueError(f"{path}.kind: found {short(kind)}, expected one of {names}")
     return _read_fields(union[kind], found, path)
 
 
@@ -176,13 +203,15 @@ def _object(value: object, path: str) -> dict[str, object]:
 
 
 def _read_plain(hint: object, value: object, path: str) -> object:
-    """Read a number, a text, a truth value or a list of whole numbers."""
+    """Read a number, a text, a truth value or a list of numbers."""
     if hint is float and _number(value):
         return float(value)
     if (hint is int and _whole(value)) or (hint in (bool, str) and type(value) is hint):
         return value
     if hint == tuple[int, ...] and isinstance(value, list) and all(map(_whole, value)):
         return tuple(value)
+    if hint == tuple[float, ...] and isinstance(value, list) and all(map(_number, value)):
+        return tuple(map(float, value))
     raise ValueError(f"{path}: found {short(value)}, expected {EXPECTED[hint]}")
 
 

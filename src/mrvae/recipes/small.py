@@ -21,6 +21,13 @@ from mrvae.recipes.schema import (
     Recipe,
     Training,
 )
+from mrvae.recipes.wavelet import (
+    CoarseToFine,
+    LogisticAround,
+    NoiseFromImage,
+    Pyramid,
+    WaveletVAE,
+)
 
 DIGITS = Recipe(
     name="digits-vdvae",
@@ -61,7 +68,28 @@ DIGITS_DCT = replace(
     paper="Kuzina & Tomczak 2023",
     parameters=367_059,
     depth=8,
-    model=replace(DIGITS.model, context=DCT(frequencies=3, prior=Diffusion(unet_width=16))),
+    model=replace(DIGITS.hierarchy, context=DCT(frequencies=3, prior=Diffusion(unet_width=16))),
+)
+
+DIGITS_WAVELET = Recipe(
+    name="digits-wavelet",
+    about="the digits by their wavelet coefficients, with a prior from coarse to fine",
+    paper="Kiruluta 2025",
+    row="our own size",
+    budget="a minute on 2 cores",
+    parameters=82_830,
+    depth=4,
+    data=Data(source="digits"),
+    model=WaveletVAE(
+        channels=1,
+        size=8,
+        depth=3,
+        likelihood=LogisticAround(levels=17),
+        encoder=Pyramid(width=48, blocks=1),
+        noise=NoiseFromImage(initial=0.1),
+        prior=CoarseToFine(width=48, blocks=2),
+    ),
+    training=replace(DIGITS.training, optimizer=AdamW(rate=4e-3, beta2=0.99)),
 )
 
 _BINARY28 = Model(
@@ -143,4 +171,4 @@ CIFAR10 = Recipe(
     ),
 )
 
-SMALL = (DIGITS, DIGITS_DCT, MNIST, OMNIGLOT, CIFAR10)
+SMALL = (DIGITS, DIGITS_DCT, DIGITS_WAVELET, MNIST, OMNIGLOT, CIFAR10)

@@ -58,6 +58,9 @@ def entry_states(model: HVAE, images: int) -> Tensor:
 def first_posteriors(model: HVAE, x: Tensor) -> tuple[Gaussian, Gaussian]:
     """Return q(z_1 | x) and p(z_1) of the top cell for uint8 images (N, C, H, W).
 
+    Raises:
+        ValueError: if p(z_1) is no Gaussian.
+
     Example:
         >>> import mrvae
         >>> model = mrvae.build(mrvae.recipe("digits-vdvae"))
@@ -67,7 +70,10 @@ def first_posteriors(model: HVAE, x: Tensor) -> tuple[Gaussian, Gaussian]:
     """
     top = model.decoder.rungs[0].visits[0]
     states = entry_states(model, len(x))
-    return top.posterior(states, model.features(x)[0]), top.prior(states)[0]
+    prior = top.prior(states)[0]
+    if not isinstance(prior, Gaussian):
+        raise ValueError(f"the top latent's prior is {type(prior).__name__}; give one of Gaussians")
+    return top.posterior(states, model.features(x)[0]), prior
 
 
 class Boundary(NamedTuple):

@@ -97,7 +97,7 @@ def kept(cell: Cell) -> int:
         >>> [kept(cell) for cell in cifar("cpu")]
         [2, 1, 1, 1]
     """
-    return 2 if isinstance(cell.job.recipe.model.context, NoContext) else 1
+    return 2 if isinstance(cell.job.recipe.hierarchy.context, NoContext) else 1
 
 
 def meaning(cell: Cell) -> str:
@@ -107,7 +107,7 @@ def meaning(cell: Cell) -> str:
         >>> [meaning(cell) for cell in cifar("cpu")]
         ['KL', 'bound', 'pmf', 'pmf']
     """
-    context = cell.job.recipe.model.context
+    context = cell.job.recipe.hierarchy.context
     if not isinstance(context, DCT):
         return "KL"
     return "pmf" if isinstance(context.prior, Autoregressive) else "bound"

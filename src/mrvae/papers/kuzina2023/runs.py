@@ -101,7 +101,7 @@ def context_size(cell: Cell) -> int:
         >>> [context_size(cell) for cell in sizes("smoke")]
         [0, 9, 4]
     """
-    model = cell.job.recipe.model
+    model = cell.job.recipe.hierarchy
     match model.context:
         case NoContext():
             side = 0
@@ -117,7 +117,7 @@ def context_size(cell: Cell) -> int:
 def _sized(name: str, known: Recipe) -> Cell:
     """Return a model with another size of its context."""
     side = int(name.partition("-")[2])
-    pooled = isinstance(known.model.context, Pooled)
+    pooled = isinstance(known.hierarchy.context, Pooled)
     size = f"factor={known.model.size // side}" if pooled else f"frequencies={side}"
     return Cell(name, Job(override(known, [f"model.context.{size}"]), variation=f"side{side}"))
 

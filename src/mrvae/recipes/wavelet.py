@@ -1,0 +1,329 @@
+"""What a recipe may say of a model whose latents are wavelet coefficients, and of its baseline.
+
+Kiruluta (2025) takes the coefficients of an image as the latents of a VAE. Here are the choices
+that this leaves: which wavelet and how many levels, what finds the coefficients and what is made
+of them, how large their noise is, what law they have, and which loss is followed. Images are on
+[0, 1], so that coefficients, noise and λ have the units of the paper; λ weighs magnitudes against
+the *sum* of squared errors of an image, and is one number or one for each level, coarse to fine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mrvae.recipes.demands import WIDEST, bounded, demand, positive
+
+# ------------------------------------------------------------------------------------ likelihoods
+
+
+@dataclass(frozen=True)
+class LogisticAround:
+    """A logistic around the decoder's image, rounded to ``levels``; a learnt scale a channel.
+
+    With two levels it is a Bernoulli.
+    """
+
+    levels: int = 256
+
+    def __post_init__(self) -> None:
+        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+
+
+@dataclass(frozen=True)
+class GaussianAround:
+    """A Gaussian around the decoder's image, rounded to ``levels``; a learnt scale a channel."""
+
+    levels: int = 256
+
+    def __post_init__(self) -> None:
+        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+
+
+Around = LogisticAround | GaussianAround
+
+# ----------------------------------------------------------------------------------------- losses
+
+
+@dataclass(frozen=True)
+class Squared:
+    """The sum of squared errors of an image on [0, 1]."""
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """The sum of binary cross-entropies of an image on [0, 1]; the decoder's image is squashed."""
+
+
+Reconstruction = Squared | CrossEntropy
+
+
+@dataclass(frozen=True)
+class Bound:
+    """-ELBO itself."""
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Equation 14: a reconstruction error and ``beta`` times the divergence from the prior."""
+
+    reconstruction: Reconstruction = field(default_factory=Squared)
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive(self, "beta")
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """Equation 22: a reconstruction error and λ times the magnitudes of the details.
+
+    ``weights`` is λ: one for all levels, or one for each, coarse to fine.
+    """
+
+    reconstruction: Reconstruction = field(default_factory=Squared)
+    weights: tuple[float, ...] = (0.01,)
+
+    def __post_init__(self) -> None:
+        good = len(self.weights) > 0 and all(0 <= weight <= WIDEST for weight in self.weights)
+        demand(good, f"weights are {self.weights}; give one or more numbers in 0…{WIDEST}")
+
+
+Loss = Bound | Weighted
+WaveletLoss = Bound | Weighted | Sparse
+
+# ---------------------------------------------------------------------------------------- encoder
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The coefficients are those of the image itself, with nothing to learn."""
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """A residual network over the levels of the transform, which the coefficients are read from.
+
+    It begins at half the image's side, with the ``width`` channels of its state, and has ``blocks``
+    bottlenecks a level. With ``residual`` it says what is added to the image's own coefficients,
+    and begins with nothing; without, it has to find them.
+    """
+
+    width: int = 64
+    blocks: int = 2
+    bottleneck: float = 0.5
+    residual: bool = True
+
+    def __post_init__(self) -> None:
+        bounded(self, WIDEST, "width")
+        bounded(self, 100, "blocks")
+        bounded(self, 16, "bottleneck")
+
+
+Encoder = Transform | Pyramid
+
+# ------------------------------------------------------------------------------------------ noise
+
+
+@dataclass(frozen=True)
+class GlobalNoise:
+    """One scale s for all coefficients."""
+
+    initial: float = 0.1
+    learnt: bool = True
+
+    def __post_init__(self) -> None:
+        positive(self, "initial")
+
+
+@dataclass(frozen=True)
+class NoisePerKind:
+    """One scale for the approximation and one for all details."""
+
+    approximation: float = 0.1
+    detail: float = 0.1
+    learnt: bool = True
+
+    def __post_init__(self) -> None:
+        positive(self, "approximation", "detail")
+
+
+@dataclass(frozen=True)
+class NoisePerLevel:
+    """One scale for the approximation and one for the details of each level."""
+
+    initial: float = 0.1
+    learnt: bool = True
+
+    def __post_init__(self) -> None:
+        positive(self, "initial")
+
+
+@dataclass(frozen=True)
+class NoisePerCoefficient:
+    """A scale for every coefficient, the same for all images."""
+
+    initial: float = 0.1
+    learnt: bool = True
+
+    def __post_init__(self) -> None:
+        positive(self, "initial")
+
+
+@dataclass(frozen=True)
+class NoiseFromImage:
+    """A learnt scale for each level, times what the encoder says for every coefficient of x."""
+
+    initial: float = 0.1
+
+    def __post_init__(self) -> None:
+        positive(self, "initial")
+
+
+Noise = GlobalNoise | NoisePerKind | NoisePerLevel | NoisePerCoefficient | NoiseFromImage
+
+# ----------------------------------------------------------------------------------------- priors
+
+
+@dataclass(frozen=True)
+class Laplace:
+    """Two-sided exponential details, whose divergence is known in closed form."""
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic details, whose divergence is estimated at one draw."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Gaussian details."""
+
+
+Family = Laplace | Logistic | Gaussian
+
+
+@dataclass(frozen=True)
+class StandardNormal:
+    """Every coefficient is Normal(0, 1), with nothing to learn (equations 15 to 19)."""
+
+
+@dataclass(frozen=True)
+class Independent:
+    """Details around 0 with a learnt scale for each band; a Gaussian approximation."""
+
+    family: Family = field(default_factory=Laplace)
+
+
+@dataclass(frozen=True)
+class CoarseToFine:
+    """Details whose locations and scales a network reads off the approximation of their level.
+
+    The network has ``blocks`` bottlenecks of ``width`` channels; one for each level, or, with
+    ``shared``, one for all, to which each level adds the scales of its bands.
+    """
+
+    family: Family = field(default_factory=Laplace)
+    width: int = 32
+    blocks: int = 2
+    shared: bool = False
+
+    def __post_init__(self) -> None:
+        bounded(self, WIDEST, "width")
+        bounded(self, 100, "blocks")
+
+
+Prior = StandardNormal | Independent | CoarseToFine
+
+# ------------------------------------------------------------------------------------- refinement
+
+
+@dataclass(frozen=True)
+class NoRefinement:
+    """The inverse transform is the whole decoder, as published."""
+
+
+@dataclass(frozen=True)
+class Refine:
+    """A U-Net adds to the synthesised image; at the start it adds nothing.
+
+    ``width`` is a multiple of 16, and ``scales`` the number of resolutions.
+    """
+
+    width: int = 16
+    blocks: int = 1
+    scales: int = 2
+
+    def __post_init__(self) -> None:
+        bounded(self, WIDEST, "width")
+        demand(self.width % 16 == 0, f"width is {self.width}; it must be a multiple of 16")
+        bounded(self, 100, "blocks")
+        bounded(self, 16, "scales")
+
+
+Refinement = NoRefinement | Refine
+
+# ----------------------------------------------------------------------------------------- models
+
+
+@dataclass(frozen=True)
+class WaveletVAE:
+    """A VAE whose latents are wavelet coefficients (Kiruluta 2025).
+
+    ``depth`` is the number L of steps of the transform: the approximation has size/2^L pixels a
+    side. Any orthogonal or biorthogonal ``wavelet`` will do.
+    """
+
+    channels: int
+    size: int
+    depth: int
+    likelihood: Around
+    wavelet: str = "haar"
+    encoder: Encoder = field(default_factory=Pyramid)
+    noise: Noise = field(default_factory=NoisePerLevel)
+    prior: Prior = field(default_factory=Independent)
+    refinement: Refinement = field(default_factory=NoRefinement)
+    loss: WaveletLoss = field(default_factory=Bound)
+
+    def __post_init__(self) -> None:
+        bounded(self, WIDEST, "channels", "size")
+        bounded(self, 16, "depth")
+        demand(bool(self.wavelet), "wavelet is empty; name one, such as haar or db2")
+        demand(
+            self.size % (1 << self.depth) == 0,
+            f"depth is {self.depth}; {self.size} pixels a side cannot be halved so often",
+        )
+        told = isinstance(self.noise, NoiseFromImage) and isinstance(self.encoder, Transform)
+        demand(not told, "noise from the image needs a network; encoder=pyramid has one")
+        if isinstance(self.loss, Sparse):
+            count = len(self.loss.weights)
+            demand(
+                count in (1, self.depth),
+                f"{count} weights for {self.depth} levels of details; give one, or one for each",
+            )
+
+
+@dataclass(frozen=True)
+class VAE:
+    """A convolutional VAE with one Gaussian latent: the baseline of Kiruluta (2025).
+
+    The latent has ``latent`` channels of ``coarse`` × ``coarse`` pixels. Encoder and decoder have
+    ``blocks`` bottlenecks at each resolution between it and the image.
+    """
+
+    channels: int
+    size: int
+    coarse: int
+    latent: int
+    likelihood: Around
+    width: int = 64
+    blocks: int = 1
+    bottleneck: float = 0.5
+    loss: Loss = field(default_factory=Bound)
+
+    def __post_init__(self) -> None:
+        bounded(self, WIDEST, "channels", "size", "coarse", "latent", "width")
+        bounded(self, 100, "blocks")
+        bounded(self, 16, "bottleneck")
+        ratio = self.size // self.coarse
+        halved = ratio >= 1 and ratio & (ratio - 1) == 0 and self.coarse * ratio == self.size
+        demand(halved, f"coarse is {self.coarse}; it must be {self.size} halved some times")

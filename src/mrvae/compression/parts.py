@@ -96,8 +96,8 @@ def gaussian(prior: Law) -> Gaussian:
     """
     if not isinstance(prior, Gaussian):
         raise ValueError(
-            f"this model's latents have a {type(prior).__name__} prior; only latents under Gaussian "
-            "ones are coded, so choose another model"
+            f"this model's latents have a {type(prior).__name__} prior; the codec is made for "
+            "Gaussian ones, so choose another model"
         )
     return prior
 

@@ -7,8 +7,8 @@ are the process's own CPU seconds, and each part's are without those of the part
 *network* is the encoder, the walk and the head; *tables* what makes integers of their output, and
 adds up the bits; *coder* the entropy coder with what calls it. What remains is the rest.
 
-Of the progressive way, the bytes of each layer of the first 64 images are told, and what is known of
-a picture after it: the mean squared error in levels of 0 … 16, and the mean of the images' PSNR.
+Of the progressive way, the bytes of each layer of the first 64 images are told, and what is known
+of a picture after it: the mean squared error in levels of 0 … 16, and the mean of the images' PSNR.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ class _Draft:
     def fitting(self, max_bpp: float) -> int:
         """Return the largest number of layers that has no more bits a pixel."""
         for count in range(len(self.layers.marks), 0, -1):
-            if 8 * self.size(count) <= max_bpp * self.pixels:
+            if 8 * self.size(count) / self.pixels <= max_bpp:
                 return count
         least = 8 * self.size(1) / self.pixels
         raise ValueError(

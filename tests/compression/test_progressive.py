@@ -12,9 +12,9 @@ from torch import Tensor
 from laws.tiny_codec import draw_pictures, images, known, tiny_context
 from mrvae.compression import Known, PackedLayers, Pictures, pack_layers, read_container, unpack
 from mrvae.compression.container import Mode, write_chunk, write_header
-from mrvae.compression.layers import read_layers, write_layers
+from mrvae.compression.layers import Layers, read_layers, write_layers
 from mrvae.compression.patches import to_patches, to_picture
-from mrvae.compression.unpacking import Layers, codec_of, decoded
+from mrvae.compression.unpacking import codec_of, decoded
 from mrvae.recipes.context import DCT, Autoregressive, MidTread
 
 SIZES = [(11, 5), (8, 8), (20, 17)]

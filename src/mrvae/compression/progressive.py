@@ -97,8 +97,9 @@ def pack_layers(
         >>> packed.lossless, packed.layers[-1][0]
         (True, 'pixels')
     """
+    mark = None if keep is None else known.network.model.check_keep(keep)
     every = Layers(codec_for(known.network, pictures.some(TRIED) if seen is None else seen), True)
-    layers = every if keep is None else every.upto(known.network.model.check_keep(keep))
+    layers = every if mark is None else every.upto(mark)
     if not layers.marks:
         raise ValueError(
             f"keep is {keep}, and of the top {keep} latents nothing is coded; the first layer of "

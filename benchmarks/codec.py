@@ -6,6 +6,9 @@ Both ways of coding are measured on all 397 test images of the shipped model, as
 are the process's own CPU seconds, and each part's are without those of the parts inside it:
 *network* is the encoder, the walk and the head; *tables* what makes integers of their output, and
 adds up the bits; *coder* the entropy coder with what calls it. What remains is the rest.
+
+Of the progressive way, the bytes of each layer of the first 64 images are told, and what is known
+of a picture after it: the mean squared error in levels of 0 … 16, and the mean of the images' PSNR.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ from torch import Tensor
 import mrvae
 from mrvae.compression import Codec, Network, Rounded, Stack, Standard, Table, training_images
 from mrvae.compression.chunks import read_chunk, write_chunk
+from mrvae.compression.container import framed_size
 from mrvae.compression.latents import Units
+from mrvae.compression.layers import Layers, read_layers, write_layers
 from mrvae.compression.packing import codec_for
 from mrvae.data import load
 from mrvae.models.likelihood import Head
@@ -136,6 +141,21 @@ def borrowed(codec: Codec, x: Tensor) -> float:
     return (before - stack.ideal) / 16
 
 
+def layered(codec: Codec, x: Tensor) -> list[dict[str, object]]:
+    """Return bytes, error and PSNR (none if exact) after each layer of some images."""
+    layers, most = Layers(codec, lossless=True), codec.network.batch()
+    payloads = [message.payload for message in write_layers(layers, x, most)]
+    rows: list[dict[str, object]] = []
+    largest = codec.network.model.frame.levels - 1
+    for count, name in enumerate(layers.names, 1):
+        found = read_layers(layers, payloads[:count], len(x), most)
+        error = (found.double() - x).square().mean(dim=(1, 2, 3))
+        psnr = None if torch.equal(found, x) else (10 * (largest**2 / error).log10()).mean().item()
+        row = {"layer": name, "bytes": framed_size(payloads[count - 1])}
+        rows.append({**row, "mse": error.mean().item(), "psnr": psnr})
+    return rows
+
+
 def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -158,6 +178,7 @@ def main() -> None:
         "units": network.noise_size,
         "borrowed_bits_per_image": borrowed(codec, x),
         "modes": [one(codec, x, chained, expected) for chained in (False, True)],
+        "layers_of_64": layered(codec, x[:64]),
     }
     text = json.dumps(found, indent=2)
     print(text)

@@ -1,7 +1,7 @@
 """The format is a promise: a file that was written once is read for ever, and written so again.
 
 golden.mrv holds the first 20 test digits, coded by the shipped model digits-vdvae: six directly,
-fourteen by giving bits back.
+fourteen by giving bits back. golden-progressive.mrv holds the same in layers.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import torch
 
 from mrvae.compression import Known, open_model, read_container
 from mrvae.compression.chunks import write_chunk
-from mrvae.compression.container import Container, Entry
+from mrvae.compression.container import Container, Entry, Mode
 from mrvae.compression.identity import find
+from mrvae.compression.layers import Layers, write_layers
 from mrvae.compression.unpacking import codec_of, decoded
 from mrvae.data import load
 
 GOLDEN = Path(__file__).with_name("golden.mrv")
+LAYERED = Path(__file__).with_name("golden-progressive.mrv")
 MODEL = "c1d700169cacc07542c3d14c6017de811f813d12e2481cbd093858ecda73e835"
 
 
@@ -54,3 +56,25 @@ def test_the_same_pictures_and_units_give_the_same_chunk(
     digits = load("digits", "test").take(torch.arange(20))
     codec = codec_of(GOLDEN, container.header, shipped.network)
     assert write_chunk(codec, digits, 0, 64, chained=True).payload == container.payload(0)
+
+
+@pytest.fixture(scope="module")
+def layered() -> Container:
+    return read_container(LAYERED)
+
+
+def test_the_golden_layers_are_as_they_were_written(layered: Container, shipped: Known) -> None:
+    header = layered.header
+    assert (header.mode, header.layers, header.lossless) == (Mode.PROGRESSIVE, 4, True)
+    assert header.model.hex() == MODEL
+    digits = load("digits", "test").take(torch.arange(20))
+    layers = Layers(codec_of(LAYERED, header, shipped.network), lossless=True)
+    assert layers.names == ("latent 2", "latent 3", "latent 4", "pixels")
+    again = write_layers(layers, digits, header.most)
+    assert [m.payload for m in again] == [layered.payload(index) for index in range(4)]
+
+
+def test_the_golden_layers_decode(layered: Container, shipped: Known) -> None:
+    digits = load("digits", "test").take(torch.arange(20))
+    found = torch.stack([picture for _, picture in decoded(layered, shipped)])
+    assert torch.equal(found, digits)

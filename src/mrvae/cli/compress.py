@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from mrvae.cli.answer import Answer
-from mrvae.cli.options import DataDir, File, Flag, Json, RunPath
+from mrvae.cli.options import (
+    DataDir,
+    File,
+    Flag,
+    Json,
+    MaybeNumber,
+    MaybeWhole,
+    RunPath,
+    check_positive,
+)
 from mrvae.files import writable
 
 if TYPE_CHECKING:
-    from mrvae.compression import Packed
+    from torch import Tensor
+
+    from mrvae.compression import Known, Packed, PackedLayers, Pictures
 
 ImagePaths = Annotated[
     Positional[tuple[Path, ...]],
@@ -27,10 +39,11 @@ ImagePaths = Annotated[
 
 @dataclass(frozen=True)
 class Compress:
-    """Compress pictures into one file with a trained model, without loss.
+    """Compress pictures into one file with a trained model, without loss unless asked.
 
     Pictures may have any size; they are cut into patches of the model's size. Which way of coding
-    is shorter is found out. The file is decoded and compared before it gets its name.
+    is shorter is found out. The file is decoded and compared before it gets its name. Of a
+    progressive file the first layers are a coarser picture: it can be cut, or made shorter.
     """
 
     run_path: RunPath
@@ -39,44 +52,82 @@ class Compress:
     """file to write"""
     no_verify: Annotated[bool, Flag] = False
     """do not decode the file before it gets its name"""
+    progressive: Annotated[bool, Flag] = False
+    """write layers from coarse to fine, of which every beginning decodes"""
+    keep: MaybeWhole = None
+    """write the top N latents only, a context being the first; lossy, and progressive"""
+    max_bpp: MaybeNumber = None
+    """write as many layers as fit into so many bits a pixel; progressive"""
     data_dir: DataDir = None
     json: Json = False
 
     def run(self) -> Answer:
         """Write the file, and note where its model is."""
         writable(self.out)
-        from mrvae.compression import Pictures, note, open_model, pack, training_images
+        check_positive(keep=self.keep)
+        if self.max_bpp is not None and not 0 < self.max_bpp < math.inf:
+            raise ValueError(f"--max-bpp is {self.max_bpp}; give a number above 0")
+        from mrvae.compression import Pictures, note, open_model, training_images
         from mrvae.models.saved import read_recipe
 
         known = open_model(self.run_path)
         pictures = Pictures(self.images, known.network)
         seen = training_images(read_recipe(known.run), self.data_dir)
-        packed = pack(known, pictures, self.out, seen=seen, verify=not self.no_verify)
+        layered = self.progressive or self.keep is not None or self.max_bpp is not None
+        pack = self._layers if layered else self._whole
+        answer = pack(known, pictures, seen)
         note(known)
-        bpp = 8 * packed.size / packed.pixels
+        return answer
+
+    def _whole(self, known: Known, pictures: Pictures, seen: Tensor | None) -> Answer:
+        """Write all of the pictures in the shorter way."""
+        from mrvae.compression import pack
+
+        packed = pack(known, pictures, self.out, seen=seen, verify=not self.no_verify)
+        mode = "bitsback" if packed.chained else "direct"
         values = {
-            "file": str(self.out),
-            "bytes": packed.size,
-            "pixels": packed.pixels,
-            "bpp": bpp,
-            "mode": _mode(packed),
-            "images": len(self.images),
-            "patches": packed.patches,
-            "payload_bits": packed.payload_bits,
-            "ideal_bits": packed.ideal_bits,
+            **self._values(packed, mode),
             "seed_bits": packed.seed_bits,
             "seed_images": packed.seeds,
             "model": known.hash.hex(),
         }
-        return Answer(values, _text(self.out, packed, len(self.images), bpp))
+        overhead = packed.size - packed.payload_bits // 8
+        last = f"{mode} coding, {packed.patches:,} patches, {overhead:,} bytes of header and checks"
+        return Answer(values, f"{self._wrote(packed)}\n{last}")
 
+    def _layers(self, known: Known, pictures: Pictures, seen: Tensor | None) -> Answer:
+        """Write the layers that are wanted."""
+        from mrvae.compression import pack_layers
 
-def _mode(packed: Packed) -> str:
-    return "bitsback" if packed.chained else "direct"
+        packed = pack_layers(
+            known, pictures, self.out, self.keep, self.max_bpp, seen, verify=not self.no_verify
+        )
+        values = {
+            **self._values(packed, "progressive"),
+            "lossless": packed.lossless,
+            "layers": [{"name": name, "bytes": size} for name, size in packed.layers],
+            "model": known.hash.hex(),
+        }
+        loss = "without loss" if packed.lossless else "lossy"
+        each = ", ".join(f"{name} {size:,}" for name, size in packed.layers)
+        return Answer(values, f"{self._wrote(packed)}\nprogressive, {loss}; bytes: {each}")
 
+    def _values(self, packed: Packed | PackedLayers, mode: str) -> dict[str, object]:
+        return {
+            "file": str(self.out),
+            "bytes": packed.size,
+            "pixels": packed.pixels,
+            "bpp": 8 * packed.size / packed.pixels,
+            "mode": mode,
+            "images": len(self.images),
+            "patches": packed.patches,
+            "payload_bits": packed.payload_bits,
+            "ideal_bits": packed.ideal_bits,
+        }
 
-def _text(out: Path, packed: Packed, images: int, bpp: float) -> str:
-    overhead = packed.size - packed.payload_bits // 8
-    return f"""\
-wrote {out}: {images} images, {packed.pixels:,} pixels, {packed.size:,} bytes, {bpp:.3f} bpp
-{_mode(packed)} coding, {packed.patches:,} patches, {overhead:,} bytes of header and checks"""
+    def _wrote(self, packed: Packed | PackedLayers) -> str:
+        bpp = 8 * packed.size / packed.pixels
+        return (
+            f"wrote {self.out}: {len(self.images)} images, {packed.pixels:,} pixels, "
+            f"{packed.size:,} bytes, {bpp:.3f} bpp"
+        )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from mrvae.cli.answer import Answer
 from mrvae.cli.options import File, Json, MaybeFile
+
+if TYPE_CHECKING:
+    from mrvae.compression import Container
 
 FilePath = Annotated[
     Positional[Path],
@@ -20,11 +23,11 @@ FilePath = Annotated[
 
 @dataclass(frozen=True)
 class Decompress:
-    """Write the pictures of a compressed file as PNG, exactly as they were.
+    """Write the pictures of a compressed file as PNG, exactly as they were if it is lossless.
 
     The model is found by the hash in the file: among those that ship with mrvae, then among those
     that compress has noted on this machine. Of a file that was cut between two chunks, the pictures
-    before the cut are written, with a warning.
+    before the cut are written, or, if it is progressive, coarser ones, with a warning.
     """
 
     file: FilePath
@@ -49,16 +52,25 @@ class Decompress:
         written = unpack(container, known, folder)
         missing = len(container.header.entries) - len(written)
         if container.cut:
-            print(
-                f"mrvae: warning: {self.file} was cut after {len(container.places)} of "
-                f"{container.header.chunks} chunks; {missing} pictures are missing",
-                file=sys.stderr,
-            )
+            print(f"mrvae: warning: {_cut(container, missing)}", file=sys.stderr)
+        header = container.header
         values = {
             "file": str(self.file),
             "out": str(folder),
             "images": [str(path) for path in written],
             "missing": missing,
+            "lossless": header.lossless and not (container.cut and header.mode.layered),
+            "chunks": len(container.places),
             "run": str(known.run),
         }
         return Answer(values, f"wrote {len(written)} pictures to {folder}")
+
+
+def _cut(container: Container, missing: int) -> str:
+    """Say what is not there of a file that was cut."""
+    header = container.header
+    coarser = "pictures are coarser than they were written, and " if header.mode.layered else ""
+    return (
+        f"{container.path} was cut after {len(container.places)} of {header.chunks} chunks; "
+        f"{coarser}{missing} pictures are missing"
+    )

@@ -50,6 +50,13 @@ _NUMBER = PrimitiveConstructorSpec(
     is_instance=lambda value: isinstance(value, int | float),
     str_from_instance=lambda value: [str(value)],
 )
+_MAYBE_NUMBER = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="R",
+    instance_from_str=_read_number,
+    is_instance=lambda value: value is None or isinstance(value, float),
+    str_from_instance=lambda value: [str(value)],
+)
 _NUMBERS = PrimitiveConstructorSpec(
     nargs=1,
     metavar="T[,T…]",
@@ -110,6 +117,7 @@ Split = Annotated[Literal["train", "validation", "test"], arg(help="which images
 Whole = Annotated[int, _WHOLE]
 MaybeWhole = Annotated[int | None, _WHOLE, Flag]
 Number = Annotated[float, _NUMBER]
+MaybeNumber = Annotated[float | None, _MAYBE_NUMBER, Flag]
 Numbers = Annotated[tuple[float, ...], _NUMBERS]
 File = Annotated[Path, _FILE]
 MaybeFile = Annotated[Path | None, _FILE, Flag]

@@ -1,17 +1,20 @@
 """The codec: pictures to files whose size is the model's bound, and back, exactly.
 
 A :class:`Codec` is (push, pop) on a :class:`Stack` of bits, and drives the decoder's one walk. A
-file is a header and chunks (docs/format.md); :func:`pack` writes one, :func:`unpack` reads it.
+file is a header and chunks (docs/format.md); :func:`pack` writes one, :func:`pack_layers` one of
+which every beginning is a coarser picture, and :func:`unpack` reads both.
 """
 
 from __future__ import annotations
 
 from mrvae.compression.codec import Codec
 from mrvae.compression.coder import Rounded, Stack, Standard, Table
-from mrvae.compression.container import Container, Header, read_container
+from mrvae.compression.container import Container, Header, Mode, read_container
 from mrvae.compression.identity import Known, find, note, open_model
+from mrvae.compression.layers import Layers
 from mrvae.compression.network import Network
 from mrvae.compression.packing import Packed, Pictures, pack
+from mrvae.compression.progressive import PackedLayers, pack_layers
 from mrvae.compression.seen import training_images
 from mrvae.compression.unpacking import unpack
 
@@ -20,8 +23,11 @@ __all__ = [
     "Container",
     "Header",
     "Known",
+    "Layers",
+    "Mode",
     "Network",
     "Packed",
+    "PackedLayers",
     "Pictures",
     "Rounded",
     "Stack",
@@ -31,6 +37,7 @@ __all__ = [
     "note",
     "open_model",
     "pack",
+    "pack_layers",
     "read_container",
     "training_images",
     "unpack",

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,7 +33,20 @@ _LONGEST_HEADER = 1 << 24
 _MOST_IN_CHUNK = 4096
 _LARGEST_CHUNK = 1 << 26
 _FLOAT64 = 64
-_MODES = {1: False, 2: True}
+_KEPT = struct.Struct("<HB")
+
+
+class Mode(IntEnum):
+    """What the chunks of a file are, as its first byte behind the front says."""
+
+    DIRECT = 1
+    BITS_BACK = 2
+    PROGRESSIVE = 3
+
+    @property
+    def layered(self) -> bool:
+        """Whether the chunks are layers of all pictures, and not some of the pictures."""
+        return self is Mode.PROGRESSIVE
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Header:
     """What a file says before its first chunk.
 
     Attributes:
-        chained: whether bits are given back; direct coding else.
+        mode: what the chunks are.
         model: SHA-256 of the model.
         channels: of every picture.
         size: of a patch, a side.
@@ -60,10 +74,12 @@ class Header:
         per_chunk: patches of a chunk but the last.
         entries: the pictures.
         direct_units: which units the direct code has, packed.
-        chained_units: which units the bits-back code has; empty in direct mode.
+        chained_units: which units the bits-back code has; empty in the other modes.
+        layers: of a progressive file; 1 in the other modes.
+        lossless: whether the whole file gives the pictures exactly.
     """
 
-    chained: bool
+    mode: Mode
     model: bytes
     channels: int
     size: int
@@ -75,6 +91,13 @@ class Header:
     entries: tuple[Entry, ...]
     direct_units: bytes
     chained_units: bytes
+    layers: int = 1
+    lossless: bool = True
+
+    @property
+    def chained(self) -> bool:
+        """Whether bits are given back."""
+        return self.mode is Mode.BITS_BACK
 
     @property
     def patches(self) -> int:
@@ -82,12 +105,17 @@ class Header:
         return sum(count_of(entry.height, entry.width, self.size) for entry in self.entries)
 
     @property
-    def chunks(self) -> int:
-        """Number of chunks of a whole file."""
+    def spans(self) -> int:
+        """Number of runs of patches that have a chunk of their own, in every layer."""
         return -(-self.patches // self.per_chunk)
 
+    @property
+    def chunks(self) -> int:
+        """Number of chunks of a whole file."""
+        return self.layers * self.spans
+
     def counts(self) -> Iterator[tuple[int, int]]:
-        """Yield the number of the first patch of each chunk, and how many it has."""
+        """Yield the number of the first patch of each span, and how many it has."""
         for start in range(0, self.patches, self.per_chunk):
             yield start, min(self.per_chunk, self.patches - start)
 
@@ -96,7 +124,7 @@ def write_header(header: Header) -> bytes:
     """Return the bytes before the first chunk, with their check."""
     body = bytearray(
         _FIXED.pack(
-            2 if header.chained else 1,
+            header.mode,
             _FLOAT64,
             header.model,
             header.channels,
@@ -117,6 +145,8 @@ def write_header(header: Header) -> bytes:
     body += _LENGTHS.pack(len(entries), len(deflated)) + deflated
     for units in (header.direct_units, header.chained_units):
         body += _CRC.pack(len(units)) + units
+    if header.mode.layered:
+        body += _KEPT.pack(header.layers, header.lossless)
     if len(body) > _LONGEST_HEADER:
         raise ValueError(f"the header would take {len(body):,} bytes; give fewer images at a time")
     front = _FRONT.pack(MAGIC, VERSION, len(body)) + bytes(body)
@@ -126,6 +156,16 @@ def write_header(header: Header) -> bytes:
 def write_chunk(header: bytes, index: int, payload: bytes) -> bytes:
     """Return a chunk's bytes, for a file that begins with ``header``."""
     return _CRC.pack(len(payload)) + payload + _CRC.pack(_chunk_crc(header, index, payload))
+
+
+def framed_size(payload: bytes) -> int:
+    """Return how many bytes a chunk has, with its length and its check.
+
+    Example:
+        >>> framed_size(b"abc")
+        11
+    """
+    return len(payload) + 2 * _CRC.size
 
 
 @dataclass(frozen=True)
@@ -235,6 +275,7 @@ def _parse(path: Path, body: bytes) -> Header:
         ("patches in a chunk", header.per_chunk, _MOST_IN_CHUNK),
         ("images in a batch", header.most, MOST),
         ("levels", header.levels, 256),
+        ("layers", header.layers, 0xFFFF),
         ("pixels in a chunk", header.per_chunk * header.channels * header.size**2, MOST_PIXELS),
         *(("pixels in a picture", e.height * e.width, MOST_PIXELS) for e in header.entries),
     ):
@@ -258,9 +299,13 @@ def _fields(body: bytes) -> Header:
     entries = _entries(_taken(body, place, deflated), inflated, count)
     direct_units, place = _prefixed(body, place + deflated)
     chained_units, place = _prefixed(body, place)
+    layers, lossless = 1, 1
+    if mode == Mode.PROGRESSIVE:
+        layers, lossless = _KEPT.unpack_from(body, place)
+        place += _KEPT.size
     _exactly(place, len(body))
     return Header(
-        chained=_MODES[mode],
+        mode=Mode(_one_of(mode, "mode", (1, 2, 3))),
         model=model,
         channels=channels,
         size=size,
@@ -272,7 +317,15 @@ def _fields(body: bytes) -> Header:
         entries=entries,
         direct_units=direct_units,
         chained_units=chained_units,
+        layers=layers,
+        lossless=bool(_one_of(lossless, "end", (0, 1))),
     )
+
+
+def _one_of(found: int, what: str, known: tuple[int, ...]) -> int:
+    if found not in known:
+        raise KeyError(f"{what} {found}")
+    return found
 
 
 def _prefixed(body: bytes, place: int) -> tuple[bytes, int]:

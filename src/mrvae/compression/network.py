@@ -139,6 +139,12 @@ class Network:
                 x_part[:, channel] = levels.view(-1, *self.image[1:])
         return x
 
+    @torch.no_grad()
+    def mean(self, h: Tensor) -> Tensor:
+        """Return the mean images given the last state h, as levels, uint8 (B, C, S, S)."""
+        parts = [self.model.head(part).mean().round() for part in cut(h, self.rows)]
+        return torch.cat(parts).to(torch.uint8)
+
     def _told(self, above: Above) -> list[Tensor | None]:
         """Return what contexts add to each resolution, one image at a time, lest it matter."""
         if not above:

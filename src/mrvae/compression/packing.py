@@ -25,7 +25,7 @@ from mrvae.compression import units
 from mrvae.compression.chunks import FIRST_PACE, Written, write_chunk
 from mrvae.compression.codec import Codec
 from mrvae.compression.coder import Stack
-from mrvae.compression.container import Entry, Header, read_container, write_header
+from mrvae.compression.container import Entry, Header, Mode, read_container, write_header
 from mrvae.compression.container import write_chunk as framed
 from mrvae.compression.identity import Known
 from mrvae.compression.latents import of_shapes
@@ -40,7 +40,9 @@ from mrvae.files import atomic
 DIRECT_STEP, CHAINED_STEP = 32, 4
 """Steps of the two codes, in sixteenths of a prior standard deviation: 2 and ¼."""
 
-_TRIED = 16
+TRIED = 16
+"""Patches that are looked at before all are coded."""
+
 _PATCHES, _PIXELS = 1024, 1 << 24
 _LONGEST_NAME = 255
 
@@ -169,17 +171,17 @@ def pack(
     Raises:
         ValueError: if a picture is not the model's, or the file does not decode to the pictures.
     """
-    codec = codec_for(known.network, pictures.some(_TRIED) if seen is None else seen)
+    codec = codec_for(known.network, pictures.some(TRIED) if seen is None else seen)
     entries = pictures.entries()
     size = known.network.image[1]
     patches = sum(count_of(entry.height, entry.width, size) for entry in entries)
     if chained is None:
-        chained = predict(codec, pictures.some(_TRIED), patches)
-    header = _header(known, codec, entries, chained)
+        chained = predict(codec, pictures.some(TRIED), patches)
+    header = header_for(known, codec, entries, Mode.BITS_BACK if chained else Mode.DIRECT)
     with atomic(out) as temporary:
         written = _write(temporary, header, codec, pictures)
         if verify:
-            _verify(temporary, known, pictures)
+            verify_exact(temporary, known, pictures)
         size = temporary.stat().st_size
     pixels = sum(entry.height * entry.width for entry in entries)
     return Packed(
@@ -223,10 +225,12 @@ def _arbitrary(codec: Codec, count: int) -> Stack:
     return Stack(np.append(words.astype(np.uint32), np.uint32(1)))
 
 
-def _header(known: Known, codec: Codec, entries: tuple[Entry, ...], chained: bool) -> Header:
+def header_for(known: Known, codec: Codec, entries: tuple[Entry, ...], mode: Mode) -> Header:
+    """Return the header of a file of pictures."""
     channels, size, _ = known.network.image
+    chained = mode is Mode.BITS_BACK
     return Header(
-        chained,
+        mode,
         known.hash,
         channels,
         size,
@@ -254,8 +258,12 @@ def _write(path: Path, header: Header, codec: Codec, pictures: Pictures) -> Sequ
     return all_written
 
 
-def _verify(path: Path, known: Known, pictures: Pictures) -> None:
-    """Decode a file that was just written, and compare."""
+def verify_exact(path: Path, known: Known, pictures: Pictures) -> None:
+    """Decode a file that was just written, and compare.
+
+    Raises:
+        ValueError: if it does not decode to the pictures.
+    """
     for index, (_, picture) in enumerate(decoded(read_container(path), known)):
         if not torch.equal(picture, pictures.picture(index)):
             raise ValueError(

@@ -20,6 +20,7 @@ from mrvae.compression.codec import Codec
 from mrvae.compression.container import Container, Entry, Header
 from mrvae.compression.identity import Known
 from mrvae.compression.latents import of_shapes
+from mrvae.compression.layers import Layers, read_layers
 from mrvae.compression.network import Network
 from mrvae.compression.patches import count_of, to_picture
 from mrvae.data.pictures import from_tensor
@@ -31,7 +32,8 @@ _LONGEST = 100
 def unpack(container: Container, known: Known, folder: Path) -> tuple[Path, ...]:
     """Write the pictures of a file into a folder, which is made.
 
-    Of a file that was cut, these are the pictures that are whole.
+    Of a file that was cut, these are the pictures that are whole, or if it is progressive, those of
+    which something is told.
 
     Raises:
         ValueError: if the model is another one, a chunk does not decode, no picture is whole, or
@@ -54,7 +56,9 @@ def unpack(container: Container, known: Known, folder: Path) -> tuple[Path, ...]
 
 
 def decoded(container: Container, known: Known) -> Iterator[tuple[Entry, Tensor]]:
-    """Yield the pictures of a file, uint8 (C, H, W), as far as they are whole.
+    """Yield the pictures of a file, uint8 (C, H, W), as far as they are there.
+
+    Of a progressive file they are as fine as the layers that are there tell them.
 
     Raises:
         ValueError: if the model is another one, or a chunk does not decode.
@@ -62,14 +66,10 @@ def decoded(container: Container, known: Known) -> Iterator[tuple[Entry, Tensor]
     header = container.header
     check_model(container, known)
     codec = codec_of(container.path, header, known.network)
+    spans = (_layered if header.mode.layered else _chunked)(container, codec)
     waiting = torch.zeros(0, *known.network.image, dtype=torch.uint8)
     entries, next_one = header.entries, 0
-    spans = list(header.counts())[: len(container.places)]
-    for index, (first, count) in enumerate(spans):
-        try:
-            x = read_chunk(codec, container.payload(index), count, first, header.most)
-        except DamagedError as error:
-            raise ValueError(f"{container.path}: chunk {index} is refused: {error}") from None
+    for x in spans:
         waiting = torch.cat([waiting, x])
         while next_one < len(entries):
             entry = entries[next_one]
@@ -78,6 +78,31 @@ def decoded(container: Container, known: Known) -> Iterator[tuple[Entry, Tensor]
                 break
             yield entry, to_picture(waiting[:n], entry.height, entry.width)
             waiting, next_one = waiting[n:], next_one + 1
+
+
+def _chunked(container: Container, codec: Codec) -> Iterator[Tensor]:
+    """Yield the patches of each chunk."""
+    path, header = container.path, container.header
+    for index, (first, count) in zip(range(len(container.places)), header.counts(), strict=False):
+        try:
+            yield read_chunk(codec, container.payload(index), count, first, header.most)
+        except DamagedError as error:
+            raise ValueError(f"{path}: chunk {index} is refused: {error}") from None
+
+
+def _layered(container: Container, codec: Codec) -> Iterator[Tensor]:
+    """Yield the patches of each span, by as many of its layers as there are."""
+    path, header = container.path, container.header
+    layers = Layers(codec, header.lossless)
+    if len(layers.marks) != header.layers:
+        raise ValueError(f"{path} is damaged: its {header.layers} layers are not its units'")
+    there = range(len(container.places))
+    for span, (_, count) in zip(there, header.counts(), strict=False):
+        payloads = [container.payload(index) for index in there[span :: header.spans]]
+        try:
+            yield read_layers(layers, payloads, count, header.most)
+        except DamagedError as error:
+            raise ValueError(f"{path}: run {span} of patches is refused: {error}") from None
 
 
 def check_model(container: Container, known: Known) -> None:

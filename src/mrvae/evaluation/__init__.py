@@ -10,6 +10,13 @@ from mrvae.evaluation.attack import AttackReport, attack, read, reconstruction
 from mrvae.evaluation.codecs import LOSSY, PNG, Codec, File, around, available, comparable, written
 from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.distortion import ms_ssim, psnr
+from mrvae.evaluation.images import (
+    BandFeatures,
+    cross_entropy,
+    frechet_distance,
+    inception,
+    squared_error,
+)
 from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
 from mrvae.evaluation.norms import PassNorms, state_norms
@@ -44,6 +51,7 @@ __all__ = [
     "SSIM",
     "Ascent",
     "AttackReport",
+    "BandFeatures",
     "Codec",
     "Defects",
     "Description",
@@ -67,11 +75,14 @@ __all__ = [
     "comparable",
     "context_clipped",
     "context_picture",
+    "cross_entropy",
     "cut",
     "describe",
     "draws",
     "evaluate",
     "fitting",
+    "frechet_distance",
+    "inception",
     "join",
     "latent_units",
     "layer_nats",
@@ -82,6 +93,7 @@ __all__ = [
     "reconstruction",
     "sketch",
     "sketches",
+    "squared_error",
     "state_norms",
     "unit_report",
     "usual",

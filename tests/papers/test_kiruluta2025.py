@@ -10,7 +10,7 @@ import torch
 
 from mrvae.papers.catalogue import find
 from mrvae.papers.desk import Desk
-from mrvae.papers.kiruluta2025 import ITEMS, ablation_noise, table1
+from mrvae.papers.kiruluta2025 import ITEMS, ablation_noise, families, figure1, figure2, table1
 from mrvae.papers.kiruluta2025.quality import errors, thresholded
 from mrvae.papers.kiruluta2025.runs import ABLATION, ablation, penalty, table, wavelet_vae
 from mrvae.papers.outcome import Row
@@ -127,3 +127,27 @@ def test_each_budget_has_its_images(tmp_path: Path) -> None:
     for cell in table("cpu"):
         assert cell.job.recipe.data.source == "cifar10_8k.npz"
     assert {cell.job.recipe.model.size for cell in table("paper")} == {128}
+
+
+def test_the_figures_show_each_model_and_each_band(desk: Desk) -> None:
+    shown = figure1.work(desk)
+    assert set(shown.figures) == {"figure1", "figure1_samples"}
+    assert [row["cell"] for row in shown.rows] == [cell.name for cell in table("smoke")]
+    assert "bits/dim, proxy Fréchet" in shown.findings[0]
+    bands = figure2.work(desk)
+    assert set(bands.figures) == {"figure2-wavelet"}
+    assert sum(number(row, "share") for row in bands.rows) == pytest.approx(1)
+    # Digits are bright strokes: no band of details has what the approximation has.
+    first, *others = (number(row, "mse_without") for row in bands.rows)
+    assert first > max(others)
+
+
+@pytest.mark.slow
+def test_families_are_compared_at_equal_depth(desk: Desk) -> None:
+    outcome = families.work(desk)
+    assert [(row["wavelet"], row["levels"]) for row in outcome.rows] == [
+        ("haar", 1),
+        ("bior2.2", 2),
+    ]
+    assert outcome.findings == ("no two wavelets are finished at one depth; nothing to compare",)
+    assert len(families.cells("cpu")) == 20

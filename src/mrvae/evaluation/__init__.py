@@ -7,6 +7,7 @@ neither on the machine nor on how the work was cut into pieces.
 
 from mrvae.evaluation.ascent import Ascent, PlainGradient, SignGradient
 from mrvae.evaluation.attack import AttackReport, attack, read, reconstruction
+from mrvae.evaluation.bands import Band, BandReport, band_report, layout
 from mrvae.evaluation.codecs import LOSSY, PNG, Codec, File, around, available, comparable, written
 from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.distortion import ms_ssim, psnr
@@ -51,7 +52,9 @@ __all__ = [
     "SSIM",
     "Ascent",
     "AttackReport",
+    "Band",
     "BandFeatures",
+    "BandReport",
     "Codec",
     "Defects",
     "Description",
@@ -72,6 +75,7 @@ __all__ = [
     "around",
     "attack",
     "available",
+    "band_report",
     "comparable",
     "context_clipped",
     "context_picture",
@@ -86,6 +90,7 @@ __all__ = [
     "join",
     "latent_units",
     "layer_nats",
+    "layout",
     "ms_ssim",
     "partial_report",
     "psnr",

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from laws.tiny_run import tiny
-from mrvae.recipes.schema import KlTerm, SkipRule, Training
+from mrvae.recipes.kl_term import KlTerm
+from mrvae.recipes.schema import SkipRule, Training
 from mrvae.training import train
 from mrvae.training.plateau import Plateau
 from mrvae.training.skip import SkipMonitor

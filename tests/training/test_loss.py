@@ -12,7 +12,7 @@ from laws.tiny_run import tiny, updater
 from mrvae.data import images_for
 from mrvae.models import Elbo
 from mrvae.objectives import training_loss
-from mrvae.recipes.schema import KlTerm
+from mrvae.recipes.kl_term import KlTerm
 from mrvae.recipes.serial import from_json, to_json
 from mrvae.training.loss import beta, loss_of
 from mrvae.training.update import Updater

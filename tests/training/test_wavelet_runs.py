@@ -40,6 +40,7 @@ MODELS: dict[str, spec.WaveletVAE | spec.VAE] = {
     "paper": PAPER,
     "baseline": BASELINE,
 }
+MOST_SLOWLY = ["paper", *(pytest.param(n, marks=pytest.mark.slow) for n in ("bound", "baseline"))]
 
 
 def tiny(model: spec.WaveletVAE | spec.VAE, *changes: str) -> Recipe:
@@ -66,7 +67,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return run
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MOST_SLOWLY)
 def test_an_interrupted_run_ends_as_a_whole_one(
     name: str, tmp_path: Path, trained: Trained
 ) -> None:
@@ -78,7 +79,7 @@ def test_an_interrupted_run_ends_as_a_whole_one(
     assert [key for key in found if found[key] != expected[key]] == []
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MOST_SLOWLY)
 def test_a_run_is_evaluated_by_its_bound(name: str, trained: Trained) -> None:
     """Whatever it was trained by; the last validation is that of the same draws."""
     model = load(trained(name))
@@ -93,7 +94,7 @@ def test_a_run_is_evaluated_by_its_bound(name: str, trained: Trained) -> None:
     torch.testing.assert_close(cut.importance_nats, report.importance_nats, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MOST_SLOWLY)
 def test_every_command_knows_it(
     name: str, tmp_path: Path, trained: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,5 +154,7 @@ def test_its_values_are_changed_from_the_command_line() -> None:
         override(tiny(PAPER), ["weights=x"])
     with pytest.raises(ValueError, match="2 weights for 3 levels of details"):
         override(tiny(PAPER), ["weights=1,2"])
+    with pytest.raises(ValueError, match="weighs a KL, and loss=sparse has none"):
+        override(tiny(PAPER), ["kl.free_nats=1"])
     with pytest.raises(ValueError, match="'model'"):
         override(tiny(PAPER), ["model=vae"])

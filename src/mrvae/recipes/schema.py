@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from mrvae.recipes.context import Context, NoContext
 from mrvae.recipes.demands import LATER, LONGEST, WIDEST, bounded, demand, positive
-from mrvae.recipes.wavelet import VAE, WaveletVAE
+from mrvae.recipes.kl_term import KlTerm
+from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
 
 # ------------------------------------------------------------------------------------ likelihoods
 
@@ -309,29 +310,6 @@ class SkipRule:
 
 
 @dataclass(frozen=True)
-class KlTerm:
-    """What the training loss makes of the latents' KL; the reported bound is another matter.
-
-    β rises from ``beta_start`` to 1 over the first ``beta_steps`` steps. A latent's KL below
-    ``free_nats`` costs as much as if it were so large. With ``balance``, while β is below 1, a
-    latent's KL counts the more the more nats each of its values carries.
-    """
-
-    beta_steps: int = 0
-    beta_start: float = 0.0
-    free_nats: float = 0.0
-    balance: bool = False
-
-    def __post_init__(self) -> None:
-        steps, start, free = self.beta_steps, self.beta_start, self.free_nats
-        demand(0 <= steps <= LONGEST, f"beta_steps is {steps}; it must be in 0…{LONGEST}")
-        demand(0 <= start <= 1, f"beta_start is {start}; it must be in [0, 1]")
-        demand(0 <= free < math.inf, f"free_nats is {free}; it must not be negative")
-        rises = steps > 0 or not self.balance
-        demand(rises, "balance is true, but beta_steps is 0; balancing ends when β reaches 1")
-
-
-@dataclass(frozen=True)
 class Training:
     """How the weights are found. ``batch`` is the global batch, whatever the number of devices.
 
@@ -406,4 +384,9 @@ class Recipe:
         demand(
             levels == self.model.likelihood.levels,
             f"binary images need a likelihood of 2 levels, not {self.model.likelihood.levels}",
+        )
+        sparse = isinstance(self.model, WaveletVAE) and isinstance(self.model.loss, Sparse)
+        weighed = sparse and self.training.kl != KlTerm()
+        demand(
+            not weighed, f"{self.training.kl} weighs a KL, and loss=sparse has none; leave kl out"
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 from mrvae.models.elbo import Elbo
 from mrvae.models.hvae import HVAE
 from mrvae.objectives import training_loss, weighted_kl
-from mrvae.recipes.schema import KlTerm
+from mrvae.recipes.kl_term import KlTerm
 
 _PLAIN = KlTerm()
 

@@ -1,0 +1,34 @@
+"""What a recipe may say of the KL in its loss: warm-up, free nats and balance.
+
+All of them change what a run follows, and none what is reported of it, which is the bound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mrvae.recipes.demands import LONGEST, demand
+
+
+@dataclass(frozen=True)
+class KlTerm:
+    """What the training loss makes of the latents' KL; the reported bound is another matter.
+
+    β rises from ``beta_start`` to 1 over the first ``beta_steps`` steps. A latent's KL below
+    ``free_nats`` costs as much as if it were so large. With ``balance``, while β is below 1, a
+    latent's KL counts the more the more nats each of its values carries.
+    """
+
+    beta_steps: int = 0
+    beta_start: float = 0.0
+    free_nats: float = 0.0
+    balance: bool = False
+
+    def __post_init__(self) -> None:
+        steps, start, free = self.beta_steps, self.beta_start, self.free_nats
+        demand(0 <= steps <= LONGEST, f"beta_steps is {steps}; it must be in 0…{LONGEST}")
+        demand(0 <= start <= 1, f"beta_start is {start}; it must be in [0, 1]")
+        demand(0 <= free < math.inf, f"free_nats is {free}; it must not be negative")
+        rises = steps > 0 or not self.balance
+        demand(rises, "balance is true, but beta_steps is 0; balancing ends when β reaches 1")

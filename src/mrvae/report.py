@@ -32,6 +32,8 @@ Keeping = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 # KL of a unit that is shown as if it were this small; a closed form is zero but for rounding below.
 _IDLE = 1e-6
+# The smallest magnitude of a coefficient that a map tells from zero, in the units of pixels.
+_FLOOR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,40 @@ def norms_figure(
             axes.text(middle, 1.0, side, transform=axes.get_xaxis_transform(), ha="center")
         axes.set(xlabel=f"block, {name}", ylabel="‖Z‖₂", yscale="log")
         axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def band_figure(maps: Sequence[Sequence[Sequence[float]]], depth: int) -> Figure:
+    """Draw magnitudes of wavelet coefficients in nested quadrants, on one logarithmic scale.
+
+    Args:
+        maps: first the mean over images, then some images; rows of |c|/2^depth each.
+        depth: number of levels, between which lines are drawn.
+
+    Raises:
+        ValueError: if there is no map.
+
+    """
+    if not maps:
+        raise ValueError("no map is given; give the mean over images at least")
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.6 * len(maps) + 0.8, 3.6), dpi=120, layout="constrained")
+    grid = figure.subplots(1, len(maps), squeeze=False)[0]
+    top = max(value for each in maps for row in each for value in row)
+    scale = LogNorm(_FLOOR, max(top, 2 * _FLOOR))
+    titles = ["mean of all images", *(f"image {index}" for index in range(len(maps) - 1))]
+    for axes, title, each in zip(grid, titles, maps, strict=True):
+        kept = [[max(value, _FLOOR) for value in row] for row in each]
+        shown = axes.imshow(kept, norm=scale, interpolation="nearest")
+        for level in range(1, depth + 1):
+            high, wide = len(each) >> level, len(each[0]) >> level
+            axes.plot([wide - 0.5] * 2, [-0.5, 2 * high - 0.5], color="white", linewidth=0.6)
+            axes.plot([-0.5, 2 * wide - 0.5], [high - 0.5] * 2, color="white", linewidth=0.6)
+        axes.set_title(title, fontsize="medium")
+        axes.set_axis_off()
+    figure.colorbar(shown, ax=list(grid), label="|c| / 2^depth")
     return figure
 
 

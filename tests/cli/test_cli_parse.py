@@ -47,7 +47,7 @@ def test_temperatures_are_one_or_several() -> None:
         (["zzzz"], "there is no command 'zzzz'; there are recipes, describe, train"),
         (["--verbose"], "there is no command '--verbose'"),
         (["train"], "Missing from mrvae train: RECIPE"),
-        (["inspect", "r"], "Missing from mrvae inspect: {latents,partial,norms}"),
+        (["inspect", "r"], "Missing from mrvae inspect: {latents,partial,norms,wavelets}"),
         (["inspect", "r", "latnets"], "invalid choice 'latnets'"),
         (["train", "digits-vdvae", "--stpes", "3"], "no option --stpes; did you mean --steps?"),
         (["train", "digits-vdvae", "--zzzz", "3"], "no option --zzzz; there are --out, --steps"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from mrvae.cli import collapse
+from mrvae.cli import collapse, wavelets
 from mrvae.cli.answer import Answer, table
 from mrvae.cli.options import (
     Best,
@@ -40,11 +40,11 @@ class Inspect:
     latents: KL and active units of each latent, coarse to fine, and how the nats are spread over
     units. partial: how alike images are to what their top 1, 2, … latents tell, the others being
     drawn from the prior. norms: the norm of the residual state after every block, on the way up and
-    on the way down.
+    on the way down. wavelets: what each band of a wavelet VAE holds, and what images are without.
     """
 
     run_path: RunPath
-    what: Positional[Literal["latents", "partial", "norms"]]
+    what: Positional[Literal["latents", "partial", "norms", "wavelets"]]
     """what to look at"""
     split: Split = "test"
     limit: Whole = 512
@@ -84,6 +84,8 @@ class Inspect:
                 found, figure, text = collapse.partial(run, images, how)
             case "norms":
                 found, figure, text = _norms(run, images, self.seed)
+            case "wavelets":
+                found, figure, text = wavelets.wavelets(run, images)
         write_figure(out, figure)
         values = {
             "run": str(self.run_path),

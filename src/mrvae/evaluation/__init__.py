@@ -7,9 +7,17 @@ neither on the machine nor on how the work was cut into pieces.
 
 from mrvae.evaluation.ascent import Ascent, PlainGradient, SignGradient
 from mrvae.evaluation.attack import AttackReport, attack, read, reconstruction
+from mrvae.evaluation.bands import Band, BandReport, band_report, layout
 from mrvae.evaluation.codecs import LOSSY, PNG, Codec, File, around, available, comparable, written
 from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.distortion import ms_ssim, psnr
+from mrvae.evaluation.images import (
+    BandFeatures,
+    cross_entropy,
+    frechet_distance,
+    inception,
+    squared_error,
+)
 from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
 from mrvae.evaluation.norms import PassNorms, state_norms
@@ -44,6 +52,9 @@ __all__ = [
     "SSIM",
     "Ascent",
     "AttackReport",
+    "Band",
+    "BandFeatures",
+    "BandReport",
     "Codec",
     "Defects",
     "Description",
@@ -64,17 +75,22 @@ __all__ = [
     "around",
     "attack",
     "available",
+    "band_report",
     "comparable",
     "context_clipped",
     "context_picture",
+    "cross_entropy",
     "cut",
     "describe",
     "draws",
     "evaluate",
     "fitting",
+    "frechet_distance",
+    "inception",
     "join",
     "latent_units",
     "layer_nats",
+    "layout",
     "ms_ssim",
     "partial_report",
     "psnr",
@@ -82,6 +98,7 @@ __all__ = [
     "reconstruction",
     "sketch",
     "sketches",
+    "squared_error",
     "state_norms",
     "unit_report",
     "usual",

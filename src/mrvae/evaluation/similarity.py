@@ -89,7 +89,7 @@ class PSNR:
         """Return decibels, (B,)."""
         from torchmetrics.functional.image import peak_signal_noise_ratio
 
-        x, y = _pair(x, y, self.least)
+        x, y = image_pair(x, y, self.least)
         found: Tensor = peak_signal_noise_ratio(y, x, data_range=1.0, reduction="none", dim=_IMAGE)
         return found
 
@@ -117,7 +117,7 @@ class SSIM:
         """Return numbers of at most 1, (B,)."""
         from torchmetrics.functional.image import structural_similarity_index_measure
 
-        x, y = _pair(x, y, self.least)
+        x, y = image_pair(x, y, self.least)
         found = structural_similarity_index_measure(
             y, x, sigma=_SIGMA, kernel_size=11, reduction="none", data_range=1.0
         )
@@ -149,7 +149,7 @@ class SmallMSSSIM:
         """Return numbers in 0 … 1, (B,)."""
         from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-        x, y = _pair(x, y, self.least)
+        x, y = image_pair(x, y, self.least)
         found: Tensor = multiscale_structural_similarity_index_measure(
             y,
             x,
@@ -186,7 +186,7 @@ class MSSSIM:
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Return numbers in 0 … 1, (B,)."""
-        x, y = _pair(x, y, self.least)
+        x, y = image_pair(x, y, self.least)
         channels = x.shape[:2]
         x, y = (image.flatten(0, 1)[:, None] for image in (x, y))
         product = x.new_ones(len(x))
@@ -228,7 +228,7 @@ class PaperMSSSIM:
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Return numbers in 0 … 1, (B,)."""
-        x, y = _pair(x, y, self.least)
+        x, y = image_pair(x, y, self.least)
         *weights, last = self.weights
         product = x.new_ones(len(x))
         for weight in weights:
@@ -279,8 +279,12 @@ def _inside(x: Tensor, y: Tensor, window: int) -> tuple[Tensor, Tensor]:
     return both.view(len(x), -1).mean(dim=1), contrast.view(len(x), -1).mean(dim=1)
 
 
-def _pair(x: Tensor, y: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    """Return both as floating-point numbers, or refuse them."""
+def image_pair(x: Tensor, y: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    """Return both batches on [0, 1], uint8 divided by 255; refuse what is no such pair.
+
+    Raises:
+        ValueError: if the images differ in shape or type, leave [0, 1], or are below ``least``.
+    """
     if x.shape != y.shape or x.dim() != 4:
         raise ValueError(
             f"images have shapes {tuple(x.shape)} and {tuple(y.shape)}; give both (B, C, H, W)"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-from mrvae.papers import falck2022, kuzina2023
+from mrvae.papers import falck2022, kiruluta2025, kuzina2023
 from mrvae.papers.item import Item
 
 PAPERS: Mapping[str, Mapping[str, Item]] = {
     "falck2022": falck2022.ITEMS,
+    "kiruluta2025": kiruluta2025.ITEMS,
     "kuzina2023": kuzina2023.ITEMS,
 }
 

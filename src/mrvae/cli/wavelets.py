@@ -1,0 +1,40 @@
+"""``mrvae inspect RUN wavelets``: what the bands hold, and what the image is without them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from mrvae.cli.answer import table
+from mrvae.report import band_figure
+
+if TYPE_CHECKING:
+    from mrvae.cli.collapse import Found
+    from mrvae.cli.runs import Run
+    from mrvae.data import Images
+    from mrvae.evaluation import Band
+
+
+def wavelets(run: Run, images: Images) -> Found:
+    """Measure energy, sparsity, noise and prior of each band, and the error without it."""
+    from mrvae.evaluation import band_report
+
+    report = band_report(run.model, images)
+    head = ["band", "depth", "energy", "share", "sparsity", "MSE without", "s", "scale", "λ"]
+    text = table([head, *map(_line, report.bands)])
+    found: dict[str, object] = {"bands": [asdict(b) for b in report.bands], "mse": report.mse}
+    maps = [each.tolist() for each in (report.average, *report.examples)]
+    figure = band_figure(maps, report.bands[0].depth)
+    return found, figure, f"{text}\n\nMSE with all bands: {report.mse:.3g}"
+
+
+def _line(band: Band) -> list[object]:
+    return [
+        band.name,
+        band.depth,
+        f"{band.energy:.4g}",
+        f"{band.share:.2%}",
+        "–" if band.sparsity is None else f"{band.sparsity:.3f}",
+        *(f"{value:.3g}" for value in (band.mse_without, band.noise, band.prior_scale)),
+        "–" if band.rate is None else f"{band.rate:.3g}",
+    ]

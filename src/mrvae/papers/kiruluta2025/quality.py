@@ -1,0 +1,152 @@
+r"""How good a model's reconstructions and samples are: the columns of the paper's table 1.
+
+An image is decoded from the noisy coefficients c̃ = c + s ε, as in the paper's loss; without noise,
+from c, in columns called ``still``. Errors are those of the decoder's image x̂ on [0, 1]; what lies
+outside is cut to it, but not in the ablation, where the noise alone is to be seen. The noise of an
+image is a function of its place in the set, that of :func:`mrvae.evaluation.evaluate`.
+
+The oracle of equation 22 with squared errors needs no model: with W orthonormal and free
+coefficients its minimum is the soft threshold at λ/2 of the details of W u
+(:func:`mrvae.models.soft_threshold`). No encoder can be better by that loss.
+
+``band_frechet`` is the proxy of :class:`mrvae.evaluation.BandFeatures`, between the measured images
+and as many samples or reconstructions. It is not the FID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mrvae.papers.cells import Cell
+from mrvae.papers.desk import Desk, Measures
+from mrvae.papers.kiruluta2025.runs import IMAGES
+from mrvae.recipes.wavelet import WaveletVAE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mrvae.data import Images
+    from mrvae.models import HVAE
+
+_SAMPLES_SEED = 0
+
+
+def quality(desk: Desk, cell: Cell) -> Measures:
+    """Return the errors of a finished cell's reconstructions and the distance of its samples."""
+    limit = IMAGES[desk.budget]
+    return desk.kept(f"quality-n{limit or 'all'}", cell.job, lambda: _quality(desk, cell))
+
+
+def _quality(desk: Desk, cell: Cell) -> Measures:
+    from mrvae.evaluation import BandFeatures, frechet_distance
+
+    desk.say(f"reconstructions and samples of {cell.job.name}")
+    images, model = desk.images(cell.job.recipe, "test", IMAGES[desk.budget]), desk.model(cell.job)
+    real, made = originals(images), reconstructions(model, images, 1.0)
+    features = BandFeatures(images.shape)
+    measures = errors(real, made.clamp(0, 1))
+    measures["band_frechet_reconstructed"] = frechet_distance([real], [made.clamp(0, 1)], features)
+    measures["band_frechet"] = frechet_distance([real], samples(model, len(images)), features)
+    return measures
+
+
+def oracle(desk: Desk, cell: Cell) -> Measures | None:
+    """Return the same of the soft thresholds at a cell's λ; None if the cell has no such optimum.
+
+    It has no noise, no samples and no bits.
+    """
+    from mrvae.evaluation import BandFeatures, frechet_distance
+
+    model = cell.job.recipe.model
+    images = desk.images(cell.job.recipe, "test", IMAGES[desk.budget])
+    real = originals(images)
+    made = thresholded(real, model) if isinstance(model, WaveletVAE) else None
+    if made is None:
+        return None
+    found = errors(real, made.clamp(0, 1))
+    features = BandFeatures(images.shape)
+    found["band_frechet_reconstructed"] = frechet_distance([real], [made.clamp(0, 1)], features)
+    return {**found, "band_frechet": None}
+
+
+def thresholded(u: Tensor, model: WaveletVAE) -> Tensor | None:
+    """Return the images of the coefficients at which equation 22 is least; None if not known."""
+    from mrvae.models import soft_threshold
+    from mrvae.papers.kiruluta2025.runs import penalty
+    from mrvae.resolution import Wavelet
+
+    wavelet = Wavelet(model.wavelet)
+    if not wavelet.orthogonal:
+        return None
+    return wavelet.synthesis(soft_threshold(u, wavelet, penalty(model)))
+
+
+def errors(x: Tensor, y: Tensor) -> Measures:
+    """Return mean and standard error over the images of MSE, PSNR of its mean, BCE and SSIM.
+
+    Example:
+        >>> import torch
+        >>> x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)).clamp(0.2, 0.8)
+        >>> found = errors(x, x + 0.1)
+        >>> round(found["mse"], 4), round(found["psnr"], 2)
+        (0.01, 20.0)
+    """
+    from mrvae.evaluation import PSNR, SSIM, cross_entropy, squared_error
+    from mrvae.evaluation.likelihood import standard_error
+
+    found: Measures = {}
+    for name, measure in (
+        ("mse", squared_error),
+        ("psnr", PSNR()),
+        ("bce", cross_entropy),
+        ("ssim", SSIM()),
+    ):
+        values = measure(x, y).double()
+        found[name] = float(values.mean())
+        found[f"{name}_se"] = standard_error(values)
+    return found
+
+
+def originals(images: Images) -> Tensor:
+    """Return all images on [0, 1], (N, C, H, W)."""
+    import torch
+
+    return images.take(torch.arange(len(images))).float() / (images.levels - 1)
+
+
+def reconstructions(model: HVAE, images: Images, temperature: float) -> Tensor:
+    """Return x̂ of all images, (N, C, H, W), with noise of ``temperature`` times s, on the CPU."""
+    import torch
+
+    with torch.no_grad():
+        return torch.cat(list(_decoded(model, images, temperature)))
+
+
+def _decoded(model: HVAE, images: Images, temperature: float) -> Iterator[Tensor]:
+    from mrvae.data import all_batches, normal
+    from mrvae.evaluation.memory import rows_within
+    from mrvae.models.around import AroundImage
+    from mrvae.models.walk import from_posterior
+
+    weight, head = next(model.parameters()), model.head
+    if not isinstance(head, AroundImage):
+        raise ValueError(f"the likelihood is {type(head).__name__}; expected one around an image")
+    choices = [from_posterior(temperature)] * len(model.decoder.shapes)
+    for indices, x in all_batches(images, rows_within(1 << 30, model)):
+        noise = normal(0, 0, indices, model.noise_size, weight.device, weight.dtype)
+        features = model.features(x.to(weight.device))
+        h, _ = model.decoder.walk(features, choices, noise, model.top.told(()))
+        yield head.image(h).cpu()
+
+
+def samples(model: HVAE, count: int) -> Iterator[Tensor]:
+    """Yield ``count`` samples of the prior, means of their pixels, on [0, 1]."""
+    import torch
+
+    device = next(model.parameters()).device
+    generator = torch.Generator(device).manual_seed(_SAMPLES_SEED)
+    for start in range(0, count, 128):
+        with torch.no_grad():
+            pixels = model.draw(min(128, count - start), 1.0, generator).mean()
+        yield (pixels / (model.frame.levels - 1)).clamp(0, 1).cpu()

@@ -1,0 +1,137 @@
+"""The models of the paper's table and ablation, as cells: a run is made once for all items.
+
+Below the paper's budget they are those of CIFAR-10 at 32 × 32, and see the 8,000 images of
+``cifar10_8k.npz`` only. At ``smoke`` the built-in digits stand for all of them.
+
+λ weighs magnitudes against the sum of squared errors of an image. The encoder of a model called
+``found`` has to find the coefficients, where that of the others corrects those of the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mrvae.papers.cells import Cell
+from mrvae.papers.desk import Job
+from mrvae.papers.outcome import Budget
+from mrvae.recipes import Recipe, override, recipe
+from mrvae.recipes.wavelet import (
+    VAE,
+    CoarseToFine,
+    GlobalNoise,
+    Independent,
+    LogisticAround,
+    NoiseFromImage,
+    Pyramid,
+    Sparse,
+    WaveletVAE,
+    Weighted,
+)
+
+PART = "data=cifar10_8k.npz"
+_CPU = (
+    *(PART, "training.steps=1500", "training.batch=16"),
+    *("training.validate_every=500", "training.checkpoint_every=500"),
+)
+_SMOKE = ("training.steps=2", "training.validate_every=1", "training.batch=100")
+_TABLE = ("vae", "wavelet", "wavelet-elbo", "wavelet-coarse-to-fine")
+
+IMAGES: dict[Budget, int | None] = {"smoke": 16, "cpu": 2000, "paper": None}
+"""How many test images are measured."""
+
+ABLATION: dict[str, tuple[str, ...]] = {
+    "learnt": (),
+    "fixed-0.01": ("noise.learnt=false", "noise.initial=0.01"),
+    "fixed-0.1": ("noise.learnt=false", "noise.initial=0.1"),
+    "learnt-lambda-0.1": ("loss.weights=0.1",),
+    "fixed-0.01-lambda-0.1": (*("loss.weights=0.1", "noise.learnt=false", "noise.initial=0.01"),),
+    "found-learnt": ("encoder.residual=false",),
+    "found-fixed-0.01": (*("encoder.residual=false", "noise.learnt=false", "noise.initial=0.01"),),
+}
+"""What each cell of the ablation changes in the Wavelet-VAE of equation 22."""
+
+
+def table(budget: Budget) -> list[Cell]:
+    """Return the baseline, the paper's model, and ours with a bound.
+
+    Example:
+        >>> [cell.name for cell in table("smoke")]
+        ['vae', 'wavelet', 'wavelet-elbo', 'wavelet-coarse-to-fine']
+    """
+    return [Cell(kind, Job(at_budget(kind, budget), variation=_word(budget))) for kind in _TABLE]
+
+
+def ablation(budget: Budget) -> list[Cell]:
+    """Return the Wavelet-VAE with its noise learnt or fixed, by λ and by encoder.
+
+    Example:
+        >>> [cell.name for cell in ablation("smoke")]
+        ['learnt', 'fixed-0.01']
+    """
+    names = ("learnt", "fixed-0.01") if budget == "smoke" else tuple(ABLATION)
+    return [Cell(name, _changed(name, budget)) for name in names]
+
+
+def wavelet_vae(cell: Cell) -> WaveletVAE | None:
+    """Return the model of a cell if it has bands."""
+    model = cell.job.recipe.model
+    return model if isinstance(model, WaveletVAE) else None
+
+
+def penalty(model: WaveletVAE) -> tuple[float, ...]:
+    """Return λ of each level of details, coarse to fine; zeros where the loss is another.
+
+    Example:
+        >>> penalty(WaveletVAE(1, 8, 2, LogisticAround(), loss=Sparse(weights=(0.5,))))
+        (0.5, 0.5)
+    """
+    weights = model.loss.weights if isinstance(model.loss, Sparse) else (0.0,)
+    return weights * model.depth if len(weights) == 1 else weights
+
+
+def at_budget(kind: str, budget: Budget) -> Recipe:
+    """Return the recipe of a model, ``kiruluta2025-IMAGES-KIND``, at a budget."""
+    match budget:
+        case "smoke":
+            return _digits(kind)
+        case "cpu":
+            return override(recipe(f"kiruluta2025-cifar10-32-{kind}"), _CPU)
+        case "paper":
+            return recipe(f"kiruluta2025-cifar10-128-{kind}")
+
+
+def _changed(name: str, budget: Budget) -> Job:
+    """Return the run of a cell of the ablation; the first is the table's own."""
+    changes: Sequence[str] = ABLATION[name]
+    whole = at_budget("wavelet", budget)
+    word = _word(budget)
+    if not changes:
+        return Job(whole, variation=word)
+    changed = override(whole, [f"model.{change}" for change in changes])
+    return Job(changed, variation=f"{word}-{name}" if word else name)
+
+
+def _word(budget: Budget) -> str:
+    return "kiruluta2025" if budget == "smoke" else ""
+
+
+def _digits(kind: str) -> Recipe:
+    """Return a narrow model of the digits that stands for one of the paper's."""
+    known = override(recipe("digits-wavelet"), _SMOKE)
+    pixels = LogisticAround(levels=17)
+    paper = WaveletVAE(
+        *(1, 8, 2, pixels),
+        encoder=Pyramid(width=8, blocks=1),
+        noise=GlobalNoise(0.1),
+        loss=Sparse(),
+    )
+    bound = WaveletVAE(1, 8, 2, pixels, encoder=paper.encoder, noise=NoiseFromImage(0.1))
+    models: dict[str, VAE | WaveletVAE] = {
+        "vae": VAE(1, 8, 4, 2, pixels, width=8, loss=Weighted()),
+        "wavelet": paper,
+        "wavelet-elbo": replace(bound, prior=Independent()),
+        "wavelet-coarse-to-fine": replace(bound, prior=CoarseToFine(width=8, blocks=1)),
+    }
+    name = f"digits-{kind}"
+    return replace(known, name=name, model=models[kind], parameters=0, depth=0)

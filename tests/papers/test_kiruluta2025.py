@@ -1,0 +1,153 @@
+"""What the items of Kiruluta (2025) say follows from what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mrvae.papers.catalogue import find
+from mrvae.papers.desk import Desk
+from mrvae.papers.kiruluta2025 import ITEMS, ablation_noise, families, figure1, figure2, table1
+from mrvae.papers.kiruluta2025.quality import errors, thresholded
+from mrvae.papers.kiruluta2025.runs import ABLATION, ablation, penalty, table, wavelet_vae
+from mrvae.papers.outcome import Row
+from mrvae.recipes.wavelet import Sparse, WaveletVAE
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk"), "smoke", quiet=True)
+
+
+def number(row: Row, name: str) -> float:
+    value = row[name]
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def test_the_table_has_the_paper_beside_ours(desk: Desk) -> None:
+    outcome = table1.work(desk)
+    rows = {str(row["cell"]): row for row in outcome.rows}
+    assert list(rows) == ["vae", "wavelet", "oracle", "wavelet-elbo", "wavelet-coarse-to-fine"]
+    assert rows["wavelet"]["paper_ssim"] == 0.79
+    assert rows["oracle"]["bits_per_dim"] is rows["wavelet-elbo"]["paper_fid"] is None
+    for row in (each for name, each in rows.items() if name != "oracle"):
+        # The mean of decibels is at least the decibels of the mean (Jensen).
+        assert number(row, "psnr") >= -10 * torch.tensor(number(row, "mse")).log10().item() - 1e-4
+        assert number(row, "bits_per_dim_se") > 0
+        assert number(row, "band_frechet") > number(row, "band_frechet_reconstructed") > 0
+    # What begins with the image's own coefficients has little but its noise; the VAE has to learn.
+    assert number(rows["oracle"], "mse") < number(rows["wavelet"], "mse") < 0.1**2 * 1.1
+    assert number(rows["wavelet"], "mse") < number(rows["vae"], "mse")
+    assert "MSE" in outcome.findings[0]
+    assert "direction holds" in outcome.findings[0]
+    assert len(outcome.findings) == 3 + 3 + 1
+
+
+def test_noise_adds_its_square(desk: Desk) -> None:
+    outcome = ablation_noise.work(desk)
+    learnt, fixed = outcome.rows
+    assert number(fixed, "s") == pytest.approx(0.01)
+    assert number(learnt, "s") == pytest.approx(0.1, rel=0.05)
+    for row in outcome.rows:
+        # 16 images of 64 pixels: the mean of 1024 squares has an error of 4 %.
+        assert number(row, "mse_of_noise") == pytest.approx(number(row, "s_squared"), rel=0.25)
+        assert number(row, "mse_still") + number(row, "mse_of_noise") == number(row, "mse")
+    assert "fixed-0.01: MSE" in outcome.findings[0]
+
+
+def test_claims_are_read_off_the_rows() -> None:
+    base = {"mse": 0.045, "ssim": 0.7, "band_frechet": 1.0, "bits_per_dim": 5.0}
+    vae: Row = {"cell": "vae", **base, "bits_per_dim_se": 0.1}
+    other: Row = {**vae, "cell": "wavelet", "mse": 0.038, "ssim": 0.6, "bits_per_dim": 7.0}
+    mse, ssim, frechet, bits = table1.findings([vae, other])
+    assert "0.0450 for the VAE, 0.0380 for the Wavelet-VAE" in mse
+    assert "direction holds" in mse
+    assert "does not hold" in ssim
+    assert "does not hold" in frechet
+    assert "5.000 bits/dim for the VAE, 7.000 ± 0.100 for wavelet" in bits
+    assert "nothing to compare" in table1.findings([vae])[0]
+
+
+def test_no_coefficients_are_better_than_the_oracle() -> None:
+    """Equation 22 at the oracle, at the image's own coefficients, and around the oracle."""
+    from mrvae.models.loss import soft_threshold
+    from mrvae.resolution import Coefficients, Wavelet
+
+    spec = wavelet_vae(table("smoke")[1])
+    assert spec is not None
+    spec = replace(spec, loss=Sparse(weights=(0.3, 0.2)))
+    stream = torch.Generator().manual_seed(0)
+    u = torch.rand(3, 1, 8, 8, generator=stream, dtype=torch.float64)
+    haar, weights = Wavelet("haar"), penalty(spec)
+
+    def loss(c: Coefficients) -> float:
+        error = (u - haar.synthesis(c)).square().sum()
+        sizes = sum(w * d.abs().sum() for w, d in zip(weights, c.details, strict=True))
+        return float(error + sizes)
+
+    best = soft_threshold(u, haar, weights)
+    found = thresholded(u, spec)
+    assert found is not None
+    torch.testing.assert_close(found, haar.synthesis(best))
+    assert loss(best) < loss(haar.analysis(u, 2))
+    for _ in range(5):
+        moved = [
+            d + 0.01 * torch.randn(d.shape, generator=stream, dtype=d.dtype) for d in best.details
+        ]
+        assert loss(best) < loss(Coefficients(best.approximation, tuple(moved)))
+    assert thresholded(u, replace(spec, wavelet="bior2.2")) is None
+
+
+def test_errors_have_the_spread_of_their_images() -> None:
+    x = torch.full((2, 1, 8, 8), 0.5)
+    y = torch.stack([x[0] + 0.1, x[1] + 0.3])
+    found = errors(x, y)
+    assert found["mse"] == pytest.approx(0.05)
+    assert found["mse_se"] == pytest.approx(0.04)
+    assert found["psnr"] == pytest.approx((20 + 10.4576) / 2, abs=1e-3)
+
+
+def test_cells_differ_in_what_they_say_and_share_a_run() -> None:
+    cells = {cell.name: cell for cell in ablation("cpu")}
+    shared = {cell.name: cell for cell in table("cpu")}["wavelet"]
+    assert set(cells) == set(ABLATION)
+    assert cells["learnt"].job == shared.job
+    assert len({cell.job.name for cell in cells.values()}) == len(cells)
+    models = [cell.job.recipe.model for cell in cells.values()]
+    assert all(isinstance(model, WaveletVAE) for model in models)
+    assert len(set(models)) == len(models)
+    assert find("kiruluta2025", "table1") is ITEMS["table1"]
+
+
+def test_each_budget_has_its_images(tmp_path: Path) -> None:
+    for cell in table("cpu"):
+        assert cell.job.recipe.data.source == "cifar10_8k.npz"
+    assert {cell.job.recipe.model.size for cell in table("paper")} == {128}
+
+
+def test_the_figures_show_each_model_and_each_band(desk: Desk) -> None:
+    shown = figure1.work(desk)
+    assert set(shown.figures) == {"figure1", "figure1_samples"}
+    assert [row["cell"] for row in shown.rows] == [cell.name for cell in table("smoke")]
+    assert "bits/dim, proxy Fréchet" in shown.findings[0]
+    bands = figure2.work(desk)
+    assert set(bands.figures) == {"figure2-wavelet"}
+    assert sum(number(row, "share") for row in bands.rows) == pytest.approx(1)
+    # Digits are bright strokes: no band of details has what the approximation has.
+    first, *others = (number(row, "mse_without") for row in bands.rows)
+    assert first > max(others)
+
+
+@pytest.mark.slow
+def test_families_are_compared_at_equal_depth(desk: Desk) -> None:
+    outcome = families.work(desk)
+    assert [(row["wavelet"], row["levels"]) for row in outcome.rows] == [
+        ("haar", 1),
+        ("bior2.2", 2),
+    ]
+    assert outcome.findings == ("no two wavelets are finished at one depth; nothing to compare",)
+    assert len(families.cells("cpu")) == 20

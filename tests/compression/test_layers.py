@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 import mrvae
+from laws.narrow import gaussian
 from laws.tiny_codec import images, known, tiny_context
 from mrvae.compression import Codec, Network
 from mrvae.compression.chunks import DamagedError
 from mrvae.compression.latents import all_active, of_shapes
 from mrvae.compression.layers import Layers, read_layers, write_layers
-from mrvae.distributions import Gaussian
+from mrvae.distributions import Gaussian, Law
 from mrvae.models import HVAE
 from mrvae.recipes import override
 from mrvae.recipes.context import DCT, Autoregressive, MidRise, MidTread, Normal, Pooled
@@ -48,7 +49,8 @@ def quantised(model: HVAE, x: Tensor, active: tuple[Tensor, ...]) -> tuple[Tenso
     """Return the context, and latents rounded to μ + σ Δ k, or μ, without the codec."""
     above, waiting = model.top.encode(x), list(active)
 
-    def rounded(prior: Gaussian, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def rounded(law: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+        prior = gaussian(law)
         assert posterior is not None
         step = STEP * prior.log_scale.exp()
         k = ((posterior.mean - prior.mean) / step + 0.5).floor().clamp(-12 / STEP, 12 / STEP)

@@ -64,13 +64,6 @@ _NUMBERS = PrimitiveConstructorSpec(
     is_instance=lambda value: isinstance(value, tuple),
     str_from_instance=lambda values: [",".join(map(str, values))],
 )
-_NUMBER = PrimitiveConstructorSpec(
-    nargs=1,
-    metavar="T",
-    instance_from_str=_read_number,
-    is_instance=lambda value: isinstance(value, float),
-    str_from_instance=lambda value: [str(value)],
-)
 _FILE = PrimitiveConstructorSpec(
     nargs=1,
     metavar="PATH",

@@ -36,6 +36,7 @@ from mrvae.compression.chunks import DamagedError
 from mrvae.compression.codec import Codec
 from mrvae.compression.coder import Stack, cheapest
 from mrvae.compression.latents import Units, choose_by_prior, choose_nearest
+from mrvae.compression.parts import gaussian
 from mrvae.models.top import Above
 from mrvae.models.walk import Choose, from_prior
 
@@ -113,7 +114,7 @@ class Layers:
         h, steps = network.walk(choices, network.features(x), self._silence(len(x)), above)
         for (mark, units), step in zip(self._latents, steps, strict=True):
             if mark in stacks:
-                stacks[mark].push(units.prior(len(x)), units.numbers(step.prior, step.z))
+                stacks[mark].push(units.prior(len(x)), units.numbers(gaussian(step.prior), step.z))
         if self.lossless:
             network.push_pixels(stacks[self._pixels], h, x)
         return above

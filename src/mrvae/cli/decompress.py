@@ -23,7 +23,7 @@ FilePath = Annotated[
 
 @dataclass(frozen=True)
 class Decompress:
-    """Write the pictures of a compressed file as PNG, exactly as they were if it is lossless.
+    """Write the pictures of a compressed file as PNG; lossless ones are as they were.
 
     The model is found by the hash in the file: among those that ship with mrvae, then among those
     that compress has noted on this machine. Of a file that was cut between two chunks, the pictures

@@ -7,8 +7,10 @@ are the process's own CPU seconds, and each part's are without those of the part
 *network* is the encoder, the walk and the head; *tables* what makes integers of their output, and
 adds up the bits; *coder* the entropy coder with what calls it. What remains is the rest.
 
-Of the progressive way, the bytes of each layer of the first 64 images are told, and what is known
-of a picture after it: the mean squared error in levels of 0 … 16, and the mean of the images' PSNR.
+Where the bits of an image are is told for the bound and for the direct code: units that are coded,
+the others, and pixels. Of the progressive way, the bytes of each layer of the first 64 images, and
+what is known of a picture after it: the mean squared error in levels of 0 … 16, and the mean of the
+images' PSNR.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from mrvae.compression.container import framed_size
 from mrvae.compression.latents import Units
 from mrvae.compression.layers import Layers, read_layers, write_layers
 from mrvae.compression.packing import codec_for
+from mrvae.compression.units import bits_per_unit
 from mrvae.data import load
 from mrvae.models.likelihood import Head
 
@@ -141,6 +144,28 @@ def borrowed(codec: Codec, x: Tensor) -> float:
     return (before - stack.ideal) / 16
 
 
+def split(codec: Codec, x: Tensor, expected: float) -> dict[str, float]:
+    """Return where the bits of an image are, in the bound and by the direct code.
+
+    Of the bound, KL of the units that the direct code codes, KL of the others, and what is left for
+    the pixels; of the direct code, latents and pixels, without the ends of its message.
+    """
+    kl = bits_per_unit(codec.network, x)
+    coded = sum(float(bits[each.active].sum()) for bits, each in zip(kl, codec.direct, strict=True))
+    total, stack = sum(float(bits.sum()) for bits in kl), Stack()
+    with patch.object(Network, "push_pixels"):
+        codec.push_direct(stack, x)
+    latents, whole = stack.ideal / len(x), Stack()
+    codec.push_direct(whole, x)
+    return {
+        "bound_coded_units": coded,
+        "bound_other_units": total - coded,
+        "bound_pixels": expected - total,
+        "direct_latents": latents,
+        "direct_pixels": whole.ideal / len(x) - latents,
+    }
+
+
 def layered(codec: Codec, x: Tensor) -> list[dict[str, object]]:
     """Return bytes, error and PSNR (none if exact) after each layer of some images."""
     layers, most = Layers(codec, lossless=True), codec.network.batch()
@@ -177,6 +202,7 @@ def main() -> None:
         "chained_units": sum(int(each.active.sum()) for each in codec.chained),
         "units": network.noise_size,
         "borrowed_bits_per_image": borrowed(codec, x),
+        "split_bits_per_image": split(codec, x, float(expected.mean())),
         "modes": [one(codec, x, chained, expected) for chained in (False, True)],
         "layers_of_64": layered(codec, x[:64]),
     }

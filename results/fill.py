@@ -310,16 +310,17 @@ def _cell(row: dict[str, Value], name: str) -> str:
 
 
 def table(rows: Rows) -> str:
-    """Return rows as a Markdown table; the first is the head.
+    r"""Return rows as a Markdown table; the first is the head.
 
     Example:
-        >>> print(table([["name", "nats"], ["a", "1.0"]]))
+        >>> print(table([["name", "nats"], ["p(x | z)", "1.0"]]))
         | name | nats |
         | --- | --- |
-        | a | 1.0 |
+        | p(x \| z) | 1.0 |
 
     """
-    head, *body = rows
+    # A bar in a cell would end it.
+    head, *body = [[cell.replace("|", r"\|") for cell in row] for row in rows]
     lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -140,10 +140,15 @@ def boundaries(file: Path) -> set[int]:
 def refused_or_right(path: Path, data: bytes, file: Path) -> bool:
     """Tell whether a file is refused; where it is not, its pictures are those that were written."""
     path.write_bytes(data)
+    found, problem = [], ""
     try:
         found = [picture for _, picture in decoded(read_container(path), known())]
     except ValueError as error:
-        return "\n" not in str(error) and str(path) in str(error)
+        problem = str(error)
+    if problem:
+        assert "\n" not in problem
+        assert str(path) in problem
+        return True
     pictures = originals(file)[: len(found)]
     assert all(torch.equal(a, b) for a, b in zip(found, pictures, strict=True))
     return False

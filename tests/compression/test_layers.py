@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,8 +12,9 @@ from laws.narrow import gaussian
 from laws.tiny_codec import images, known, tiny_context
 from mrvae.compression import Codec, Network
 from mrvae.compression.chunks import DamagedError
+from mrvae.compression.coder import Stack, Table, cheapest, weights_of
 from mrvae.compression.latents import all_active, of_shapes
-from mrvae.compression.layers import Layers, read_layers, write_layers
+from mrvae.compression.layers import _BOTTOM, Layers, read_layers, write_layers
 from mrvae.distributions import Gaussian, Law
 from mrvae.models import HVAE
 from mrvae.recipes import override
@@ -98,7 +100,7 @@ def test_fewer_layers_are_the_same_bytes(name: str) -> None:
 
 @pytest.mark.parametrize("level", [0, 16])
 def test_images_of_which_all_is_certain_come_back(level: int) -> None:
-    """The first level of each law adds nothing to an empty message; here it does."""
+    """They take next to nothing, and are not lost."""
     network = known().network
     layers = Layers(Codec(network, of_shapes(masks(network, 0.0), 8), ()), lossless=True)
     with torch.no_grad():
@@ -112,6 +114,20 @@ def test_images_of_which_all_is_certain_come_back(level: int) -> None:
             weight.copy_(old)
     assert torch.equal(found, x)
     assert len(message.payload) <= 12
+
+
+def test_symbols_that_are_all_but_certain_make_a_message_longer() -> None:
+    """The first symbol of a law adds nothing to an empty message; to that of a layer it does."""
+    count = 1 << 18
+    certain = np.broadcast_to(weights_of(np.eye(1, 17)), (count, 17))
+    lengths = []
+    for stack in (Stack(), Stack(_BOTTOM)):
+        before = stack.bits
+        stack.push(Table(certain), np.zeros(count, dtype=np.int32))
+        lengths.append(stack.bits - before)
+    least = count * cheapest(17)
+    assert lengths[0] == 0
+    assert least - 2 <= lengths[1] <= least + 2
 
 
 @every_network

@@ -234,8 +234,10 @@ class _Measure:
     ) -> tuple[Tensor, Tensor]:
         """Return the importance-weighted bound (B,) but for the context, and its false twin.
 
-        The twin has the closed-form KL in the place of log q(z | x) - log p(z).
+        The twin has the closed-form KL in the place of log q(z | x) - log p(z). It is the bound
+        itself where nobody asks for it.
         """
+        twin = any(defects.analytic for defects in self.plan.estimators)
         samples, together = self.plan.samples, max(self.plan.rows // len(x), 1)
         count = self.model.decoder.noise_size
         sums = torch.full((2, len(x)), -math.inf, dtype=torch.float64)
@@ -243,7 +245,9 @@ class _Measure:
             part = range(start, min(start + together, samples))
             noise = torch.stack([self._noise(sample + 1, indices, count) for sample in part])
             log_likelihood, steps = self.model.drawn(features, x, noise)
-            both = torch.stack([log_ratio(steps), -divergences(steps).sum(dim=1)]) + log_likelihood
+            ratio = log_ratio(steps)
+            false = -divergences(steps).sum(dim=1) if twin else ratio
+            both = torch.stack([ratio, false]) + log_likelihood
             values = both.view(2, len(part), len(x)).cpu().double()
             sums = torch.logaddexp(sums, values.logsumexp(dim=1))
             self.progress(len(part) * len(x))

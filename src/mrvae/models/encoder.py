@@ -24,7 +24,55 @@ from mrvae.resolution import Ladder, Resampling
 Block = Callable[[Tensor], Tensor]
 
 
-class Encoder(nn.Module):
+class BottomUp(nn.Module):
+    """What every bottom-up path has: levels with stacks of blocks, and the way between them.
+
+    Args:
+        levels: coarse to fine.
+        ladder: the projection between levels.
+        normalise: divide the state by its norm after every block.
+        synchronous: give each cell a state of its own instead of the level's last.
+        resampling: another projection between levels than the ladder's.
+
+    Attributes:
+        recompute: whether nothing inside a block is kept for the backward pass.
+    """
+
+    stacks: nn.ModuleList
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        ladder: Ladder,
+        normalise: bool,
+        synchronous: bool,
+        resampling: Resampling | None,
+    ) -> None:
+        super().__init__()
+        self.levels = tuple(levels)
+        self.ladder = ladder
+        self.resampling = resampling or ladder
+        self.normalise = normalise
+        self.synchronous = synchronous
+        self.recompute = False
+
+    def _blocks(self, index: int) -> list[Block]:
+        """Return the blocks of a level as often as they are visited."""
+        level = self.levels[index]
+        stack = cast(nn.ModuleList, self.stacks[index])
+        return [block for block in stack for _ in range(level.block_repeat)]
+
+    def _settled(self, moved: Tensor) -> Tensor:
+        """Return the state after a block."""
+        return unit_norm(moved) if self.normalise else moved
+
+    def _project(self, index: int, h: Tensor) -> Tensor:
+        """Project the state of a level onto the next coarser one."""
+        fine, coarse = self.levels[index].size, self.levels[index - 1].size
+        return self.resampling.project(h, self.ladder.level(fine) - self.ladder.level(coarse))
+
+
+class Encoder(BottomUp):
     """Residual blocks from the finest level to the coarsest.
 
     Where the next level is wider, the state is padded with zero channels.
@@ -62,15 +110,9 @@ class Encoder(nn.Module):
         synchronous: bool = False,
         resampling: Resampling | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(levels, ladder, normalise, synchronous, resampling)
         if synchronous:
             _check_twins(levels)
-        self.levels = tuple(levels)
-        self.ladder = ladder
-        self.resampling = resampling or ladder
-        self.normalise = normalise
-        self.synchronous = synchronous
-        self.recompute = False
         self.enter = convolution(channels, levels[-1].width, 3)
         self.stacks = nn.ModuleList(_stack(level, bottleneck, level.blocks) for level in levels)
         self.joints = nn.ModuleList(_stack(level, bottleneck, 1) for level in levels[1:])
@@ -121,26 +163,17 @@ class Encoder(nn.Module):
                 twins.append(functional.gelu(h))
         return h, twins
 
-    def _blocks(self, index: int) -> list[Block]:
-        """Return the blocks of a level as often as they are visited."""
-        level = self.levels[index]
-        stack = cast(nn.ModuleList, self.stacks[index])
-        return [block for block in stack for _ in range(level.block_repeat)]
-
     def _pooling(self, index: int) -> list[Block]:
         """Return the block of a level that pools, none at the coarsest."""
         return list(cast(nn.ModuleList, self.joints[index - 1])) if index else []
 
     def _advance(self, block: Block, h: Tensor) -> Tensor:
-        moved = h + block(h)
-        return unit_norm(moved) if self.normalise else moved
+        return self._settled(h + block(h))
 
     def _join(self, index: int, h: Tensor) -> Tensor:
-        """Project the state of a level onto the next coarser one."""
-        fine, coarse = self.levels[index], self.levels[index - 1]
-        steps = self.ladder.level(fine.size) - self.ladder.level(coarse.size)
-        h = self.resampling.project(h, steps)
-        return functional.pad(h, (0, 0, 0, 0, 0, coarse.width - fine.width))
+        """Project the state of a level onto the next coarser one, and widen it."""
+        wider = self.levels[index - 1].width - self.levels[index].width
+        return functional.pad(self._project(index, h), (0, 0, 0, 0, 0, wider))
 
 
 def middle_width(level: Level, bottleneck: float) -> int:

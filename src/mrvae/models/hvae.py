@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from mrvae.distributions import PixelDistribution
 from mrvae.models.decoder import Decoder
 from mrvae.models.elbo import Elbo, sum_per_image
-from mrvae.models.encoder import Encoder
+from mrvae.models.encoder import BottomUp
 from mrvae.models.image import ImageFrame
 from mrvae.models.loss import Bound, Loss
 from mrvae.models.top import Above, NoTop, Top
-from mrvae.models.topdown_encoder import TopDownEncoder
 from mrvae.models.walk import Choose, Shape, Step, from_posterior, from_prior, given
 
 Latents = tuple[Tensor, ...]
@@ -241,7 +240,7 @@ class HVAE(nn.Module):
     def keep_no_activations(self) -> None:
         """Compute blocks and cells again for the backward pass instead of keeping their inside."""
         for module in self.modules():
-            if isinstance(module, Encoder | TopDownEncoder | Decoder):
+            if isinstance(module, BottomUp | Decoder):
                 module.recompute = True
 
     @property

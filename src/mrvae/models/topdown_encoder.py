@@ -13,19 +13,18 @@ through and read by none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
 
 from torch import Tensor, nn
 
-from mrvae.layers import ReZero, activated_before, drawn_convolution, recomputed, unit_norm
-from mrvae.models.encoder import middle_width
+from mrvae.layers import ReZero, activated_before, drawn_convolution, recomputed
+from mrvae.models.encoder import Block, BottomUp, middle_width
 from mrvae.models.level import Level
 from mrvae.resolution import Ladder, Resampling
 
 
-class TopDownEncoder(nn.Module):
+class TopDownEncoder(BottomUp):
     """Residual blocks from the finest level to the coarsest.
 
     Args:
@@ -66,15 +65,9 @@ class TopDownEncoder(nn.Module):
         resampling: Resampling | None = None,
         weight_norm: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(levels, ladder, normalise, synchronous, resampling)
         if synchronous:
             _check_states(levels)
-        self.levels = tuple(levels)
-        self.ladder = ladder
-        self.resampling = resampling or ladder
-        self.normalise = normalise
-        self.synchronous = synchronous
-        self.recompute = False
 
         def block(level: Level, outputs: int) -> ReZero:
             middle = middle_width(level, bottleneck)
@@ -105,23 +98,11 @@ class TopDownEncoder(nn.Module):
             features += states[-count:] if self.synchronous and count else states[-1:] * count
             h = states[-1]
             if index:
-                joint = cast(ReZero, self.joints[index - 1])
-                h = self.resampling.project(advance(joint, h), self._steps(index))
+                h = self._project(index, advance(self.joints[index - 1], h))
         return tuple(reversed(features))
 
-    def _blocks(self, index: int) -> list[ReZero]:
-        """Return the blocks of a level as often as they are visited."""
-        stack = cast(nn.ModuleList, self.stacks[index])
-        repeat = self.levels[index].block_repeat
-        return [cast(ReZero, block) for block in stack for _ in range(repeat)]
-
-    def _advance(self, block: Callable[[Tensor], Tensor], h: Tensor) -> Tensor:
-        moved = block(h)
-        return unit_norm(moved) if self.normalise else moved
-
-    def _steps(self, index: int) -> int:
-        fine, coarse = self.levels[index].size, self.levels[index - 1].size
-        return self.ladder.level(fine) - self.ladder.level(coarse)
+    def _advance(self, block: Block, h: Tensor) -> Tensor:
+        return self._settled(block(h))
 
 
 def _latents(level: Level, index: int) -> int:

@@ -46,12 +46,15 @@ def findings(checks: Sequence[Check]) -> tuple[str, ...]:
     return (
         *counted(checks),
         *(_not_true(check) for check in checks if check.wrong.startswith("as printed")),
-        *(
-            f"{check.about}: {check.check} is {check.right:.3g} nats, its posterior the prior"
-            for check in checks
-            if check.about.endswith("counter-example") and check.left < check.right
-        ),
+        *(_counter_example(check) for check in checks if check.about.endswith("counter-example")),
     )
+
+
+def _counter_example(check: Check) -> str:
+    """Say what a latent of a counter-example is, by the side on which it was measured."""
+    if check.check == "collapse":
+        return f"{check.about}: {check.at}: z_B collapses, to {abs(check.left):.0e} nats"
+    return f"{check.about}: {check.check} is {check.right:.3g} nats"
 
 
 def _not_true(check: Check) -> str:

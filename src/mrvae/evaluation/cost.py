@@ -8,14 +8,17 @@ convolutions, a multiply-add as 2 (a training step takes about three times that)
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.autograd.graph import saved_tensors_hooks
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from mrvae.models import HVAE, build
 from mrvae.recipes import Recipe
@@ -90,12 +93,40 @@ def _cost(model: HVAE) -> tuple[int, int]:
 
     frame = model.frame
     x = torch.zeros(1, frame.channels, frame.size, frame.size, dtype=torch.uint8, device="meta")
-    counter = FlopCounterMode(display=False)
+    counter = _Counter()
     with counter, saved_tensors_hooks(keep, lambda tensor: tensor):
         model(x, model.noise(1))
     storages = {_identity(t): t.untyped_storage().nbytes() for t in kept}
     held = sum(size for storage, size in storages.items() if storage not in weights)
-    return counter.get_total_flops(), held
+    return counter.flops, held
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts floating-point operations as PyTorch's ``FlopCounterMode`` does, in half its time.
+
+    A model 235 cells deep makes 15,000 operations, and how they are called is all that takes time
+    on the meta device. GELU is a third of it, since its shape is found by decomposing it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = 0
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        """Call an operation, and add what it costs."""
+        if func is torch.ops.aten.gelu.default:
+            return torch.empty_like(args[0])
+        found = func(*args, **(kwargs or {}))
+        cost = flop_registry.get(func.overloadpacket)
+        if cost is not None:
+            self.flops += cost(*args, **(kwargs or {}), out_val=found)
+        return found
 
 
 def _identity(tensor: Tensor) -> Hashable:

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 from mrvae.evaluation import UnitReport, describe
 from mrvae.papers.cells import Cell, Made
-from mrvae.papers.kuzina2023 import ITEMS, collapse, figure1, figure4, table1, table4
-from mrvae.papers.kuzina2023.runs import mnist
+from mrvae.papers.desk import Desk
+from mrvae.papers.kuzina2023 import (
+    ITEMS,
+    collapse,
+    defects,
+    figure1,
+    figure4,
+    table1,
+    table2,
+    table4,
+)
+from mrvae.papers.kuzina2023.runs import MEASURED, mnist
 
 PLAIN, CONTEXT = mnist("smoke")
 N = 4
 
 
-def report(active: list[bool], kl: list[float], context: list[bool]) -> UnitReport:
+def report(active: list[bool], kl: list[float], context: list[bool]) -> collapse.Units:
     """Units of one layer below a context of 2 nats, or below none."""
     units = torch.tensor([*context, *active], dtype=torch.float64)
     nats = torch.tensor([[2.0] * bool(context) + [sum(kl)]] * N, dtype=torch.float64)
     shapes = ((1, 1, len(context)),) * bool(context) + ((1, 1, len(active)),)
     counts = torch.tensor([[sum(context)] * bool(context) + [sum(active)]] * N)
     each = torch.tensor(kl, dtype=torch.float64)
-    return UnitReport(
-        shapes, int(bool(context)), 2, nats, each, 0 * each, units, 0 * units, counts.double()
+    return collapse.Units.of(
+        UnitReport(
+            shapes, int(bool(context)), 2, nats, each, 0 * each, units, 0 * units, counts.double()
+        )
     )
 
 
@@ -85,3 +100,37 @@ def test_the_papers_numbers_agree_with_each_other() -> None:
         )
         assert 100 * active / units == pytest.approx(percent, abs=0.15)
     assert {"table1", "table4", "figure1", "figure4"} <= set(ITEMS)
+
+
+@pytest.mark.parametrize("units", [FEW, MORE], ids=["plain", "context"])
+def test_what_is_kept_of_a_count_is_what_was_counted(units: collapse.Units) -> None:
+    assert collapse.Units.read(json.loads(json.dumps(units.written()))) == units
+    assert (units.context, units.latents, units.images) == (units.whole.units - 4, 1, N)
+
+
+def test_units_are_counted_once_for_all_items(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And images are drawn and estimators run once: the second round needs no model."""
+    items = [table2, table4, table1, figure1, figure4]
+    desk = Desk(tmp_path, "smoke", quiet=True)
+    first = [item.work(desk).rows for item in items]
+
+    def refused(*_: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(Desk, "model", refused)
+    assert [item.work(desk).rows for item in items] == first
+
+
+def test_the_estimators_bring_the_bounds_along(tmp_path: Path) -> None:
+    """One pass gives what two would."""
+    together, apart = (Desk(tmp_path / name, "smoke", quiet=True) for name in ("one", "two"))
+    job, plan = PLAIN.job, MEASURED["smoke"]
+    for desk in (together, apart):
+        desk.trained(job)
+    defects.estimates(together, PLAIN)
+    found = together.remembered(job, samples=plan.samples, limit=plan.limit)
+    assert found == apart.measured(job, samples=plan.samples, limit=plan.limit)
+    each = [desk.each(job, samples=plan.samples, limit=plan.limit) for desk in (together, apart)]
+    assert each[0] == each[1] != {}

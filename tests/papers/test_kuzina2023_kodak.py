@@ -13,7 +13,7 @@ import torch
 
 from mrvae.data import gallery
 from mrvae.distributions import MidTread
-from mrvae.evaluation import cut, join, psnr
+from mrvae.evaluation import cut, join
 from mrvae.models import DCTContext
 from mrvae.papers.desk import Desk
 from mrvae.papers.kuzina2023 import cifar, figure5, figure6, figure9, kodak
@@ -54,7 +54,11 @@ def test_figure_5_has_every_method_at_its_rate(desk: Desk) -> None:
     assert rows["dct-explicit, algorithm 2"]["bpp"] == rows["dct-explicit, t = 0.1"]["bpp"]
     matched = [row for row in outcome.rows if row["matched"] is not None]
     assert {row["matched"] for row in matched} == {"dct-explicit, t = 0.1"}
-    assert len(matched) + 1 == len(outcome.findings) >= 5
+    gained = {name for name, row in rows.items() if row["decoder_gain"] is not None}
+    assert gained == {"dct-explicit, t = 0.1", "dct-explicit, t = 0"}
+    assert rows["algorithm 2, 6 × 6, not quantised"]["bpp"] is None
+    assert all(row.keys() == outcome.rows[0].keys() for row in outcome.rows)
+    assert len(matched) + len(gained) + 1 + 1 == len(outcome.findings) >= 8
     assert set(outcome.figures) == {"figure5"}
 
 
@@ -100,18 +104,44 @@ def test_a_row_is_a_mean_with_its_error() -> None:
     assert (row["bpp_se"], row["psnr_se"]) == pytest.approx(tuple(errors[:2]))
 
 
+def test_what_a_decoder_gains_is_paired_by_photograph() -> None:
+    """Photographs that differ by 10 dB, and a decoder that adds 1 to each."""
+    pixels, levels = torch.zeros(3, 1, 1), (20.0, 25.0, 30.0)
+    alone, decoded = (
+        [kodak.Version("m", "pmf", 0.1, psnr + more, None, pixels) for psnr in levels]
+        for more in (0.0, 1.0)
+    )
+    row = kodak.averaged(decoded, None, alone)
+    assert (row["decoder_gain"], row["decoder_gain_se"]) == (1.0, 0.0)
+    assert row["psnr_se"] == pytest.approx(5 / 3**0.5)
+    (said,) = figure5.decoders([row])
+    assert said == "m: the decoder adds 1.00 ± 0.00 dB to algorithm 2 alone"
+    doubtful = {**row, "decoder_gain": -1.0, "decoder_gain_se": 0.6}
+    assert "loses 1.00 ± 0.60" in figure5.decoders([doubtful])[0]
+    assert "within two standard errors" in figure5.decoders([doubtful])[0]
+
+
+@pytest.mark.parametrize("size", [3, 8])
+def test_frequencies_that_are_not_quantised_are_a_projection(size: int) -> None:
+    """They are those of a context whose quantiser is as fine as can be, and all of them are all."""
+    picture = cifar.made_up(24)
+    found = kodak.unquantised(picture, 8, size)
+    context = DCTContext((3, 8, 8), size, MidTread(1e-6))
+    patches = cut(picture.pixels, 8)
+    context.fit(patches)
+    u = context.decode(context.encode(patches))
+    levels = ((u + 1) * 127.5).round().clamp(0, 255).byte()
+    apart = join(levels, 24, 24).int() - found.pixels.int()
+    assert apart.abs().max() <= 1
+    assert (apart != 0).double().mean() < 0.01
+    assert torch.equal(found.pixels, picture.pixels) == (size == 8)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path(FOLDER, "kodak").is_dir(), reason="MRVAE_DATA holds no kodak")
 def test_algorithm_2_alone_on_kodak() -> None:
     """6 × 6 frequencies of 32 × 32 pixels give 24.73 dB on the mean, before they are quantised."""
-    found = []
-    for picture in gallery("kodak", FOLDER):
-        patches = cut(picture.pixels, 32)
-        context = DCTContext((3, 32, 32), 6, MidTread(1e-6))
-        context.fit(patches)
-        u = context.decode(context.encode(patches))
-        levels = ((u + 1) * 127.5).round().clamp(0, 255).byte()
-        found.append(psnr(join(levels, *picture.pixels.shape[1:]), picture.pixels))
+    found = [kodak.unquantised(picture, 32, 6).psnr for picture in gallery("kodak", FOLDER)]
     assert len(found) == 24
     assert fmean(found) == pytest.approx(24.73, abs=0.005)
     assert (min(found), max(found)) == pytest.approx((18.85, 28.72), abs=0.005)

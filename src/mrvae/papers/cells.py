@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -121,9 +121,18 @@ def chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
 
 
 def made(
-    desk: Desk, cells: Sequence[Cell], *, samples: int = 1, limit: int | None = None
+    desk: Desk,
+    cells: Sequence[Cell],
+    *,
+    samples: int = 1,
+    limit: int | None = None,
+    measure: Callable[[Desk, Cell], object] | None = None,
 ) -> list[Made]:
-    """Make the cells that the desk asks for; return these and all others that are finished."""
+    """Make the cells that the desk asks for; return these and all others that are finished.
+
+    ``measure`` is called of every trained cell; the bounds that it lets the desk remember are not
+    measured again.
+    """
     from mrvae.training import Diverged
 
     asked = chosen(cells, desk.only)
@@ -135,6 +144,8 @@ def made(
             desk.say(f"{cell.job.name}: {end}")
             diverged.add(cell.name)
         else:
+            if measure is not None:
+                measure(desk, cell)
             desk.measured(cell.job, samples=samples, limit=limit)
     return list(_found(desk, cells, diverged, samples, limit))
 

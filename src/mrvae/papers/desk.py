@@ -30,6 +30,7 @@ from mrvae.report import read_events
 
 if TYPE_CHECKING:
     from mrvae.data import Images
+    from mrvae.evaluation import LikelihoodReport
     from mrvae.models import HVAE
 
 Measures = dict[str, object]
@@ -130,8 +131,13 @@ class Desk:
 
         self.say(f"measure {job.name}")
         images = self.images(job.recipe, split, limit)
-        report = evaluate(self.model(job), images, samples=samples)
-        measures: Measures = dict(report.summary())
+        return self.remember(job, evaluate(self.model(job), images, samples=samples), limit, split)
+
+    def remember(
+        self, job: Job, report: LikelihoodReport, limit: int | None = None, split: str = "test"
+    ) -> Measures:
+        """Keep what was found of a finished job, for :meth:`measured` and :meth:`each`."""
+        samples, measures = report.samples, dict(report.summary())
         key = _key(self.path(job), samples, limit, split)
         values = (report.nats, report.importance_nats)
         each = {name: nats.tolist() for name, nats in zip(BOUNDS, values, strict=True)}

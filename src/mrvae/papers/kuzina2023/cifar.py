@@ -113,6 +113,18 @@ def meaning(cell: Cell) -> str:
     return "pmf" if isinstance(context.prior, Autoregressive) else "bound"
 
 
+def frequencies(cell: Cell) -> tuple[int, int] | None:
+    """Return the side of a cell's patches and how many frequencies its context keeps along it.
+
+    Example:
+        >>> [frequencies(cell) for cell in cifar("cpu")]
+        [None, (32, 6), (32, 6), (32, 6)]
+    """
+    model = cell.job.recipe.hierarchy
+    context = model.context
+    return (model.size, context.frequencies) if isinstance(context, DCT) else None
+
+
 def trained_on(cells: Sequence[Cell]) -> str:
     """Say of which images the models have learnt; a part of a data set is named as a part.
 

@@ -1,21 +1,22 @@
-"""The measures of posterior collapse that tables 1 and 4 and figure 1 share, of trained cells.
+"""The measures of posterior collapse that tables 1, 2 and 4 and figure 1 share, of trained cells.
 
 Active units are counted as in :mod:`mrvae.evaluation.units`: over all images of the budget, and
-without the noise of the latents above, which the published estimate has in it.
+without the noise of the latents above, which the published estimate has in it. They are counted
+once: what the items need of the count is kept beside the run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from mrvae.papers.cells import Cell, Made
-from mrvae.papers.desk import Desk
+from mrvae.papers.desk import Desk, Measures
 from mrvae.papers.outcome import Budget, Row
 
 if TYPE_CHECKING:
-    from mrvae.evaluation import UnitReport
+    from mrvae.evaluation import UnitReport, UnitTotal
 
 IDLE = 0.01
 """nats below which a unit's KL is called almost zero in the findings; the paper names no number."""
@@ -36,22 +37,83 @@ PLANS: dict[Budget, Plan] = {
 }
 
 
-def units(desk: Desk, cell: Cell) -> UnitReport:
-    """Return what every unit of a trained cell carries, over the budget's test images."""
-    from mrvae.evaluation import unit_report
+@dataclass(frozen=True)
+class Units:
+    """What is kept of a :class:`mrvae.evaluation.UnitReport`: its totals, and kl_u of every unit.
 
-    desk.say(f"units of {cell.job.name}")
+    Attributes:
+        images: their number.
+        draws: of the parents.
+        latents: stochastic layers that a cell draws.
+        whole: total over all layers, the context among them.
+        without_context: total over those that a cell draws.
+        kl: nats of every unit that a cell draws.
+    """
+
+    images: int
+    draws: int
+    latents: int
+    whole: UnitTotal
+    without_context: UnitTotal
+    kl: tuple[float, ...]
+
+    @classmethod
+    def of(cls, report: UnitReport) -> Units:
+        """Take from a report what is kept."""
+        return cls(
+            len(report.nats),
+            report.draws,
+            len(report.shapes) - report.contexts,
+            report.whole,
+            report.without_context,
+            tuple(report.kl.tolist()),
+        )
+
+    @classmethod
+    def read(cls, found: Measures) -> Units:
+        """Return what :meth:`written` wrote."""
+        from mrvae.evaluation import UnitTotal
+
+        values: dict[str, Any] = found
+        totals = {name: UnitTotal(**values[name]) for name in ("whole", "without_context")}
+        return cls(**{**values, **totals, "kl": tuple(values["kl"])})
+
+    def written(self) -> Measures:
+        """Return all of it as JSON has it."""
+        return asdict(self)
+
+    @property
+    def context(self) -> int:
+        """How many units the context has; 0 if there is none."""
+        return self.whole.units - self.without_context.units
+
+    def share_below(self, nats: float) -> float:
+        """Return the part of the units whose kl_u is below ``nats``: the empirical CDF."""
+        return sum(each < nats for each in self.kl) / len(self.kl)
+
+
+def units(desk: Desk, cell: Cell) -> Units:
+    """Return what every unit of a trained cell carries, measured now or before."""
     plan = PLANS[desk.budget]
-    images = desk.images(cell.job.recipe, "test", plan.images)
-    return unit_report(desk.model(cell.job), images, draws=plan.draws)
+
+    def measure() -> Measures:
+        from mrvae.evaluation import unit_report
+
+        desk.say(f"units of {cell.job.name}")
+        images = desk.images(cell.job.recipe, "test", plan.images)
+        report = unit_report(desk.model(cell.job), images, draws=plan.draws)
+        return Units.of(report).written()
+
+    name = f"units-s{plan.draws}-n{plan.images or 'all'}"
+    return Units.read(desk.kept(name, cell.job, measure))
 
 
-def reports(desk: Desk, found: Sequence[Made]) -> dict[str, UnitReport | None]:
+def reports(desk: Desk, found: Sequence[Made]) -> dict[str, Units | None]:
     """Return the units of every made cell by its name; None if its training diverged."""
     return {one.cell.name: None if one.measures is None else units(desk, one.cell) for one in found}
 
 
-def active(report: UnitReport | None) -> Row:
+def active(report: Units | None) -> Row:
     """Return the columns on active units, with the context's own and without; δ = 0.01."""
     whole, below = (None, None) if report is None else (report.whole, report.without_context)
     return {
@@ -64,7 +126,7 @@ def active(report: UnitReport | None) -> Row:
     }
 
 
-def carried(report: UnitReport | None) -> Row:
+def carried(report: Units | None) -> Row:
     """Return the columns on nats per unit, with the context's own and without."""
     totals = () if report is None else (report.whole, report.without_context)
     means: list[float | None] = [total.nats_per_unit for total in totals] or [None, None]

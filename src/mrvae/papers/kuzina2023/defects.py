@@ -116,7 +116,11 @@ def findings(rows: Sequence[Row]) -> list[str]:
 
 
 def estimates(desk: Desk, cell: Cell) -> list[Row]:
-    """Return the rows of a finished cell, measured now or before."""
+    """Return the rows of a finished cell, measured now or before.
+
+    All estimators take the same draws, and so the valid bounds come with them: the desk remembers
+    them for the other items.
+    """
     plan = MEASURED[desk.budget]
 
     def measure() -> dict[str, object]:
@@ -126,6 +130,8 @@ def estimates(desk: Desk, cell: Cell) -> list[Row]:
         images = desk.images(cell.job.recipe, "test", plan.limit)
         wanted = tuple(estimators().values())
         report = evaluate(desk.model(cell.job), images, samples=plan.samples, estimators=wanted)
+        if desk.remembered(cell.job, samples=plan.samples, limit=plan.limit) is None:
+            desk.remember(cell.job, report, plan.limit)
         return {"rows": rows_of(cell.name, report)}
 
     name = f"estimates-k{plan.samples}-n{plan.limit or 'all'}"

@@ -7,8 +7,6 @@ have no KL of their own and are not in it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mrvae.papers.cells import Cell, chosen
 from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
@@ -16,9 +14,6 @@ from mrvae.papers.kuzina2023 import collapse
 from mrvae.papers.kuzina2023.runs import depths
 from mrvae.papers.outcome import Outcome, Row
 from mrvae.report import cdf_figure
-
-if TYPE_CHECKING:
-    from mrvae.evaluation import UnitReport
 
 _BELOW = (0.0001, 0.001, 0.01, 0.1)
 
@@ -33,24 +28,28 @@ def work(desk: Desk) -> Outcome:
         report = collapse.units(desk, cell)
         rows.append(_row(cell, report))
         said.append(finding(cell.name, report))
-        curves[cell.name] = report.kl.tolist()
+        curves[cell.name] = report.kl
     return Outcome(tuple(rows), tuple(said), {"figure1": cdf_figure(curves)})
 
 
-def _row(cell: Cell, report: UnitReport) -> Row:
+def _row(cell: Cell, report: collapse.Units) -> Row:
+    import numpy as np
+
+    levels = (0.1, 0.5, 0.9)
+    found = np.quantile(report.kl, levels).tolist()
     return {
         "cell": cell.name,
-        "latents": len(report.shapes) - report.contexts,
+        "latents": report.latents,
         "units": len(report.kl),
-        "images": len(report.nats),
+        "images": report.images,
         "draws": report.draws,
-        "kl_per_unit": float(report.kl.mean()),
+        "kl_per_unit": report.without_context.nats_per_unit,
         **{f"share_below_{nats}": report.share_below(nats) for nats in _BELOW},
-        **{f"quantile_{level}": report.quantiles([level])[0] for level in (0.1, 0.5, 0.9)},
+        **{f"quantile_{level}": nats for level, nats in zip(levels, found, strict=True)},
     }
 
 
-def finding(name: str, report: UnitReport) -> str:
+def finding(name: str, report: collapse.Units) -> str:
     """Say how many units have almost no KL."""
     idle = 100 * report.share_below(collapse.IDLE)
     return (

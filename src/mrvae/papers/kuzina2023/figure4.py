@@ -12,17 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mrvae.papers.cells import Cell, chosen
-from mrvae.papers.desk import Desk
+from mrvae.papers.desk import Desk, Measures
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023.runs import mnist
 from mrvae.papers.outcome import Budget, Outcome, Row
 from mrvae.report import keep_figure
-
-if TYPE_CHECKING:
-    from mrvae.evaluation import PartialReport
 
 IMAGES: dict[Budget, int | None] = {"smoke": 10, "cpu": 1000, "paper": None}
 _NAMES = ("ms_ssim_paper", "ms_ssim", "ssim", "psnr")
@@ -30,14 +27,10 @@ _NAMES = ("ms_ssim_paper", "ms_ssim", "ssim", "psnr")
 
 @dataclass(frozen=True)
 class _Shown:
-    """A cell's similarities, and the number of images."""
+    """A cell's similarities: means and standard errors for every m; and the number of images."""
 
-    report: PartialReport
+    curves: Mapping[str, tuple[list[float], list[float]]]
     images: int
-
-    def curve(self, name: str) -> tuple[list[float], list[float]]:
-        """Return means and standard errors for every m."""
-        return self.report.curve(name)
 
 
 def work(desk: Desk) -> Outcome:
@@ -47,26 +40,35 @@ def work(desk: Desk) -> Outcome:
         desk.trained(cell.job)
         found[cell.name] = _measure(desk, cell)
     rows = tuple(row for name, shown in found.items() for row in _rows(name, shown))
-    measures = [n for n in _NAMES if any(n in shown.report.values for shown in found.values())]
+    measures = [n for n in _NAMES if any(n in shown.curves for shown in found.values())]
     panels = {
-        measure: {name: shown.curve(measure) for name, shown in found.items()}
+        measure: {name: shown.curves[measure] for name, shown in found.items()}
         for measure in measures
     }
-    said = findings({name: shown.curve(measures[0]) for name, shown in found.items()}, measures[0])
+    said = findings(panels[measures[0]], measures[0])
     return Outcome(rows, tuple(said), {"figure4": keep_figure(panels, {})})
 
 
 def _measure(desk: Desk, cell: Cell) -> _Shown:
-    from mrvae.evaluation import Partial, partial_report
+    """Return the curves of a trained cell, measured now or before."""
+    limit = IMAGES[desk.budget]
 
-    desk.say(f"partial reconstructions of {cell.job.name}")
-    images = desk.images(cell.job.recipe, "test", IMAGES[desk.budget])
-    return _Shown(partial_report(desk.model(cell.job), images, Partial()), len(images))
+    def measure() -> Measures:
+        from mrvae.evaluation import Partial, partial_report
+
+        desk.say(f"partial reconstructions of {cell.job.name}")
+        images = desk.images(cell.job.recipe, "test", limit)
+        report = partial_report(desk.model(cell.job), images, Partial())
+        return {"images": len(images), "curves": report.summary()}
+
+    found: dict[str, Any] = desk.kept(f"partial-n{limit or 'all'}", cell.job, measure)
+    curves = {name: (each["mean"], each["se"]) for name, each in found["curves"].items()}
+    return _Shown(curves, found["images"])
 
 
 def _rows(name: str, shown: _Shown) -> Iterator[Row]:
     """Yield a row for each m; a measure that is not defined for images so small has no number."""
-    curves = {n: shown.curve(n) for n in _NAMES if n in shown.report.values}
+    curves = shown.curves
     depth = len(next(iter(curves.values()))[0])
     for m in range(depth):
         row: dict[str, str | int | float | None] = {"cell": name, "m": m + 1, "of": depth}

@@ -5,7 +5,9 @@ DCT-VAE trained on CIFAR-10, and finds "much better BPP" than the top two latent
 than JPEG have at the same PSNR. Its figure is a picture without numbers. Three things decide what
 is found here, and each has rows of its own: what the rate means (:mod:`mrvae.evaluation`'s
 rate–distortion), which JPEG (:mod:`mrvae.evaluation.codecs`), and what the decoder adds to the
-context. The codecs are set, for each photograph, to the PSNR that a context reaches on it.
+context, or loses against it: a column has, of every row that is a decoder's above a context, its
+PSNR less that of algorithm 2 alone, photograph by photograph. The codecs are set, for each
+photograph, to the PSNR that a context reaches on it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from mrvae.papers.cells import Cell, chosen
 from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import kodak
-from mrvae.papers.kuzina2023.cifar import cifar, pictures, trained_on
+from mrvae.papers.kuzina2023.cifar import cifar, frequencies, pictures, trained_on
 from mrvae.papers.outcome import Budget, Outcome, Row
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ QUALITIES: Mapping[Budget, Sequence[int]] = {
     "paper": (1, 3, 5, 8, 10, 15, 20, 30, 40, 50),
 }
 _CONTEXT = "dct"
+_GAIN = ("decoder_gain", "decoder_gain_se")
+_NUMBERS = ("matched", "bpp", "bpp_se", "psnr", "psnr_se", *_GAIN, "ms_ssim")
 
 
 def cells(budget: Budget) -> list[Cell]:
@@ -56,14 +60,31 @@ def work(desk: Desk) -> Outcome:
         desk.say(f"{cell.name} on {len(photographs)} pictures")
         model = desk.model(cell.job)
         versions = [kodak.learnt(cell, model, each) for each in photographs]
-        rows += [kodak.averaged(each, None) for each in zip(*versions, strict=True)]
+        rows += _learnt(versions)
         if cell.name.startswith(_CONTEXT):
             targets = [each[kodak.SHOWN].psnr for each in versions]
             rows += _matched(codecs, photographs, targets, versions[0][kodak.SHOWN].method)
+    rows += _unquantised(asked, photographs)
     rows += [_absent(codec) for codec in LOSSY if codec not in codecs]
     curves = dict(_curves(codecs, photographs, QUALITIES[desk.budget]))
-    said = (*findings(rows), trained_on(asked))
+    said = (*findings(rows), *decoders(rows), trained_on(asked))
     return Outcome(tuple(rows), said, {"figure5": figure(rows, curves)})
+
+
+def _learnt(versions: Sequence[Sequence[kodak.Version]]) -> Iterator[Row]:
+    """Yield a row for each version of a cell, from all versions of every photograph."""
+    methods = list(zip(*versions, strict=True))
+    decoded, alone = methods[: kodak.DECODED], methods[kodak.DECODED :]
+    for each in decoded:
+        yield kodak.averaged(each, None, *alone)
+    for each in alone:
+        yield kodak.averaged(each, None)
+
+
+def _unquantised(asked: Sequence[Cell], photographs: Sequence[Picture]) -> Iterator[Row]:
+    """Yield a row of algorithm 2 before the quantiser, for each size of the contexts."""
+    for side, size in dict.fromkeys(crop for cell in asked if (crop := frequencies(cell))):
+        yield kodak.averaged([kodak.unquantised(each, side, size) for each in photographs], None)
 
 
 def _matched(
@@ -81,13 +102,11 @@ def _matched(
 
 def _absent(codec: Codec) -> Row:
     """Return the row of a codec that this build of Pillow cannot write."""
-    known: dict[str, None] = dict.fromkeys(("matched", "bpp", "bpp_se", "psnr", "psnr_se"))
     return {
         "method": codec.name,
         "rate": "not in this build of Pillow",
-        **known,
+        **dict.fromkeys(_NUMBERS),
         "images": 0,
-        "ms_ssim": None,
     }
 
 
@@ -128,6 +147,42 @@ def findings(rows: Sequence[Row]) -> list[str]:
                 f"{theirs / bpp:.2f} times as much"
             )
     return said
+
+
+def decoders(rows: Sequence[Row]) -> list[str]:
+    """Say what each decoder makes of its context, against algorithm 2, and what quantising costs.
+
+    Example:
+        >>> none = {"decoder_gain": None, "rate": "none", "psnr": 24.7, "psnr_se": 0.5}
+        >>> rows = [
+        ...     {"method": "dct, t = 0", "decoder_gain": -0.5, "decoder_gain_se": 0.1},
+        ...     {"method": "algorithm 2, 6 × 6, not quantised", **none},
+        ... ]
+        >>> for said in decoders(rows): print(said)
+        dct, t = 0: the decoder loses 0.50 ± 0.10 dB against algorithm 2 alone
+        algorithm 2, 6 × 6, not quantised: 24.70 ± 0.50 dB
+    """
+    said = [_gain(row) for row in rows if row["decoder_gain"] is not None]
+    return said + [
+        f"{row['method']}: {row['psnr']:.2f} ± {_number(row, 'psnr_se'):.2f} dB"
+        for row in rows
+        if row["decoder_gain"] is None and row["rate"] == kodak.UNWRITTEN
+    ]
+
+
+def _gain(row: Row) -> str:
+    gain, error = (_number(row, name) for name in _GAIN)
+    verb, to = ("adds", "to") if gain > 0 else ("loses", "against")
+    doubt = "" if abs(gain) > 2 * error else ", within two standard errors of nothing"
+    return (
+        f"{row['method']}: the decoder {verb} {abs(gain):.2f} ± {error:.2f} dB {to} algorithm 2 "
+        f"alone{doubt}"
+    )
+
+
+def _number(row: Row, name: str) -> float:
+    """Return a number of a row; 0 for an error that is not known."""
+    return cast("float | None", row[name]) or 0.0
 
 
 def figure(rows: Sequence[Row], curves: Points) -> Figure:

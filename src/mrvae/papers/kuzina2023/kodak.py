@@ -2,7 +2,10 @@
 
 Of a learnt model there are three pictures of the same rate: the other latents at temperature 0.1,
 as in the paper, at their prior's mean, and, where there is a context, what algorithm 2 makes of it
-without any network.
+without any network. What the decoder adds to the context is the difference of two PSNR of one
+photograph; its mean over photographs has the standard error of the pairs. How much of a photograph
+the quantiser takes is seen beside algorithm 2 of frequencies that are not quantised, which are real
+numbers and have no rate.
 """
 
 from __future__ import annotations
@@ -30,14 +33,21 @@ TEMPERATURE = 0.1
 SHOWN = 0
 """Which of a cell's versions the paper shows."""
 
+DECODED = 2
+"""How many of a cell's versions are a decoder's; the one after these, if any, is algorithm 2's."""
+
+
+UNWRITTEN = "none"
+"""The rate of what is no file."""
+
 
 @dataclass(frozen=True)
 class Version:
-    """A photograph as a method gives it back."""
+    """A photograph as a method gives it back; ``bpp`` is None where nothing can be written."""
 
     method: str
     rate: str
-    bpp: float
+    bpp: float | None
     psnr: float
     ms_ssim: float | None
     pixels: Tensor
@@ -45,8 +55,9 @@ class Version:
     @property
     def caption(self) -> str:
         """What stands over the picture."""
+        rate = "" if self.bpp is None else f"{self.bpp:.3f} bpp, "
         similar = "" if self.ms_ssim is None else f", MS-SSIM {self.ms_ssim:.3f}"
-        return f"{self.method}\n{self.bpp:.3f} bpp, {self.psnr:.2f} dB{similar}"
+        return f"{self.method}\n{rate}{self.psnr:.2f} dB{similar}"
 
 
 def learnt(cell: Cell, model: HVAE, picture: Picture) -> list[Version]:
@@ -73,39 +84,85 @@ def by_codec(codec: Codec, picture: Picture, target: float) -> Version:
     return _version(codec.name, "file", file.bpp, picture, file.picture)
 
 
-def _version(method: str, rate: str, bpp: float, picture: Picture, pixels: Tensor) -> Version:
+def unquantised(picture: Picture, side: int, size: int) -> Version:
+    """Return a photograph of size × size frequencies in each patch of ``side``, not quantised.
+
+    Example:
+        >>> import torch
+        >>> from mrvae.data import Picture
+        >>> ramp = Picture("ramp", (8 * torch.arange(8)).to(torch.uint8).expand(3, 8, 8))
+        >>> version = unquantised(ramp, side=8, size=8)
+        >>> version.bpp is None, torch.equal(version.pixels, ramp.pixels)
+        (True, True)
+    """
+    import torch
+
+    from mrvae.distributions import Bins
+    from mrvae.evaluation import cut, join
+    from mrvae.resolution import DCT
+
+    dct, bins = DCT(size), Bins(256)
+    patches = bins.to_unit(cut(picture.pixels, side), torch.float64)
+    levels = bins.to_level(dct.synthesis(dct.analysis(patches), side, side))
+    pixels = join(levels, *picture.pixels.shape[1:])
+    return _version(
+        f"algorithm 2, {size} × {size}, not quantised", UNWRITTEN, None, picture, pixels
+    )
+
+
+def _version(
+    method: str, rate: str, bpp: float | None, picture: Picture, pixels: Tensor
+) -> Version:
     from mrvae.evaluation import ms_ssim, psnr
 
     x = picture.pixels
     return Version(method, rate, bpp, psnr(x, pixels), ms_ssim(x, pixels), pixels)
 
 
-def averaged(versions: Sequence[Version], matched: str | None) -> Row:
-    """Return the row of one method over photographs; ``matched`` names whose PSNR it was to have.
+def averaged(
+    versions: Sequence[Version], matched: str | None, alone: Sequence[Version] = ()
+) -> Row:
+    """Return the row of one method over photographs.
+
+    Args:
+        versions: every photograph by this method.
+        matched: whose PSNR it was to have.
+        alone: the same photographs by algorithm 2, where the method is a decoder above it.
 
     Example:
         >>> import torch
         >>> one, two = (Version("JPEG", "file", b, p, None, torch.zeros(3, 1, 1))
         ...             for b, p in ((0.25, 20.0), (0.75, 24.0)))
-        >>> row = averaged([one, two], None)
+        >>> row = averaged([one, two], None, alone=[two, two])
         >>> row["images"], row["bpp"], row["bpp_se"], row["psnr"]
         (2, 0.5, 0.25, 22.0)
+        >>> row["decoder_gain"], row["decoder_gain_se"]
+        (-2.0, 2.0)
     """
+    bpp = [each.bpp for each in versions if each.bpp is not None]
     similar = [each.ms_ssim for each in versions if each.ms_ssim is not None]
-    bpp, psnr = ([each.bpp for each in versions], [each.psnr for each in versions])
+    psnr = [each.psnr for each in versions]
+    gains = [x.psnr - y.psnr for x, y in zip(versions, alone, strict=True)] if alone else []
     return {
         "method": versions[0].method,
         "rate": versions[0].rate,
         "matched": matched,
         "images": len(versions),
-        "bpp": fmean(bpp),
+        "bpp": _mean(bpp),
         "bpp_se": _error(bpp),
-        "psnr": fmean(psnr),
+        "psnr": _mean(psnr),
         "psnr_se": _error(psnr),
-        "ms_ssim": fmean(similar) if similar else None,
+        "decoder_gain": _mean(gains),
+        "decoder_gain_se": _error(gains),
+        "ms_ssim": _mean(similar),
     }
 
 
+def _mean(values: Sequence[float]) -> float | None:
+    """Return a mean; None of no value."""
+    return fmean(values) if values else None
+
+
 def _error(values: Sequence[float]) -> float | None:
-    """Return the standard error of a mean; None of one value."""
+    """Return the standard error of a mean; None of fewer than two values."""
     return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None

@@ -9,7 +9,6 @@ is no bound; ours is the importance-weighted one, and should be compared within 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from mrvae.papers.cells import Made, made
 from mrvae.papers.desk import Desk
@@ -17,9 +16,6 @@ from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import collapse
 from mrvae.papers.kuzina2023.runs import MEASURED, depths
 from mrvae.papers.outcome import Outcome, Row
-
-if TYPE_CHECKING:
-    from mrvae.evaluation import UnitReport
 
 PUBLISHED: dict[str, Row] = {
     f"L{depth}": {
@@ -48,7 +44,7 @@ def work(desk: Desk) -> Outcome:
     return Outcome(rows, tuple(findings(found, units)))
 
 
-def _row(one: Made, report: UnitReport | None) -> Row:
+def _row(one: Made, report: collapse.Units | None) -> Row:
     return {
         "cell": one.cell.name,
         "parameters": one.cost.parameters,
@@ -64,7 +60,7 @@ def _row(one: Made, report: UnitReport | None) -> Row:
     }
 
 
-def findings(found: Sequence[Made], units: dict[str, UnitReport | None]) -> list[str]:
+def findings(found: Sequence[Made], units: dict[str, collapse.Units | None]) -> list[str]:
     """Say whether active units and KL per unit fall with the size of the latent space."""
     known = [(one, report) for one in found if (report := units.get(one.cell.name)) is not None]
     known.sort(key=lambda pair: pair[1].whole.units)

@@ -13,7 +13,6 @@ tell more of the image, is that of figure 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from mrvae.papers.cells import Made, compared, made
 from mrvae.papers.desk import Desk
@@ -23,21 +22,25 @@ from mrvae.papers.kuzina2023.figure3 import context_nats
 from mrvae.papers.kuzina2023.runs import MEASURED, context_size, mnist
 from mrvae.papers.outcome import Outcome, Row
 
-if TYPE_CHECKING:
-    from mrvae.evaluation import UnitReport
-
 
 def work(desk: Desk) -> Outcome:
     """Train and measure the baseline and the three contexts."""
     plan = MEASURED[desk.budget]
-    found = made(desk, mnist(desk.budget), samples=plan.samples, limit=plan.limit)
+    found = made(
+        desk,
+        mnist(desk.budget),
+        samples=plan.samples,
+        limit=plan.limit,
+        measure=defects.estimates,
+    )
     units = collapse.reports(desk, found)
     rows = tuple(_row(desk, one, units[one.cell.name]) for one in found)
     return Outcome(rows, (*findings(found), *table4.findings(units)))
 
 
-def _row(desk: Desk, one: Made, report: UnitReport | None) -> Row:
-    published = None if one.measures is None else defects.estimates(desk, one.cell)[-1]["nats"]
+def _row(desk: Desk, one: Made, report: collapse.Units | None) -> Row:
+    known = one.measures is not None
+    published = defects.estimates(desk, one.cell)[-1] if known else {}
     return {
         "cell": one.cell.name,
         "parameters": one.cost.parameters,
@@ -51,7 +54,8 @@ def _row(desk: Desk, one: Made, report: UnitReport | None) -> Row:
         "context_nats": context_nats(one),
         **collapse.active(report),
         **collapse.carried(report),
-        "published_estimator": published,
+        "published_estimator": published.get("nats"),
+        "published_estimator_se": published.get("nats_se"),
         "paper_nats": defects.PUBLISHED.get(one.cell.name),
     }
 

@@ -20,7 +20,7 @@ from mrvae.papers.kuzina2023.runs import MEASURED, mnist
 from mrvae.papers.outcome import Outcome, Row
 
 if TYPE_CHECKING:
-    from mrvae.evaluation import UnitReport, UnitTotal
+    from mrvae.evaluation import UnitTotal
 
 PUBLISHED: dict[str, Row] = {
     f"kuzina2023-{name}": {
@@ -51,13 +51,11 @@ def work(desk: Desk) -> Outcome:
     return Outcome(rows, tuple(findings(units)))
 
 
-def _row(one: Made, report: UnitReport | None) -> Row:
-    latents = one.cost.latents
-    context = None if report is None else latents - report.without_context.units
+def _row(one: Made, report: collapse.Units | None) -> Row:
     return {
         "cell": one.cell.name,
-        "latent_space": latents,
-        "context": context,
+        "latent_space": one.cost.latents,
+        "context": None if report is None else report.context,
         **one.course(),
         **collapse.active(report),
         **collapse.carried(report),
@@ -65,16 +63,16 @@ def _row(one: Made, report: UnitReport | None) -> Row:
     }
 
 
-def findings(units: dict[str, UnitReport | None]) -> list[str]:
+def findings(units: dict[str, collapse.Units | None]) -> list[str]:
     """Compare each model that has a context with the one that has none."""
     known = {name: report for name, report in units.items() if report is not None}
-    plain = next((report for report in known.values() if not report.contexts), None)
+    plain = next((report for report in known.values() if not report.context), None)
     if plain is None:
         return ["the model without a context is not finished; nothing to compare"]
     return [
         _compared(name, report.whole, report.without_context, plain.whole)
         for name, report in known.items()
-        if report.contexts
+        if report.context
     ]
 
 

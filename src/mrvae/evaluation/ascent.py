@@ -5,15 +5,32 @@ An attacker holds an image u on [0, 1] and looks for the ũ that maximises an ob
     |ũ - u| ≤ r,    0 ≤ ũ ≤ 1    at every pixel,
 
 a box, whose corners are known in closed form, and onto which one projects by cutting. Both ways
-start at u + 0.2·noise, cut to the box, and are deterministic given the noise:
+are given a start u + 0.2·noise, cut to the box, and draw nothing themselves:
 
     plain   ũ ← Π(ũ + η ∇f), with η = 1 halved whenever f has not grown for 20 steps: 50 steps of
             gradient ascent as Kuzina et al. (2022) run it in their released code. Where f is flat
             it hardly moves, and where f is steep it jumps from corner to corner.
-    sign    ũ ← Π(ũ + a_t sign ∇f), with a_t = ½r·½(1 + cos πt/T): 100 steps, so that every pixel
-            may cross its interval several times and still comes to rest. Of all points on the way
-            the best is the answer (projected gradient descent of Madry et al. 2018, with the best
-            iterate, as every strong attack since keeps it).
+    sign    100 steps in two parts, of which the first chooses a corner and the second climbs.
+
+A divergence from what an image is near is convex about it, and has many maxima, one in almost every
+corner in which it is steep. Signs lead into the nearest of them, for they see no pixel as steeper
+than another; and so much noise is near a corner from the start. So the first quarter of the steps
+begins near the middle m of the box, at m + 0.1·(start - m), and follows the slope itself,
+
+    ũ ← Π(ũ + 0.2 r ∇f / max |∇f|),
+
+which turns towards the direction in which f curves most, as the power method does. The rest is
+Auto-PGD (Croce & Hein 2020, algorithm 1): projected ascent along the sign (Madry et al. 2018) with
+momentum, and with lengths that find themselves,
+
+    z = Π(ũ_t + a sign ∇f),    ũ_{t+1} = Π(ũ_t + ¾(z - ũ_t) + ¼(ũ_t - ũ_{t-1})).
+
+At first a = 2r, the width of the ball, so that every step but for the momentum ends in the corner
+where the linear part of f is largest. At a few marks, which come the closer the later, a is halved
+if in less than three quarters of the steps since the last one f has grown, or if neither a nor the
+best of all points has changed since; and the climb goes on from this best point. It is the answer.
+
+Neither part sees how steep f is: f and 2⁻²⁰ f have the same path.
 
 The rows of a batch never look at each other: each has its own η and its own best.
 """
@@ -22,7 +39,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -30,6 +47,8 @@ from torch import Tensor
 
 Objective = Callable[[Tensor], Tensor]
 _START = 0.2
+# Of the way from the middle of the box to the start, where the slope begins, and of r, its steps.
+_CLOSE, _TURN = 0.1, 0.2
 # torch.optim.lr_scheduler.ReduceLROnPlateau, as the released code calls it: its relative threshold.
 _THRESHOLD = 1e-4
 
@@ -123,9 +142,12 @@ class SignGradient:
 
     Args:
         steps: number of gradients.
-        share: of the radius, the length of the first step; later ones shrink to 0 as a cosine does.
+        lead: part of them that follow the slope; at 0 it is Auto-PGD, from the start that is given.
+        share: of a step along the sign, what is new; the rest is the step before.
+        success: part of the steps between two marks at which f has to grow.
 
-    Source: Madry et al. 2018, section 4, with a schedule of ours.
+    Source: Croce & Hein 2020, algorithm 1, with their numbers, but that a row that goes back to
+    its best point has no momentum at first; what leads to it is ours.
 
     Example:
         >>> u = torch.full((1, 1, 1, 1), 0.5)
@@ -135,19 +157,122 @@ class SignGradient:
     """
 
     steps: int = 100
-    share: float = 0.5
+    lead: float = 0.25
+    share: float = 0.75
+    success: float = 0.75
 
     def climb(self, objective: Objective, start: Tensor, box: Box) -> Tensor:
-        """Return the best point, the start and the last one included."""
-        u = best = start
-        highest = torch.full((len(u),), -math.inf, device=u.device, dtype=torch.float64)
-        for step in range(self.steps):
-            value, slope = _gradient(objective, u)
-            best, highest = _better(u, value, best, highest)
-            length = self.share * box.radius * (1 + math.cos(math.pi * step / self.steps)) / 2
-            u = box.project(u + length * slope.sign())
+        """Return the best point along the sign, the first and the last one included."""
+        led = int(self.lead * self.steps)
+        first = _along_slope(objective, start, box, led) if led else start
+        return self._along_sign(objective, first, box, self.steps - led)
+
+    def _along_sign(self, objective: Objective, start: Tensor, box: Box, steps: int) -> Tensor:
+        here = best = _Point.at(objective, start)
+        before = here.u
+        pace = Pace.begin(best.value, 2 * box.radius)
+        last, judged = 0, marks(steps)
+        for step in range(1, steps):
+            u = self._moved(here, before, pace.length, box, first=step == 1)
+            before, now = here.u, _Point.at(objective, u)
+            pace = pace.after(now.value > here.value)
+            here, best = now, best.but(now.value > best.value, now)
+            if step in judged:
+                pace, halved = pace.judged(self.success * (step - last), best.value)
+                last = step
+                here = here.but(halved, best)
+                before = torch.where(_per_row(halved, before), best.u, before)
+        u = self._moved(here, before, pace.length, box, first=steps == 1)
         with torch.no_grad():
-            return _better(u, objective(u), best, highest)[0]
+            higher = objective(u).double() > best.value
+        return torch.where(_per_row(higher, u), u, best.u)
+
+    def _moved(
+        self, here: _Point, before: Tensor, length: Tensor, box: Box, *, first: bool
+    ) -> Tensor:
+        """Return the next point."""
+        u = here.u
+        to = box.project(u + _per_row(length.to(u.dtype), u) * here.slope.sign())
+        share = 1.0 if first else self.share
+        return box.project(u + share * (to - u) + (1 - share) * (u - before))
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """A point in each row, with f (B,) in double precision and its gradient."""
+
+    u: Tensor
+    value: Tensor
+    slope: Tensor
+
+    @classmethod
+    def at(cls, objective: Objective, u: Tensor) -> _Point:
+        value, slope = _gradient(objective, u)
+        return cls(u, value.double(), slope)
+
+    def but(self, rows: Tensor, other: _Point) -> _Point:
+        """Return these points, but in some rows (B,) the other ones."""
+        wide = _per_row(rows, self.u)
+        return _Point(
+            torch.where(wide, other.u, self.u),
+            torch.where(rows, other.value, self.value),
+            torch.where(wide, other.slope, self.slope),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Pace:
+    """The length of a step in each row, and how well it has done since the last mark.
+
+    Attributes:
+        length: a, (B,).
+        grown: number of steps at which f grew, (B,).
+        halved: whether the length was halved at the last mark, (B,).
+        record: the largest f until then, float64 (B,).
+    """
+
+    length: Tensor
+    grown: Tensor
+    halved: Tensor
+    record: Tensor
+
+    @classmethod
+    def begin(cls, value: Tensor, length: float) -> Pace:
+        """Return the state before the first step, where f is ``value``."""
+        zero = torch.zeros_like(value)
+        return cls(zero + length, zero, torch.ones_like(value, dtype=torch.bool), value)
+
+    def after(self, grew: Tensor) -> Pace:
+        """Return the state after a step at which f grew, or did not, (B,)."""
+        return replace(self, grown=self.grown + grew)
+
+    def judged(self, least: float, record: Tensor) -> tuple[Pace, Tensor]:
+        """Return the state after a mark, and the rows (B,) whose length is halved.
+
+        Args:
+            least: number of steps at which f had to grow.
+            record: the largest f so far, (B,).
+        """
+        idle = ~self.halved & (record <= self.record)
+        halved = (self.grown < least) | idle
+        length = torch.where(halved, self.length / 2, self.length)
+        return Pace(length, torch.zeros_like(self.grown), halved, record), halved
+
+
+def marks(steps: int) -> frozenset[int]:
+    """Return the steps after which the lengths are judged: ⌈p_j T⌉ of Croce & Hein 2020, eq. 2.
+
+    Example:
+        >>> sorted(marks(100))
+        [22, 41, 57, 70, 80, 87, 93, 99]
+    """
+    percent, gap = 22, 22
+    found = set()
+    while percent < 100:
+        found.add(-(-percent * steps // 100))
+        gap = max(gap - 3, 6)
+        percent += gap
+    return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -212,13 +337,15 @@ def _gradient(objective: Objective, u: Tensor) -> tuple[Tensor, Tensor]:
     return value.detach(), slope
 
 
-def _better(u: Tensor, value: Tensor, best: Tensor, highest: Tensor) -> tuple[Tensor, Tensor]:
-    """Keep the better of two points in each row, and its objective."""
-    higher = value.double() > highest
-    return (
-        torch.where(_per_row(higher, u), u, best),
-        torch.where(higher, value.double(), highest),
-    )
+def _along_slope(objective: Objective, start: Tensor, box: Box, steps: int) -> Tensor:
+    """Return where the slope leads from near the middle, its largest entry 0.2 r long."""
+    middle = (box.low + box.high) / 2
+    u = box.project(middle + _CLOSE * (start - middle))
+    for _ in range(steps):
+        _, slope = _gradient(objective, u)
+        largest = slope.abs().flatten(1).amax(dim=1).clamp(min=torch.finfo(slope.dtype).tiny)
+        u = box.project(u + _TURN * box.radius * slope / _per_row(largest, u))
+    return u
 
 
 def _per_row(values: Tensor, like: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Attack:
     restarts: Whole = 5
     """attacks on each image, from different starts"""
     optimizer: Literal["published", "pgd"] = "pgd"
-    """50 plain gradients, as published, or 100 steps along the gradient's sign"""
+    """50 plain gradients, as published, or 100 steps, first along the slope and then its sign"""
     seed: Seed = 0
     split: Split = "test"
     data_dir: DataDir = None

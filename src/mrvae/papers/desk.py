@@ -137,7 +137,8 @@ class Desk:
         self, job: Job, report: LikelihoodReport, limit: int | None = None, split: str = "test"
     ) -> Measures:
         """Keep what was found of a finished job, for :meth:`measured` and :meth:`each`."""
-        samples, measures = report.samples, dict(report.summary())
+        samples = report.samples
+        measures: Measures = dict(report.summary())
         key = _key(self.path(job), samples, limit, split)
         values = (report.nats, report.importance_nats)
         each = {name: nats.tolist() for name, nats in zip(BOUNDS, values, strict=True)}

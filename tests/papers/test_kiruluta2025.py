@@ -81,7 +81,7 @@ def test_a_cell_may_be_measured_on_fewer_images(desk: Desk) -> None:
     (found,) = made(desk, [replace(cell, images=5)], limit=16)
     assert found.measure("images") == 5
     assert len(found.each["nats"]) == 5
-    assert [each.limit(2000) for each in table("cpu")] == [2000] * 4 + [400] * 3
+    assert [each.limit(2000) for each in table("cpu")] == [2000] * 4 + [300] * 3
 
 
 def test_the_figure_draws_each_row_from_its_rate_to_its_bound() -> None:

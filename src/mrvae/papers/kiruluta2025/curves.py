@@ -1,11 +1,11 @@
 r"""Figures of errors against what they cost: s, λ and bits.
 
 A smaller s or λ makes the error of an inverse transform as small as one likes, so that an error
-alone ranks nothing. What it costs is the bound's: its KL is the rate, the bits that say which
-coefficients are meant, and grows by a bit a dimension for every halving of s; the rest of the bound
-tells the image from what was decoded. The first alone is the abscissa of rate and distortion; the
-sum, whose least value lies at an s about as large as the steps of the pixels, is what models are
-compared by.
+alone ranks nothing. The bound says what it costs. Its KL is the rate, the bits that tell which
+coefficients are meant, and grows by a bit a coefficient with every halving of s; the rest, never
+negative, tells the image once these are known. Below a step of the pixels, where little is left to
+tell, the bound gets worse as the error gets better. The rate is the abscissa of rate and
+distortion, and the bound what models are compared by.
 """
 
 from __future__ import annotations

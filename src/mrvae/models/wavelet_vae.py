@@ -152,8 +152,8 @@ def super_resolve(
 
     The coarse image fixes the top latents; the details below come from the prior. With k steps
     between the two sizes, its pixels times 2^k are read as scaling coefficients: for Haar, the
-    average over each block of the result is then the coarse pixel, up to rounding and noise of
-    the pixels.
+    average over each block of the result is then the coarse pixel, up to rounding, noise of the
+    pixels and what a refinement adds.
 
     Args:
         model: a wavelet VAE, as :func:`make_wavelet_vae` makes it.

@@ -59,9 +59,11 @@ def oracles(desk: Desk, cell: Cell) -> dict[float, float]:
 
     Empty where a cell's transform has no such optimum.
     """
+    found: dict[float, float] = {}
     spec, u = wavelet_vae(cell), originals(measured_images(desk, cell))
-    found = {}
-    for weight in _LAMBDAS if spec is not None else ():
+    if spec is None:
+        return found
+    for weight in _LAMBDAS:
         best = thresholded(u, replace(spec, loss=Sparse(weights=(weight,))))
         if best is not None:
             found[weight] = float((best - u).double().square().mean())

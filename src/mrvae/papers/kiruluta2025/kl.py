@@ -24,7 +24,7 @@ from mrvae.papers.outcome import Budget, Outcome, Row
 
 if TYPE_CHECKING:
     import torch
-    from mpmath import mpf
+    from mpmath import mpf  # type: ignore[import-untyped]
     from torch import Tensor
 
 DRAWS: dict[Budget, int] = {"smoke": 1_000, "cpu": 100_000, "paper": 1_000_000}
@@ -67,7 +67,7 @@ def _row(shift: float, rate: float, draws: int, seed: int) -> Row:
 
 def _errors(shift: float, rate: float, dtype: torch.dtype) -> tuple[float, float, float, float]:
     """Return the quadrature, the closed form, and its absolute and relative error in a type."""
-    import mpmath  # type: ignore[import-untyped]
+    import mpmath
 
     from mrvae.distributions import gaussian_laplace_kl
 

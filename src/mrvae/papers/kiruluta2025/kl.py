@@ -149,7 +149,7 @@ def findings(rows: Sequence[Row], draws: int) -> list[str]:
     usual = (sum(value**2 for value in off) / len(off)) ** 0.5
     said.append(
         f"Monte Carlo of {draws:,} draws: at {len(rows)} places {usual:.2f} standard errors from "
-        f"the closed form in root mean square, where 1 is to be expected, and {max(off):.1f} at most"
+        f"the closed form in root mean square, where 1 is expected, and {max(off):.1f} at most"
     )
     return said
 

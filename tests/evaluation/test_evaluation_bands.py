@@ -51,6 +51,7 @@ def test_a_band_switched_off_costs_its_energy(name: str) -> None:
         assert band.mse_without == pytest.approx(band.energy / 64)
         assert band.noise == pytest.approx(0.25)
         if band.rate is not None:
+            assert band.prior_scale is not None
             assert band.rate == pytest.approx(1 / band.prior_scale)
     assert [band.rate is None for band in report.bands] == [True] + [False] * 9
 

@@ -117,9 +117,14 @@ def test_what_cannot_be_measured_is_refused(
         frechet_distance([drawn(0)], [drawn(1)[:1]], Plain())
     with pytest.raises(ValueError, match="7×8; their sides must be even"):
         BandFeatures((1, 7, 8))
-    with pytest.raises(ValueError, match=r"no Inception weights at .*absent"):
-        inception(tmp_path / "absent")
     (tmp_path / "present").touch()
+    extra = r"torch-fidelity \(pip install 'mrvae\[fid\]'\)"
+    weights = r"the Inception weights at \S*absent \(weights-inception-2015-12-05-\S*\.pth of .*\)"
     monkeypatch.setattr(images, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install 'mrvae\[fid\]'"):
+    with pytest.raises(ValueError, match=f"^the FID needs {extra}$"):
         inception(tmp_path / "present")
+    with pytest.raises(ValueError, match=f"^the FID needs {extra} and {weights}$"):
+        inception(tmp_path / "absent")
+    monkeypatch.setattr(images, "find_spec", lambda name: "installed")
+    with pytest.raises(ValueError, match=f"^the FID needs {weights}$"):
+        inception(tmp_path / "absent")

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from mrvae.papers.catalogue import find
+from mrvae.papers.cells import made
 from mrvae.papers.desk import Desk
 from mrvae.papers.kiruluta2025 import ITEMS, ablation_noise, families, figure1, figure2, table1
-from mrvae.papers.kiruluta2025.quality import errors, thresholded
+from mrvae.papers.kiruluta2025.curves import rates_figure
+from mrvae.papers.kiruluta2025.quality import errors, measured_images, thresholded
 from mrvae.papers.kiruluta2025.runs import ABLATION, ablation, penalty, table, wavelet_vae
 from mrvae.papers.outcome import Row
 from mrvae.recipes.wavelet import Sparse, WaveletVAE
@@ -32,12 +34,13 @@ def test_the_table_has_the_paper_beside_ours(desk: Desk) -> None:
     outcome = table1.work(desk)
     rows = {str(row["cell"]): row for row in outcome.rows}
     assert list(rows) == ["vae", "wavelet", "oracle", "wavelet-elbo", "wavelet-coarse-to-fine"]
-    assert rows["wavelet"]["paper_ssim"] == 0.79
-    assert rows["oracle"]["bits_per_dim"] is rows["wavelet-elbo"]["paper_fid"] is None
+    assert rows["oracle"]["bits_per_dim"] is rows["oracle"]["rate"] is None
     for row in (each for name, each in rows.items() if name != "oracle"):
         # The mean of decibels is at least the decibels of the mean (Jensen).
         assert number(row, "psnr") >= -10 * torch.tensor(number(row, "mse")).log10().item() - 1e-4
         assert number(row, "bits_per_dim_se") > 0
+        # The bound is the rate and what the likelihood asks beyond it, of a discrete pixel not < 0.
+        assert 0 < number(row, "rate") < number(row, "bits_per_dim")
         assert number(row, "band_frechet") > number(row, "band_frechet_reconstructed") > 0
     # What begins with the image's own coefficients has little but its noise; the VAE has to learn.
     assert number(rows["oracle"], "mse") < number(rows["wavelet"], "mse") < 0.1**2 * 1.1
@@ -45,6 +48,49 @@ def test_the_table_has_the_paper_beside_ours(desk: Desk) -> None:
     assert "MSE" in outcome.findings[0]
     assert "direction holds" in outcome.findings[0]
     assert len(outcome.findings) == 3 + 3 + 1
+    assert set(outcome.figures) == {"table1"}
+
+
+def test_the_papers_numbers_stand_beside_images_of_its_size() -> None:
+    """At 128 × 128, whatever the budget, and nowhere else."""
+    for budget, expected in (
+        ("cpu", {"vae-128": 32.5, "wavelet-128": 28.1}),
+        ("paper", {"vae": 32.5, "wavelet": 28.1}),
+        ("smoke", {}),
+    ):
+        cells = table(budget)  # type: ignore[arg-type]
+        found = {cell.name: table1.published(cell)["paper_fid"] for cell in cells}
+        assert {name: fid for name, fid in found.items() if fid is not None} == expected
+
+
+def test_both_models_at_the_papers_size_have_as_many_parameters() -> None:
+    import mrvae
+
+    cells = {cell.name: cell for cell in table("cpu")}
+    counts = [
+        sum(p.numel() for p in mrvae.build(cells[name].job.recipe).parameters())
+        for name in ("vae-128", "wavelet-128")
+    ]
+    assert counts[0] == pytest.approx(counts[1], rel=0.05)
+
+
+def test_a_cell_may_be_measured_on_fewer_images(desk: Desk) -> None:
+    cell = table("smoke")[0]
+    assert len(measured_images(desk, cell)) == 16
+    assert len(measured_images(desk, replace(cell, images=5))) == 5
+    (found,) = made(desk, [replace(cell, images=5)], limit=16)
+    assert found.measure("images") == 5
+    assert len(found.each["nats"]) == 5
+    assert [each.limit(2000) for each in table("cpu")] == [2000] * 4 + [300] * 3
+
+
+def test_the_figure_draws_each_row_from_its_rate_to_its_bound() -> None:
+    row: Row = {"cell": "a", "size": 8, "mse": 0.1, "rate": 1.0, "bits_per_dim": 3.0}
+    other: Row = {**row, "cell": "b", "size": 16, "mse": 0.2}
+    left, right = rates_figure([row, other], {16: 0.01}).axes
+    lines = [line.get_xydata().tolist() for line in left.lines]  # type: ignore[union-attr]
+    assert lines == [[[1.0, 0.1], [3.0, 0.1]], [[1.0, 0.1]], [[3.0, 0.1]]]
+    assert len(right.lines) == len(left.lines) + 1
 
 
 def test_noise_adds_its_square(desk: Desk) -> None:
@@ -57,10 +103,25 @@ def test_noise_adds_its_square(desk: Desk) -> None:
         assert number(row, "mse_of_noise") == pytest.approx(number(row, "s_squared"), rel=0.25)
         assert number(row, "mse_still") + number(row, "mse_of_noise") == number(row, "mse")
     assert "fixed-0.01: MSE" in outcome.findings[0]
+    # The less noise, the less error and the more bits.
+    assert number(fixed, "mse") < number(learnt, "mse")
+    assert number(fixed, "rate") > number(learnt, "rate") + 2
+    assert "the least MSE is that of fixed-0.01" in outcome.findings[-2]
+    (figure,) = outcome.figures.values()
+    assert len(figure.axes) == 3
+
+
+def test_the_oracles_error_grows_with_its_weight(desk: Desk) -> None:
+    """Below the threshold λ/2 a detail is lost, and above it moved by λ/2: λ²/4 at most."""
+    found = ablation_noise.oracles(desk, ablation("smoke")[0])
+    errors = list(found.values())
+    assert errors == sorted(errors)
+    assert errors[0] > 0
+    assert all(error <= weight**2 / 4 for weight, error in found.items())
 
 
 def test_claims_are_read_off_the_rows() -> None:
-    base = {"mse": 0.045, "ssim": 0.7, "band_frechet": 1.0, "bits_per_dim": 5.0}
+    base = {"size": 128, "mse": 0.045, "ssim": 0.7, "band_frechet": 1.0, "bits_per_dim": 5.0}
     vae: Row = {"cell": "vae", **base, "bits_per_dim_se": 0.1}
     other: Row = {**vae, "cell": "wavelet", "mse": 0.038, "ssim": 0.6, "bits_per_dim": 7.0}
     mse, ssim, frechet, bits = table1.findings([vae, other])
@@ -69,6 +130,7 @@ def test_claims_are_read_off_the_rows() -> None:
     assert "does not hold" in ssim
     assert "does not hold" in frechet
     assert "5.000 bits/dim for the VAE, 7.000 ± 0.100 for wavelet" in bits
+    assert mse.startswith("128 × 128: MSE")
     assert "nothing to compare" in table1.findings([vae])[0]
 
 

@@ -35,6 +35,6 @@ def _line(band: Band) -> list[object]:
         f"{band.energy:.4g}",
         f"{band.share:.2%}",
         "–" if band.sparsity is None else f"{band.sparsity:.3f}",
-        *(f"{value:.3g}" for value in (band.mse_without, band.noise, band.prior_scale)),
-        "–" if band.rate is None else f"{band.rate:.3g}",
+        *(f"{value:.3g}" for value in (band.mse_without, band.noise)),
+        *("–" if v is None else f"{v:.3g}" for v in (band.prior_scale, band.rate)),
     ]

@@ -47,7 +47,7 @@ class Band:
     sparsity: float | None
     mse_without: float
     noise: float
-    prior_scale: float
+    prior_scale: float | None
     rate: float | None
 
 
@@ -140,7 +140,7 @@ def _band(index: int, depth: int, row: Sequence[float], total: float) -> Band:
         sparsity=None if sparsity != sparsity else sparsity,
         mse_without=without,
         noise=noise,
-        prior_scale=scale,
+        prior_scale=None if scale != scale else scale,
         rate=None if rate != rate else rate,
     )
 
@@ -198,15 +198,15 @@ def _numbers(step: Step, band: int, latent: int, off: Tensor) -> Tensor:
     ratio = c.abs().sum(dim=1) / c.square().sum(dim=1).sqrt()
     sparsity = (root - ratio.nan_to_num(1.0)) / (root - 1) if root > 1 else c[:, 0] * torch.nan
     noise = _of(step.posterior.log_scale.expand_as(step.z), band, latent).exp().mean(dim=1)
-    wide = _of(_log_scale(step.prior).expand_as(step.z), band, latent)
+    wide = _of(_log_scale(step.prior, step.z).expand_as(step.z), band, latent)
     rate = (-wide).exp().mean(dim=1)
     rate = rate if isinstance(step.prior, Laplace) else rate * torch.nan
     energy, scale = c.square().sum(dim=1), wide.exp().mean(dim=1)
     return torch.stack([energy, sparsity, off, noise, scale, rate], dim=1)
 
 
-def _log_scale(prior: Law) -> Tensor:
-    """Return the log-scale of a prior of one of the families that bands have."""
+def _log_scale(prior: Law, z: Tensor) -> Tensor:
+    """Return the log-scale of a prior of one of the families that have one, or else NaN."""
     if isinstance(prior, Gaussian | Laplace | Logistic):
         return prior.log_scale
-    raise ValueError(f"the prior is {type(prior).__name__}; expected one with a scale")
+    return torch.full_like(z, torch.nan)

@@ -154,22 +154,24 @@ def inception(weights: Path | None = None) -> nn.Module:
         weights: the file of its weights; by default torch's cache of downloads is looked into.
 
     Raises:
-        ValueError: if the extra ``fid`` is not installed, or there is no such file.
+        ValueError: if the extra ``fid`` is not installed, or there is no such file; it names both
+            if both are missing.
 
     Source: Heusel et al. 2017, *GANs trained by a two time-scale update rule*.
 
     Example:
         >>> inception(Path("nowhere.pth"))
         Traceback (most recent call last):
-        ValueError: there are no Inception weights at nowhere.pth; put weights-inception-...
+        ValueError: the FID needs ...the Inception weights at nowhere.pth...
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / _FILE if weights is None else weights
-    if not path.is_file():
-        raise ValueError(
-            f"there are no Inception weights at {path}; put {_FILE} of torch-fidelity there"
-        )
+    missing = []
     if find_spec("torch_fidelity") is None:
-        raise ValueError("the FID needs torch-fidelity; pip install 'mrvae[fid]'")
+        missing.append("torch-fidelity (pip install 'mrvae[fid]')")
+    if not path.is_file():
+        missing.append(f"the Inception weights at {path} ({_FILE} of torch-fidelity)")
+    if missing:
+        raise ValueError(f"the FID needs {' and '.join(missing)}")
     from torchmetrics.image.fid import NoTrainInceptionV3
 
     name = "inception-v3-compat"

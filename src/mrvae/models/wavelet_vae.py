@@ -41,6 +41,7 @@ from mrvae.models.bands import (
     SeeingLaw,
     Synthesis,
 )
+from mrvae.models.coupling import Couplings
 from mrvae.models.decoder import Decoder
 from mrvae.models.encoder import Encoder
 from mrvae.models.hvae import HVAE
@@ -152,8 +153,8 @@ def super_resolve(
 
     The coarse image fixes the top latents; the details below come from the prior. With k steps
     between the two sizes, its pixels times 2^k are read as scaling coefficients: for Haar, the
-    average over each block of the result is then the coarse pixel, up to rounding and noise of
-    the pixels.
+    average over each block of the result is then the coarse pixel, up to rounding, noise of the
+    pixels and what a refinement adds.
 
     Args:
         model: a wavelet VAE, as :func:`make_wavelet_vae` makes it.
@@ -276,6 +277,8 @@ def _laws(recipe: spec.WaveletVAE, shapes: Sequence[Shape]) -> list[nn.Module]:
             return [_first(recipe), *_blind(recipe, family)]
         case spec.CoarseToFine():
             return [_first(recipe), *_seeing(recipe, recipe.prior, shapes[1:])]
+        case spec.Couplings():
+            return [_first(recipe), *_coupled(recipe, recipe.prior, shapes[1:])]
 
 
 def _first(recipe: spec.WaveletVAE) -> FreeLaw:
@@ -311,6 +314,18 @@ def _seeing(
         owned = shared is None or not laws
         scale = _first_scale(channels, depth)
         laws.append(SeeingLaw(_family(prior.family), own, scale, depth, owned))
+    return laws
+
+
+def _coupled(
+    recipe: spec.WaveletVAE, prior: spec.Couplings, shapes: Sequence[Shape]
+) -> list[nn.Module]:
+    """Return couplings for the details of each level."""
+    laws: list[nn.Module] = []
+    for depth, (_, side, _) in zip(range(recipe.depth, 0, -1), shapes, strict=True):
+        kernel, scale = 3 if side > 2 else 1, _first_scale(recipe.channels, depth)
+        sizes = (recipe.channels, prior.steps, prior.width, prior.blocks)
+        laws.append(Couplings(*sizes, kernel, scale, depth))
     return laws
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 class Cell:
     """A row of a table that is one run; ``default`` tells whether it is made without being named.
 
+    ``images`` is how many test images it is measured on, where its item's number is not for it.
+
     Example:
         >>> from mrvae.recipes import recipe
         >>> Cell("x1", Job(recipe("falck2022-mnist-x1"))).job.name
@@ -42,6 +44,11 @@ class Cell:
     name: str
     job: Job
     default: bool = True
+    images: int | None = None
+
+    def limit(self, usual: int | None) -> int | None:
+        """Return how many test images it is measured on, where ``usual`` is its item's number."""
+        return usual if self.images is None else self.images
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ def made(
         else:
             if measure is not None:
                 measure(desk, cell)
-            desk.measured(cell.job, samples=samples, limit=limit)
+            desk.measured(cell.job, samples=samples, limit=cell.limit(limit))
     return list(_found(desk, cells, diverged, samples, limit))
 
 
@@ -156,11 +163,12 @@ def _found(
     from mrvae.evaluation import describe
 
     for cell in cells:
-        measures = desk.remembered(cell.job, samples=samples, limit=limit)
+        count = cell.limit(limit)
+        measures = desk.remembered(cell.job, samples=samples, limit=count)
         if measures is None and cell.name not in diverged:
             continue
         desk.used[cell.job.name] = cell.job
-        each = desk.each(cell.job, samples=samples, limit=limit)
+        each = desk.each(cell.job, samples=samples, limit=count)
         yield Made(cell, describe(cell.job.recipe), curve(desk.path(cell.job)), measures, each)
 
 

@@ -79,6 +79,7 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         wavelet.StandardNormal: "standard_normal",
         wavelet.Independent: "independent",
         wavelet.CoarseToFine: "coarse_to_fine",
+        wavelet.Couplings: "couplings",
         wavelet.NoRefinement: "unrefined",
         wavelet.Refine: "unet",
     }

@@ -23,9 +23,11 @@ from mrvae.recipes.schema import (
 )
 from mrvae.recipes.wavelet import (
     CoarseToFine,
+    Gaussian,
     LogisticAround,
     NoiseFromImage,
     Pyramid,
+    Refine,
     WaveletVAE,
 )
 
@@ -77,7 +79,7 @@ DIGITS_WAVELET = Recipe(
     paper="Kiruluta 2025",
     row="our own size",
     budget="a minute on 2 cores",
-    parameters=82_830,
+    parameters=138_271,
     depth=4,
     data=Data(source="digits"),
     model=WaveletVAE(
@@ -87,9 +89,10 @@ DIGITS_WAVELET = Recipe(
         likelihood=LogisticAround(levels=17),
         encoder=Pyramid(width=48, blocks=1),
         noise=NoiseFromImage(initial=0.1),
-        prior=CoarseToFine(width=48, blocks=2),
+        prior=CoarseToFine(family=Gaussian(), width=48, blocks=2),
+        refinement=Refine(),
     ),
-    training=replace(DIGITS.training, optimizer=AdamW(rate=4e-3, beta2=0.99)),
+    training=replace(DIGITS.training, optimizer=AdamW(rate=8e-3, beta2=0.99)),
 )
 
 _BINARY28 = Model(

@@ -232,7 +232,24 @@ class CoarseToFine:
         bounded(self, 100, "blocks")
 
 
-Prior = StandardNormal | Independent | CoarseToFine
+@dataclass(frozen=True)
+class Couplings:
+    """Details that affine couplings among their bands make of noise, seeing the approximation.
+
+    There are ``steps`` couplings a level, one band after the other, each with a network of
+    ``blocks`` bottlenecks of ``width`` channels.
+    """
+
+    steps: int = 6
+    width: int = 32
+    blocks: int = 1
+
+    def __post_init__(self) -> None:
+        bounded(self, WIDEST, "width")
+        bounded(self, 100, "steps", "blocks")
+
+
+Prior = StandardNormal | Independent | CoarseToFine | Couplings
 
 # ------------------------------------------------------------------------------------- refinement
 

@@ -12,7 +12,8 @@ from dataclasses import asdict
 from mrvae.papers.cells import Cell, chosen, with_defaults
 from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
-from mrvae.papers.kiruluta2025.runs import IMAGES, table, wavelet_vae
+from mrvae.papers.kiruluta2025.quality import measured_images
+from mrvae.papers.kiruluta2025.runs import table, wavelet_vae
 from mrvae.papers.outcome import Budget, Outcome, Row
 
 
@@ -35,8 +36,7 @@ def work(desk: Desk) -> Outcome:
     said, figures = [], {}
     for cell in chosen(cells(desk.budget), desk.only):
         desk.trained(cell.job)
-        images = desk.images(cell.job.recipe, "test", IMAGES[desk.budget])
-        report = band_report(desk.model(cell.job), images)
+        report = band_report(desk.model(cell.job), measured_images(desk, cell))
         rows += [{"cell": cell.name, "mse": report.mse, **asdict(band)} for band in report.bands]
         maps = [each.tolist() for each in (report.average, *report.examples)]
         figures[f"figure2-{cell.name}"] = band_figure(maps, report.bands[0].depth)

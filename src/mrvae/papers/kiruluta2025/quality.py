@@ -34,7 +34,7 @@ _SAMPLES_SEED = 0
 
 def quality(desk: Desk, cell: Cell) -> Measures:
     """Return the errors of a finished cell's reconstructions and the distance of its samples."""
-    limit = IMAGES[desk.budget]
+    limit = cell.limit(IMAGES[desk.budget])
     return desk.kept(f"quality-n{limit or 'all'}", cell.job, lambda: _quality(desk, cell))
 
 
@@ -42,7 +42,7 @@ def _quality(desk: Desk, cell: Cell) -> Measures:
     from mrvae.evaluation import BandFeatures, frechet_distance
 
     desk.say(f"reconstructions and samples of {cell.job.name}")
-    images, model = desk.images(cell.job.recipe, "test", IMAGES[desk.budget]), desk.model(cell.job)
+    images, model = measured_images(desk, cell), desk.model(cell.job)
     real, made = originals(images), reconstructions(model, images, 1.0)
     features = BandFeatures(images.shape)
     measures = errors(real, made.clamp(0, 1))
@@ -59,7 +59,7 @@ def oracle(desk: Desk, cell: Cell) -> Measures | None:
     from mrvae.evaluation import BandFeatures, frechet_distance
 
     model = cell.job.recipe.model
-    images = desk.images(cell.job.recipe, "test", IMAGES[desk.budget])
+    images = measured_images(desk, cell)
     real = originals(images)
     made = thresholded(real, model) if isinstance(model, WaveletVAE) else None
     if made is None:
@@ -68,6 +68,11 @@ def oracle(desk: Desk, cell: Cell) -> Measures | None:
     features = BandFeatures(images.shape)
     found["band_frechet_reconstructed"] = frechet_distance([real], [made.clamp(0, 1)], features)
     return {**found, "band_frechet": None}
+
+
+def measured_images(desk: Desk, cell: Cell) -> Images:
+    """Return the test images that a cell is measured on."""
+    return desk.images(cell.job.recipe, "test", cell.limit(IMAGES[desk.budget]))
 
 
 def thresholded(u: Tensor, model: WaveletVAE) -> Tensor | None:

@@ -278,9 +278,9 @@ class _Measure:
             noise = normal(self.seed, draw, indices, model.noise_size, weight.device, weight.dtype)
             _, steps = model.decoder.walk(features, choices, noise[:, :latents], told)
             context.append(model.top.nats(above, noise[:, latents:], None).cpu().double())
-            kl.add(_kl(steps)[None])
-            mean.add(_means(steps)[None])
-        values = _flat([*model.top.values(above), x.new_zeros(len(x), 0)])
+            kl.add(_kl(steps, x)[None])
+            mean.add(_means(steps, x)[None])
+        values = _flat(model.top.values(above), x)
         nats = torch.cat([torch.stack(context).mean(dim=0), _layers(kl.mean, model)], dim=1)
         within = torch.zeros_like(mean.mean) if self.draws < 2 else mean.variance
         return _Batch(
@@ -356,19 +356,20 @@ class _Sums:
         return between - (1 - 1 / n) * (within / n) / self.draws
 
 
-def _kl(steps: Sequence[Step]) -> Tensor:
+def _kl(steps: Sequence[Step], x: Tensor) -> Tensor:
     """Return KL(q ‖ p) of every unit, or its estimate, (B, units)."""
-    return _flat([s.prior.kl_from(s.posterior, s.z) for s in steps if s.posterior is not None])
+    return _flat([s.prior.kl_from(s.posterior, s.z) for s in steps if s.posterior is not None], x)
 
 
-def _means(steps: Sequence[Step]) -> Tensor:
+def _means(steps: Sequence[Step], x: Tensor) -> Tensor:
     """Return the posterior's mean of every unit, (B, units)."""
-    return _flat([s.posterior.mean for s in steps if s.posterior is not None])
+    return _flat([s.posterior.mean for s in steps if s.posterior is not None], x)
 
 
-def _flat(parts: Sequence[Tensor]) -> Tensor:
-    """Return (B, units) in double precision on the CPU."""
-    return torch.cat([part.flatten(start_dim=1).cpu().double() for part in parts], dim=1)
+def _flat(parts: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Return (B, units) of the images x in double precision on the CPU; there may be none."""
+    none = x.new_zeros(len(x), 0)
+    return torch.cat([part.flatten(start_dim=1).cpu().double() for part in (none, *parts)], dim=1)
 
 
 def _layers(kl: Tensor, model: HVAE) -> Tensor:
@@ -378,4 +379,5 @@ def _layers(kl: Tensor, model: HVAE) -> Tensor:
 
 def _by_layer(values: Tensor, shapes: Sequence[Shape]) -> Tensor:
     parts = torch.split(values.double(), [math.prod(shape) for shape in shapes], dim=1)
-    return torch.stack([part.sum(dim=1) for part in parts], dim=1)
+    sums = [part.sum(dim=1, keepdim=True) for part in parts]
+    return torch.cat(sums, dim=1) if sums else values.new_zeros(len(values), 0)

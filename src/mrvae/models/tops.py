@@ -41,10 +41,18 @@ def make_top(
     """
     if isinstance(context, spec.NoContext):
         return NoTop(len(levels))
+    return ContextTop(make_prior(context, frame), levels, frame, ladder, context.everywhere)
+
+
+def make_prior(context: spec.SomeContext, frame: ImageFrame) -> nn.Module:
+    """Return the prior of a recipe's context, which owns it; it is not fitted yet.
+
+    Raises:
+        ValueError: if the context does not fit the images, or the prior the context.
+    """
     found = _context(context, frame)
     _check_few(torch.Size(found.shape).numel())
-    prior = _prior(context.prior, found, zigzag if isinstance(found, DCTContext) else raster)
-    return ContextTop(prior, levels, frame, ladder, context.everywhere)
+    return _prior(context.prior, found, zigzag if isinstance(found, DCTContext) else raster)
 
 
 def _check_few(count: int) -> None:

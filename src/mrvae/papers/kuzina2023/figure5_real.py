@@ -1,0 +1,270 @@
+"""Figure 5 as files: real bytes on Kodak and CIFAR-10, by contexts, by a whole model, by codecs.
+
+The paper's rates are theoretical, and so are those of ``figure5``. Here every rate is the length of
+a file that was read back. Three questions are asked:
+
+1. **What is a learnt prior of a context worth?** Each photograph becomes a file of its context
+   alone, 6 × 6 frequencies of luminance and chrominance of patches of 32 × 32. The prior and the
+   scale S are learnt from one half of the photographs, the files are those of the other half, and
+   the other way round. JPEG, WebP and AVIF are set to the same PSNR, photograph by photograph.
+2. **Does a prior of small images do?** The same with a prior of CIFAR-10.
+3. **What does a model lose to codecs where nothing may be lost?** A hierarchy trained on CIFAR-10,
+   below the same context, codes photographs and test images of CIFAR-10, beside PNG, WebP and
+   JPEG-XL. The images of CIFAR-10 share one file of the model; the codecs write a file for each.
+
+Seconds of training stand beside ours; the codecs need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, cast
+
+from mrvae.papers.cells import Cell, chosen, curve
+from mrvae.papers.desk import Desk, Job
+from mrvae.papers.item import Item
+from mrvae.papers.kuzina2023.cifar import cifar, made_up
+from mrvae.papers.kuzina2023.files import (
+    Coded,
+    by_codec,
+    by_context,
+    row,
+    stored,
+    without_loss,
+)
+from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.recipes import Recipe, override, recipe
+from mrvae.recipes.cut import Patches
+
+if TYPE_CHECKING:
+    from mrvae.compression import Known
+    from mrvae.data import Picture
+
+FOLDS = ("kodak-fold0", "kodak-fold1")
+SMALL = "cifar10-context"
+WHOLE = "dct-ycbcr"
+_SMOKE = (
+    *("training.steps=2", "training.validate_every=1", "training.batch=8", "training.warmup=1"),
+    *("model.context.prior.hidden=8", "model.context.prior.components=1"),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a budget allows.
+
+    Attributes:
+        changes: to the recipes of contexts.
+        whole: photographs that are coded without loss, from the first.
+        images: test images of CIFAR-10.
+    """
+
+    changes: tuple[str, ...]
+    whole: int
+    images: int
+
+
+PLANS: dict[Budget, Plan] = {
+    "smoke": Plan(_SMOKE, whole=1, images=2),
+    "cpu": Plan((), whole=2, images=200),
+    "paper": Plan((), whole=24, images=1_000),
+}
+
+
+def cells(budget: Budget) -> list[Cell]:
+    """Return the two priors of photographs, that of CIFAR-10, and the model that loses nothing.
+
+    Example:
+        >>> [cell.name for cell in cells("cpu")]
+        ['kodak-fold0', 'kodak-fold1', 'cifar10-context', 'dct-ycbcr']
+    """
+    changes = PLANS[budget].changes
+    whole = next(cell for cell in cifar(budget) if cell.name == WHOLE)
+    source = whole.job.recipe.data.source
+    alone = override(recipe("kodak-context"), changes)
+    folds = [
+        Cell(name, Job(override(alone, [f"data.cut.fold={i}"]), variation=f"fold{i}"))
+        for i, name in enumerate(FOLDS)
+    ]
+    small = override(recipe(SMALL), [*changes, f"data={source}"])
+    return [*folds, Cell(SMALL, Job(small)), whole]
+
+
+def work(desk: Desk) -> Outcome:
+    """Train what is asked for, write all files, and read them back."""
+    asked = {cell.name: _at(desk, cell) for cell in chosen(cells(desk.budget), desk.only)}
+    for cell in asked.values():
+        desk.trained(cell.job)
+    rows: list[Row] = []
+    if all(name in asked for name in FOLDS):
+        rows += _two_fold(desk, [asked[name].job for name in FOLDS])
+    if SMALL in asked:
+        rows += _small(desk, asked[SMALL].job)
+    if WHOLE in asked:
+        rows += _lossless(desk, asked[WHOLE].job)
+    return Outcome(tuple(rows), tuple(findings(rows)))
+
+
+def _two_fold(desk: Desk, jobs: Sequence[Job]) -> list[Row]:
+    """Code each half of the photographs by the other's prior, and by codecs at its PSNR."""
+    from mrvae.data.cut import of_split
+    from mrvae.evaluation import LOSSY, available
+
+    every = photographs(desk)
+    found: dict[str, Coded] = {}
+    for job in jobs:
+        half = of_split(every, "test", cast("Patches", job.recipe.data.cut))
+        found |= _contexts(desk, job, half)
+    ours = [found[each.name] for each in every]
+    rows = [row("kodak", "context, two-fold", ours, sum(seconds(desk, job) for job in jobs))]
+    for codec in (each for each in LOSSY if available(each)):
+        desk.say(f"{codec.name} at the same PSNR")
+        pairs = zip(every, ours, strict=True)
+        coded = [by_codec(codec, each, mine.psnr) for each, mine in pairs]
+        rows.append(row("kodak", codec.name, coded))
+    return rows
+
+
+def _small(desk: Desk, job: Job) -> list[Row]:
+    """Code the photographs by a prior of small images."""
+    coded = list(_contexts(desk, job, photographs(desk)).values())
+    return [row("kodak", "context, prior of CIFAR-10", coded, seconds(desk, job))]
+
+
+def _contexts(desk: Desk, job: Job, pictures: Sequence[Picture]) -> dict[str, Coded]:
+    """Write the contexts of pictures into a file each, which stay in the desk's folder."""
+    known, folder = _open(desk, job), _folder(desk, job)
+    found = {}
+    with TemporaryDirectory() as temporary:
+        for picture, path in zip(pictures, stored(pictures, Path(temporary)), strict=True):
+            desk.say(f"{job.name} on {picture.name}")
+            found[picture.name] = by_context(known, picture, path, folder / f"{picture.name}.mrv")
+    return found
+
+
+def _lossless(desk: Desk, job: Job) -> list[Row]:
+    """Code photographs, and test images of CIFAR-10, without loss by a model and by codecs."""
+    plan = PLANS[desk.budget]
+    images = _tests(desk, job, plan.images)
+    photos = photographs(desk)[: plan.whole]
+    rows = [
+        row("kodak", "CIFAR-10 model", _whole(desk, job, photos, 1), seconds(desk, job)),
+        row("cifar10", "CIFAR-10 model", _whole(desk, job, images, plan.images), seconds(desk, job)),
+    ]
+    return [*_codecs("kodak", photos), rows[0], *_codecs("cifar10", images), rows[1]]
+
+
+def _whole(desk: Desk, job: Job, pictures: Sequence[Picture], together: int) -> list[Coded]:
+    """Write pictures without loss, so many to a file."""
+    from mrvae.compression import training_images
+
+    known, folder = _open(desk, job), _folder(desk, job)
+    seen = training_images(job.recipe, desk.data_dir)
+    coded = []
+    with TemporaryDirectory() as temporary:
+        paths = stored(pictures, Path(temporary))
+        for start in range(0, len(pictures), together):
+            part = slice(start, start + together)
+            desk.say(f"{job.name} on {pictures[start].name}, without loss")
+            out = folder / f"{pictures[start].name}-lossless.mrv"
+            coded.append(without_loss(known, pictures[part], paths[part], out, seen))
+    return coded
+
+
+def _codecs(name: str, pictures: Sequence[Picture]) -> list[Row]:
+    """Return the rows of the codecs that lose nothing, as far as they are here."""
+    from mrvae.evaluation import LOSSLESS, available
+
+    return [
+        row(name, codec.name, [by_codec(codec, each) for each in pictures])
+        for codec in LOSSLESS
+        if available(codec)
+    ]
+
+
+def _tests(desk: Desk, job: Job, limit: int) -> tuple[Picture, ...]:
+    """Return the first test images of a job as pictures."""
+    import torch
+
+    from mrvae.data import Picture
+
+    images = desk.images(job.recipe, "test", limit)
+    every = images.take(torch.arange(len(images)))
+    return tuple(Picture(f"test{i:04}", each) for i, each in enumerate(every))
+
+
+def photographs(desk: Desk) -> tuple[Picture, ...]:
+    """Return the photographs; at smoke, four made by code."""
+    from mrvae.data import gallery
+
+    return gallery(_source(desk), desk.data_dir)
+
+
+def _source(desk: Desk) -> str:
+    """Return the folder of the photographs, which at smoke is made."""
+    if desk.budget != "smoke":
+        return "kodak"
+    from mrvae.data import Picture
+
+    folder = desk.folder / "photographs"
+    if not folder.is_dir():
+        sky = made_up(64).pixels
+        turned = (sky, sky.flip(1), sky.flip(2), sky.flip(1, 2))
+        stored([Picture(f"sky{i}", each) for i, each in enumerate(turned)], folder)
+    return str(folder)
+
+
+def _at(desk: Desk, cell: Cell) -> Cell:
+    """Return a cell whose photographs are those of the desk."""
+    found: Recipe = cell.job.recipe
+    if not isinstance(found.data.cut, Patches):
+        return cell
+    changed = override(found, [f"data={_source(desk)}"])
+    return Cell(cell.name, Job(changed, variation=cell.job.variation))
+
+
+def _open(desk: Desk, job: Job) -> Known:
+    from mrvae.compression import open_model
+
+    return open_model(desk.path(job))
+
+
+def _folder(desk: Desk, job: Job) -> Path:
+    folder = desk.folder / "files" / job.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def seconds(desk: Desk, job: Job) -> float:
+    """Return the seconds of training of a finished job."""
+    course = curve(desk.path(job))
+    return course[-1].seconds if course else 0.0
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """Say how many bytes the codecs need beside ours, of the same pictures and the same kind.
+
+    Example:
+        >>> dct = {"pictures": "kodak", "method": "context, two-fold", "lossless": False,
+        ...        "bpp": 0.1, "psnr": 24.0, "training_seconds": 60.0}
+        >>> jpeg = {**dct, "method": "JPEG", "bpp": 0.2, "training_seconds": None}
+        >>> findings([dct, jpeg])
+        ['kodak: context, two-fold 0.100 bpp, JPEG 0.200 bpp, 2.00 times as much']
+    """
+    said = []
+    for mine in (each for each in rows if each["training_seconds"] is not None):
+        for other in rows:
+            same = all(mine[name] == other[name] for name in ("pictures", "lossless"))
+            if same and other["training_seconds"] is None:
+                bpp, theirs = cast("float", mine["bpp"]), cast("float", other["bpp"])
+                said.append(
+                    f"{mine['pictures']}: {mine['method']} {bpp:.3f} bpp, {other['method']} "
+                    f"{theirs:.3f} bpp, {theirs / bpp:.2f} times as much"
+                )
+    return said
+
+
+ITEM = Item("figure5-real", "real files on Kodak and CIFAR-10", work, cells)

@@ -50,8 +50,7 @@ def push_above(stack: Stack, top: Top, above: Above) -> None:
         return
     (c,) = above
     for place, law in reversed(list(zip(_order(prior), _laws(prior, c), strict=True))):
-        if _says_something(law):
-            stack.push(law, c.flatten(1)[:, place].numpy().astype(np.int32))
+        stack.push(law, c.flatten(1)[:, place].numpy().astype(np.int32))
 
 
 def pop_above(stack: Stack, top: Top, count: int) -> Above:
@@ -67,9 +66,8 @@ def pop_above(stack: Stack, top: Top, count: int) -> Above:
     for index, place in enumerate(_order(prior)):
         # Of an autoregressive prior the laws change with each level; of a normal one they do not,
         # and to compute them again is cheap enough.
-        law = next(_laws(prior, found, index))
-        if _says_something(law):
-            found.view(count, -1)[:, place] = torch.from_numpy(stack.pop(law).astype(np.int64))
+        levels = stack.pop(next(_laws(prior, found, index)))
+        found.view(count, -1)[:, place] = torch.from_numpy(levels.astype(np.int64))
     prior.lattice.grid.check(found)
     return (found,)
 
@@ -80,16 +78,12 @@ def _prior(top: Top) -> CodedPrior | None:
     return prior if isinstance(prior, CodedPrior) else None
 
 
-def _says_something(law: Table) -> bool:
-    """Whether there is more than one level; a coefficient that is always zero has one."""
-    _, levels = law.weights.shape
-    return bool(levels > 1)
-
-
 def _order(prior: CodedPrior) -> tuple[int, ...]:
-    if isinstance(prior, AutoregressivePrior):
-        return prior.order
-    return tuple(range(torch.Size(prior.lattice.shape).numel()))
+    """Return the places of the levels, but for those that have one value only."""
+    shape = torch.Size(prior.lattice.shape)
+    every = prior.order if isinstance(prior, AutoregressivePrior) else range(shape.numel())
+    counts = torch.as_tensor(prior.lattice.grid.count).expand(shape).flatten()
+    return tuple(place for place in every if int(counts[place]) > 1)
 
 
 def _laws(prior: CodedPrior, c: Tensor, first: int = 0) -> Iterator[Table]:

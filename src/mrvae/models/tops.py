@@ -66,8 +66,8 @@ def _context(context: spec.SomeContext, frame: ImageFrame) -> LinearContext:
     image, bins = (frame.channels, frame.size, frame.size), frame.levels
     quantiser = _quantiser(context.quantiser)
     match context:
-        case spec.DCT(frequencies=size, ycbcr=ycbcr):
-            return DCTContext(image, size, quantiser, bins, ycbcr)
+        case spec.DCT(frequencies=size, ycbcr=ycbcr, chroma=chroma):
+            return DCTContext(image, size, quantiser, bins, ycbcr, chroma or size)
         case spec.Pooled(factor=factor):
             return PooledContext(image, factor, quantiser, bins)
         case spec.WaveletTop(wavelet=name, depth=depth):

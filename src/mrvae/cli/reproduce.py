@@ -71,9 +71,7 @@ class Reproduce:
         paths = write(self.paper, item.name, desk, outcome)
         return self._answer(item.name, outcome, folder, paths)
 
-    def _answer(
-        self, item: str, outcome: Outcome, folder: Path, paths: Sequence[Path]
-    ) -> Answer:
+    def _answer(self, item: str, outcome: Outcome, folder: Path, paths: Sequence[Path]) -> Answer:
         values: Mapping[str, object] = {
             "paper": self.paper,
             "item": item,

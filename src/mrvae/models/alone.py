@@ -1,13 +1,13 @@
-"""A model that has no latent but its context: p(x) = p(c) p(x | c), c = f(x).
+"""A model that has no latent but its context: p(x) = Σ_c p(c) p(x | c).
 
-A context is a function of the image, so nothing is inferred and the bound is no bound but log p(x):
+A context is a function c = f(x) of the image, so nothing is left to be inferred, and the bound is
 
-    log p(x) = log p(c) + log p(x | c),        x | c around x̂(c), the image that c stands for.
+    log p(x) ≥ log p(c) + log p(x | c),        x | c around x̂(c), the image that c stands for.
 
 Its hierarchy is one resolution without cells, whose state is x̂(c) on [0, 1]. All that is learnt is
 the prior of the context, and one scale for each channel of the pixels. Of a file's two layers the
-first is the picture that the context alone tells, algorithm 2 of Kuzina & Tomczak (2023), and the
-mean of p(x | c) around it.
+first is a picture, the mean of p(x | c): algorithm 2 of Kuzina & Tomczak (2023), but for the tails
+of the pixels' law, which are folded in at black and white.
 """
 
 from __future__ import annotations

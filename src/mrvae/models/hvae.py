@@ -79,7 +79,8 @@ class HVAE(nn.Module):
         """Return log p(x | z) (B,) and KL (B, layers) from the features of x."""
         above, (z, c) = self.top.encode(x), self._split(noise)
         h, steps = self.decoder.walk(features, self._all(from_posterior()), z, self.top.told(above))
-        found, kl = self.loss.lend(x, h, steps, self._likelihood(h).log_prob(x), divergences(steps, h))
+        kl = divergences(steps, h)
+        found, kl = self.loss.lend(x, h, steps, self._likelihood(h).log_prob(x), kl)
         return found, torch.cat([self.top.nats(above, c, term), kl], dim=1)
 
     def infer(self, x: Tensor, noise: Tensor) -> list[Step]:

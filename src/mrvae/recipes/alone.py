@@ -1,10 +1,10 @@
 """What a recipe may say of a model that has no latent but its context.
 
-    p(x) = p(c) p(x | c),        c = f(x),
+    log p(x) ≥ log p(c) + log p(x | c),        c = f(x),
 
 the context's prior and, around the image that the context stands for, a law of the pixels. Its
-bound is log p(x) itself, and its first layer in a file is a lossy picture that no network makes:
-what a learnt prior is worth in bytes can be seen here by itself.
+first layer in a file is a lossy picture that no network makes: what a learnt prior is worth in
+bytes can be seen here by itself.
 """
 
 from __future__ import annotations

@@ -150,11 +150,11 @@ def _lossless(desk: Desk, job: Job) -> list[Row]:
     plan = PLANS[desk.budget]
     images = _tests(desk, job, plan.images)
     photos = photographs(desk)[: plan.whole]
-    rows = [
-        row("kodak", "CIFAR-10 model", _whole(desk, job, photos, 1), seconds(desk, job)),
-        row("cifar10", "CIFAR-10 model", _whole(desk, job, images, plan.images), seconds(desk, job)),
-    ]
-    return [*_codecs("kodak", photos), rows[0], *_codecs("cifar10", images), rows[1]]
+    rows: list[Row] = []
+    for name, pictures, together in (("kodak", photos, 1), ("cifar10", images, plan.images)):
+        ours = _whole(desk, job, pictures, together)
+        rows += [row(name, "CIFAR-10 model", ours, seconds(desk, job)), *_codecs(name, pictures)]
+    return rows
 
 
 def _whole(desk: Desk, job: Job, pictures: Sequence[Picture], together: int) -> list[Coded]:
@@ -252,19 +252,22 @@ def findings(rows: Sequence[Row]) -> list[str]:
         ...        "bpp": 0.1, "psnr": 24.0, "training_seconds": 60.0}
         >>> jpeg = {**dct, "method": "JPEG", "bpp": 0.2, "training_seconds": None}
         >>> findings([dct, jpeg])
-        ['kodak: context, two-fold 0.100 bpp, JPEG 0.200 bpp, 2.00 times as much']
+        ['kodak: context, two-fold 0.100 bpp at 24.00 dB, JPEG 0.200 bpp at 24.00 dB: 2.00 times']
     """
     said = []
     for mine in (each for each in rows if each["training_seconds"] is not None):
         for other in rows:
             same = all(mine[name] == other[name] for name in ("pictures", "lossless"))
             if same and other["training_seconds"] is None:
-                bpp, theirs = cast("float", mine["bpp"]), cast("float", other["bpp"])
-                said.append(
-                    f"{mine['pictures']}: {mine['method']} {bpp:.3f} bpp, {other['method']} "
-                    f"{theirs:.3f} bpp, {theirs / bpp:.2f} times as much"
-                )
+                times = cast("float", other["bpp"]) / cast("float", mine["bpp"])
+                both = ", ".join(f"{each['method']} {_rate(each)}" for each in (mine, other))
+                said.append(f"{mine['pictures']}: {both}: {times:.2f} times")
     return said
+
+
+def _rate(row: Row) -> str:
+    """Return bits per pixel, and PSNR where something is lost."""
+    return f"{row['bpp']:.3f} bpp" + ("" if row["lossless"] else f" at {row['psnr']:.2f} dB")
 
 
 ITEM = Item("figure5-real", "real files on Kodak and CIFAR-10", work, cells)

@@ -1,8 +1,8 @@
 """Pictures as files, by a trained model and by the codecs: what a byte count is measured on.
 
-A file is written, its length asked of the disk, and the picture read back from it; what is scored is
-what was read. Rates are 8 · bytes / pixels with all headers, speeds in megabytes of pixels (three a
-pixel) for each CPU second of one process, so that a busy machine does not matter.
+A file is written, its length asked of the disk, and the picture read back from it; what is scored
+is what was read. Rates are 8 · bytes / pixels with all headers. Speeds are in megabytes of pixels,
+three bytes a pixel, for each CPU second of the process, so that a busy machine does not matter.
 """
 
 from __future__ import annotations
@@ -126,18 +126,12 @@ def by_codec(codec: Codec, picture: Picture, target: float | None = None) -> Cod
     from mrvae.evaluation import comparable, ms_ssim, written
 
     x = picture.pixels
-    file = (
-        written(codec, x, codec.qualities[0])
-        if target is None
-        else comparable(codec, x, target)
-    )
+    file = written(codec, x, codec.qualities[0]) if target is None else comparable(codec, x, target)
     similar = ms_ssim(x, file.picture)
     return Coded(file.size, x.numel(), file.psnr, similar, file.encoding, file.decoding)
 
 
-def row(
-    pictures: str, method: str, coded: Sequence[Coded], training: float | None = None
-) -> Row:
+def row(pictures: str, method: str, coded: Sequence[Coded], training: float | None = None) -> Row:
     """Return the row of a method over files; its rate is their mean, and its speed that of all.
 
     Args:

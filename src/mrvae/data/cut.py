@@ -103,5 +103,6 @@ def of_split(pictures: Sequence[Picture], split: str, cut: Patches) -> tuple[Pic
 
 def _corners(picture: Tensor, side: int, stride: int, number: int) -> Tensor:
     """Return (number, row, column) of every square of a picture, int64 (n, 3)."""
-    rows, columns = (torch.arange(0, length - side + 1, stride) for length in picture.shape[1:])
+    _, *lengths = picture.shape
+    rows, columns = (torch.arange(0, max(0, length - side + 1), stride) for length in lengths)
     return torch.cartesian_prod(torch.tensor([number]), rows, columns)

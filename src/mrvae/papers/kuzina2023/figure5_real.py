@@ -17,14 +17,15 @@ Seconds of training stand beside ours; the codecs need none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mrvae.papers.cells import Cell, chosen, curve
-from mrvae.papers.desk import Desk, Job
+from mrvae.papers.desk import Desk, Job, Measures
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023.cifar import cifar, made_up
 from mrvae.papers.kuzina2023.files import (
@@ -99,8 +100,9 @@ def work(desk: Desk) -> Outcome:
     for cell in asked.values():
         desk.trained(cell.job)
     rows: list[Row] = []
-    if all(name in asked for name in FOLDS):
-        rows += _two_fold(desk, [asked[name].job for name in FOLDS])
+    folds = [asked[name].job for name in FOLDS if name in asked]
+    if folds:
+        rows += _folds(desk, folds)
     if SMALL in asked:
         rows += _small(desk, asked[SMALL].job)
     if WHOLE in asked:
@@ -108,22 +110,23 @@ def work(desk: Desk) -> Outcome:
     return Outcome(tuple(rows), tuple(findings(rows)))
 
 
-def _two_fold(desk: Desk, jobs: Sequence[Job]) -> list[Row]:
-    """Code each half of the photographs by the other's prior, and by codecs at its PSNR."""
+def _folds(desk: Desk, jobs: Sequence[Job]) -> list[Row]:
+    """Code photographs by the prior of the other half, and by codecs at the same PSNR."""
     from mrvae.data.cut import of_split
     from mrvae.evaluation import LOSSY, available
 
-    every = photographs(desk)
-    found: dict[str, Coded] = {}
+    every: list[Picture] = []
+    ours: list[Coded] = []
     for job in jobs:
-        half = of_split(every, "test", cast("Patches", job.recipe.data.cut))
-        found |= _contexts(desk, job, half)
-    ours = [found[each.name] for each in every]
-    rows = [row("kodak", "context, two-fold", ours, sum(seconds(desk, job) for job in jobs))]
+        half = of_split(photographs(desk), "test", cast("Patches", job.recipe.data.cut))
+        every += half
+        ours += _contexts(desk, job, half).values()
+    method = f"context, {len(jobs)} of {len(FOLDS)} folds"
+    rows = [row("kodak", method, ours, sum(seconds(desk, job) for job in jobs))]
     for codec in (each for each in LOSSY if available(each)):
         desk.say(f"{codec.name} at the same PSNR")
         pairs = zip(every, ours, strict=True)
-        coded = [by_codec(codec, each, mine.psnr) for each, mine in pairs]
+        coded = [by_codec(codec, picture, mine.psnr) for picture, mine in pairs]
         rows.append(row("kodak", codec.name, coded))
     return rows
 
@@ -140,9 +143,20 @@ def _contexts(desk: Desk, job: Job, pictures: Sequence[Picture]) -> dict[str, Co
     found = {}
     with TemporaryDirectory() as temporary:
         for picture, path in zip(pictures, stored(pictures, Path(temporary)), strict=True):
-            desk.say(f"{job.name} on {picture.name}")
-            found[picture.name] = by_context(known, picture, path, folder / f"{picture.name}.mrv")
+            out = folder / f"{picture.name}.mrv"
+            make = partial(by_context, known, picture, path, out)
+            found[picture.name] = _remembered(desk, job, out.stem, make)
     return found
+
+
+def _remembered(desk: Desk, job: Job, name: str, make: Callable[[], Coded]) -> Coded:
+    """Return what a file was measured to be by these weights, or write it."""
+
+    def written() -> Measures:
+        desk.say(f"{job.name} on {name}")
+        return asdict(make())
+
+    return Coded(**cast("dict[str, Any]", desk.kept(f"file-{name}", job, written)))
 
 
 def _lossless(desk: Desk, job: Job) -> list[Row]:
@@ -151,7 +165,7 @@ def _lossless(desk: Desk, job: Job) -> list[Row]:
     images = _tests(desk, job, plan.images)
     photos = photographs(desk)[: plan.whole]
     rows: list[Row] = []
-    for name, pictures, together in (("kodak", photos, 1), ("cifar10", images, plan.images)):
+    for name, pictures, together in (("kodak", photos, 1), ("cifar10", images, len(images))):
         ours = _whole(desk, job, pictures, together)
         rows += [row(name, "CIFAR-10 model", ours, seconds(desk, job)), *_codecs(name, pictures)]
     return rows
@@ -168,9 +182,9 @@ def _whole(desk: Desk, job: Job, pictures: Sequence[Picture], together: int) -> 
         paths = stored(pictures, Path(temporary))
         for start in range(0, len(pictures), together):
             part = slice(start, start + together)
-            desk.say(f"{job.name} on {pictures[start].name}, without loss")
-            out = folder / f"{pictures[start].name}-lossless.mrv"
-            coded.append(without_loss(known, pictures[part], paths[part], out, seen))
+            out = folder / f"{pictures[start].name}-{together}-without-loss.mrv"
+            make = partial(without_loss, known, pictures[part], paths[part], out, seen)
+            coded.append(_remembered(desk, job, out.stem, make))
     return coded
 
 
@@ -248,11 +262,11 @@ def findings(rows: Sequence[Row]) -> list[str]:
     """Say how many bytes the codecs need beside ours, of the same pictures and the same kind.
 
     Example:
-        >>> dct = {"pictures": "kodak", "method": "context, two-fold", "lossless": False,
+        >>> dct = {"pictures": "kodak", "method": "context", "lossless": False,
         ...        "bpp": 0.1, "psnr": 24.0, "training_seconds": 60.0}
         >>> jpeg = {**dct, "method": "JPEG", "bpp": 0.2, "training_seconds": None}
         >>> findings([dct, jpeg])
-        ['kodak: context, two-fold 0.100 bpp at 24.00 dB, JPEG 0.200 bpp at 24.00 dB: 2.00 times']
+        ['kodak: context 0.100 bpp at 24.00 dB, JPEG 0.200 bpp at 24.00 dB: 2.00 times']
     """
     said = []
     for mine in (each for each in rows if each["training_seconds"] is not None):

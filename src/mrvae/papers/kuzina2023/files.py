@@ -32,7 +32,7 @@ class Coded:
     Attributes:
         size: bytes of the file.
         values: bytes of the pixels, three a pixel.
-        psnr: in dB, infinite if nothing is lost.
+        psnr: in dB, None if nothing is lost.
         ms_ssim: None if a side is too short for it.
         encoding: CPU seconds of writing.
         decoding: CPU seconds of reading.
@@ -40,7 +40,7 @@ class Coded:
 
     size: int
     values: int
-    psnr: float
+    psnr: float | None
     ms_ssim: float | None
     encoding: float
     decoding: float
@@ -54,6 +54,17 @@ class Coded:
             3.0
         """
         return 8 * self.size / (self.values / 3)
+
+    @classmethod
+    def of(cls, size: int, pairs: Sequence[tuple[Tensor, Tensor]], *seconds: float) -> Coded:
+        """Return the measures of pictures beside what was read: those of the worst one."""
+        from mrvae.evaluation import ms_ssim, psnr
+
+        worst = min(psnr(x, y) for x, y in pairs)
+        lossless = math.isinf(worst)
+        similar = None if lossless or len(pairs) > 1 else ms_ssim(*pairs[0])
+        values = sum(x.numel() for x, _ in pairs)
+        return cls(size, values, None if lossless else worst, similar, *seconds)
 
 
 def stored(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
@@ -95,7 +106,7 @@ def without_loss(
     pack(known, Pictures(tuple(paths), known.network), out, seen=seen, verify=False)
     encoding = time.process_time() - began
     coded = _read_back(known, pictures, out, encoding)
-    if not math.isinf(coded.psnr):
+    if coded.psnr is not None:
         raise ValueError(f"{out} does not give its pictures back as they were")
     return coded
 
@@ -104,31 +115,21 @@ def _read_back(known: Known, pictures: Sequence[Picture], out: Path, encoding: f
     """Read a file, and score what is read."""
     from mrvae.compression import read_container
     from mrvae.compression.unpacking import decoded
-    from mrvae.evaluation import ms_ssim, psnr
 
     began = time.process_time()
     found = [pixels for _, pixels in decoded(read_container(out), known)]
     decoding = time.process_time() - began
     pairs = [(each.pixels, y) for each, y in zip(pictures, found, strict=True)]
-    similar = ms_ssim(*pairs[0]) if len(pairs) == 1 else None
-    return Coded(
-        out.stat().st_size,
-        sum(each.pixels.numel() for each in pictures),
-        min(psnr(x, y) for x, y in pairs),
-        similar,
-        encoding,
-        decoding,
-    )
+    return Coded.of(out.stat().st_size, pairs, encoding, decoding)
 
 
 def by_codec(codec: Codec, picture: Picture, target: float | None = None) -> Coded:
     """Return a picture from a codec's file: nearest to a PSNR in dB, or of its first quality."""
-    from mrvae.evaluation import comparable, ms_ssim, written
+    from mrvae.evaluation import comparable, written
 
-    x = picture.pixels
-    file = written(codec, x, codec.qualities[0]) if target is None else comparable(codec, x, target)
-    similar = ms_ssim(x, file.picture)
-    return Coded(file.size, x.numel(), file.psnr, similar, file.encoding, file.decoding)
+    x, lowest = picture.pixels, codec.qualities[0]
+    file = written(codec, x, lowest) if target is None else comparable(codec, x, target)
+    return Coded.of(file.size, [(x, file.picture)], file.encoding, file.decoding)
 
 
 def row(pictures: str, method: str, coded: Sequence[Coded], training: float | None = None) -> Row:
@@ -143,24 +144,24 @@ def row(pictures: str, method: str, coded: Sequence[Coded], training: float | No
     Example:
         >>> two = [Coded(3, 24, 30.0, None, 1e-6, 1e-6), Coded(5, 24, 32.0, None, 1e-6, 2e-6)]
         >>> found = row("kodak", "JPEG", two)
-        >>> found["bpp"], found["psnr"], found["bpp_se"], found["decode_mb_s"]
-        (4.0, 31.0, 1.0, 16.0)
+        >>> found["bpp"], found["psnr"], found["bpp_se"], round(found["decode_mb_s"])
+        (4.0, 31.0, 1.0, 16)
     """
-    bpp, psnr = ([each.bpp for each in coded], [each.psnr for each in coded])
-    lossless = all(map(math.isinf, psnr))
+    bpp = [each.bpp for each in coded]
+    psnr = [each.psnr for each in coded if each.psnr is not None]
     similar = [each.ms_ssim for each in coded if each.ms_ssim is not None]
     values = sum(each.values for each in coded) / 1e6
     return {
         "pictures": pictures,
         "method": method,
-        "lossless": lossless,
+        "lossless": not psnr,
         "files": len(coded),
         "bytes": sum(each.size for each in coded),
         "bpp": fmean(bpp),
         "bpp_se": _error(bpp),
-        "psnr": None if lossless else fmean(psnr),
-        "psnr_se": None if lossless else _error(psnr),
-        "ms_ssim": None if lossless or not similar else fmean(similar),
+        "psnr": fmean(psnr) if psnr else None,
+        "psnr_se": _error(psnr),
+        "ms_ssim": fmean(similar) if similar else None,
         "encode_mb_s": values / sum(each.encoding for each in coded),
         "decode_mb_s": values / sum(each.decoding for each in coded),
         "training_seconds": training,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import cast
 
 import torch
 
 from mrvae.distributions import Bins
 from mrvae.models import HVAE
 from mrvae.models.alone import make_alone
+from mrvae.models.top import ContextTop
 from mrvae.recipes.alone import ContextAlone
 from mrvae.recipes.context import DCT, Autoregressive, MidTread, Normal
 from mrvae.recipes.wavelet import LogisticAround
@@ -66,7 +68,7 @@ def test_where_pixels_are_sure_the_picture_is_what_the_context_stands_for() -> N
     with torch.no_grad():
         model.get_parameter("head.log_scale").fill_(-7.0)
         (c,) = model.top.encode(x)
-        shown = Bins(256).to_level(model.top.context.decode(c))  # type: ignore[attr-defined]
+        shown = Bins(256).to_level(cast(ContextTop, model.top).context.decode(c))
         assert int((model.reconstruct(x).int() - shown.int()).abs().max()) <= 1
         assert float((model.reconstruct(x) != shown).double().mean()) < 0.01
 

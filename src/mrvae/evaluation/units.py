@@ -202,7 +202,8 @@ def unit_report(
     take some 200 numbers a unit besides, however many images there are.
 
     Raises:
-        ValueError: if draws or memory is not positive, or the images are not the model's.
+        ValueError: if draws or memory is not positive, the images are not the model's, or the model
+            has a context alone.
 
     Source: Kuzina & Tomczak 2023, equations 3 to 5.
 
@@ -218,6 +219,8 @@ def unit_report(
     """
     if draws < 1:
         raise ValueError(f"draws is {draws}; the parents of a unit need at least 1")
+    if not model.decoder.shapes:
+        raise ValueError("no cell of this model draws a latent; give one whose posterior is learnt")
     measure = _Measure(model, draws, seed)
     sums = _Sums(sum(math.prod(shape) for shape in model.shapes), min(GROUPS, len(images)), draws)
     # Half the rows: beside the walk, a row holds a few numbers in double precision for each unit.
@@ -278,9 +281,9 @@ class _Measure:
             noise = normal(self.seed, draw, indices, model.noise_size, weight.device, weight.dtype)
             _, steps = model.decoder.walk(features, choices, noise[:, :latents], told)
             context.append(model.top.nats(above, noise[:, latents:], None).cpu().double())
-            kl.add(_kl(steps, x)[None])
-            mean.add(_means(steps, x)[None])
-        values = _flat(model.top.values(above), x)
+            kl.add(_kl(steps)[None])
+            mean.add(_means(steps)[None])
+        values = _flat([*model.top.values(above), x.new_zeros(len(x), 0)])
         nats = torch.cat([torch.stack(context).mean(dim=0), _layers(kl.mean, model)], dim=1)
         within = torch.zeros_like(mean.mean) if self.draws < 2 else mean.variance
         return _Batch(
@@ -356,20 +359,19 @@ class _Sums:
         return between - (1 - 1 / n) * (within / n) / self.draws
 
 
-def _kl(steps: Sequence[Step], x: Tensor) -> Tensor:
+def _kl(steps: Sequence[Step]) -> Tensor:
     """Return KL(q ‖ p) of every unit, or its estimate, (B, units)."""
-    return _flat([s.prior.kl_from(s.posterior, s.z) for s in steps if s.posterior is not None], x)
+    return _flat([s.prior.kl_from(s.posterior, s.z) for s in steps if s.posterior is not None])
 
 
-def _means(steps: Sequence[Step], x: Tensor) -> Tensor:
+def _means(steps: Sequence[Step]) -> Tensor:
     """Return the posterior's mean of every unit, (B, units)."""
-    return _flat([s.posterior.mean for s in steps if s.posterior is not None], x)
+    return _flat([s.posterior.mean for s in steps if s.posterior is not None])
 
 
-def _flat(parts: Sequence[Tensor], x: Tensor) -> Tensor:
-    """Return (B, units) of the images x in double precision on the CPU; there may be none."""
-    none = x.new_zeros(len(x), 0)
-    return torch.cat([part.flatten(start_dim=1).cpu().double() for part in (none, *parts)], dim=1)
+def _flat(parts: Sequence[Tensor]) -> Tensor:
+    """Return (B, units) in double precision on the CPU."""
+    return torch.cat([part.flatten(start_dim=1).cpu().double() for part in parts], dim=1)
 
 
 def _layers(kl: Tensor, model: HVAE) -> Tensor:
@@ -379,5 +381,4 @@ def _layers(kl: Tensor, model: HVAE) -> Tensor:
 
 def _by_layer(values: Tensor, shapes: Sequence[Shape]) -> Tensor:
     parts = torch.split(values.double(), [math.prod(shape) for shape in shapes], dim=1)
-    sums = [part.sum(dim=1, keepdim=True) for part in parts]
-    return torch.cat(sums, dim=1) if sums else values.new_zeros(len(values), 0)
+    return torch.stack([part.sum(dim=1) for part in parts], dim=1)

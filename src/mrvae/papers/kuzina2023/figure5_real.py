@@ -43,6 +43,7 @@ from mrvae.recipes.cut import Patches
 if TYPE_CHECKING:
     from mrvae.compression import Known
     from mrvae.data import Picture
+    from mrvae.evaluation import Codec
 
 FOLDS = ("kodak-fold0", "kodak-fold1")
 SMALL = "cifar10-context"
@@ -115,20 +116,31 @@ def _folds(desk: Desk, jobs: Sequence[Job]) -> list[Row]:
     from mrvae.data.cut import of_split
     from mrvae.evaluation import LOSSY, available
 
-    every: list[Picture] = []
-    ours: list[Coded] = []
-    for job in jobs:
-        half = of_split(photographs(desk), "test", cast("Patches", job.recipe.data.cut))
-        every += half
-        ours += _contexts(desk, job, half).values()
+    coded = {
+        job: _contexts(desk, job, of_split(photographs(desk), "test", _cut(job))) for job in jobs
+    }
     method = f"context, {len(jobs)} of {len(FOLDS)} folds"
+    ours = [each for found in coded.values() for each in found.values()]
     rows = [row("kodak", method, ours, sum(seconds(desk, job) for job in jobs))]
+    shown = {each.name: each for each in photographs(desk)}
     for codec in (each for each in LOSSY if available(each)):
-        desk.say(f"{codec.name} at the same PSNR")
-        pairs = zip(every, ours, strict=True)
-        coded = [by_codec(codec, picture, mine.psnr) for picture, mine in pairs]
-        rows.append(row("kodak", codec.name, coded))
+        theirs = [
+            _matched(desk, job, codec, shown[name], mine)
+            for job, found in coded.items()
+            for name, mine in found.items()
+        ]
+        rows.append(row("kodak", codec.name, theirs))
     return rows
+
+
+def _cut(job: Job) -> Patches:
+    return cast("Patches", job.recipe.data.cut)
+
+
+def _matched(desk: Desk, job: Job, codec: Codec, picture: Picture, mine: Coded) -> Coded:
+    """Return a codec's file at the PSNR that a photograph has by its context."""
+    name = f"{picture.name}-{codec.name.replace(' ', '-').replace(':', '')}"
+    return _remembered(desk, job, name, partial(by_codec, codec, picture, mine.psnr))
 
 
 def _small(desk: Desk, job: Job) -> list[Row]:

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"resolution", "distributions"},
     "models": {"layers", "resolution", "distributions", "recipes", "files"},
     "objectives": {"models"},
-    "data": {"distributions", "recipes.schema"},
+    "data": {"distributions", "recipes.schema", "recipes.cut"},
     "pictures": {"files"},
     "report": {"files"},
     "training": SCIENCE | WRITING,

@@ -44,6 +44,8 @@ class Reproduce:
     data_dir: DataDir = None
     only: MaybeName = None
     """make these rows alone, such as x1,r5; the table has all that are finished"""
+    real: Annotated[bool, Flag] = False
+    """write files and measure these, where the item has them (kuzina2023 figure5)"""
     quiet: Annotated[bool, Flag] = False
     """show no progress"""
     json: Json = False
@@ -51,6 +53,7 @@ class Reproduce:
     def run(self) -> Answer:
         """Work on the item, and write what it came to."""
         item = find(self.paper, self.item)
+        item = item.of_files() if self.real else item
         only = () if self.only is None else tuple(self.only.split(","))
         item.check(self.budget, only)
         folder = self.out or Path("runs") / "reproduce" / f"{self.paper}-{self.budget}"
@@ -65,13 +68,13 @@ class Reproduce:
             return Answer({}, "")
         from mrvae.papers.writing import write
 
-        paths = write(self.paper, self.item, desk, outcome)
-        return self._answer(outcome, folder, paths)
+        paths = write(self.paper, item.name, desk, outcome)
+        return self._answer(item.name, outcome, folder, paths)
 
-    def _answer(self, outcome: Outcome, folder: Path, paths: Sequence[Path]) -> Answer:
+    def _answer(self, item: str, outcome: Outcome, folder: Path, paths: Sequence[Path]) -> Answer:
         values: Mapping[str, object] = {
             "paper": self.paper,
-            "item": self.item,
+            "item": item,
             "budget": self.budget,
             "rows": [dict(row) for row in outcome.rows],
             "findings": list(outcome.findings),

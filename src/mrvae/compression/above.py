@@ -8,8 +8,8 @@ same table for each image. An autoregressive one has a table for each level, giv
 
 all of which one pass of the network gives to the encoder; the decoder takes a pass for each level.
 The levels that are not known yet are zero there, and their weights are masked, so that the numbers
-are the same. Images are taken one at a time, lest a product of matrices depend on how many there
-are.
+are the same. Level after level is coded, of all images of a batch together: the products of
+matrices have the same shape on both sides, lest a sum depend on it, and a pass serves many images.
 """
 
 from __future__ import annotations
@@ -48,11 +48,9 @@ def push_above(stack: Stack, top: Top, above: Above) -> None:
     prior = _prior(top)
     if prior is None:
         return
-    for c in reversed(above[0]):
-        laws = _laws(prior, c[None])
-        for place, law in reversed(list(zip(_order(prior), laws, strict=True))):
-            if _says_something(law):
-                stack.push(law, c.flatten()[place : place + 1].numpy().astype(np.int32))
+    (c,) = above
+    for place, law in reversed(list(zip(_order(prior), _laws(prior, c), strict=True))):
+        stack.push(law, c.flatten(1)[:, place].numpy().astype(np.int32))
 
 
 def pop_above(stack: Stack, top: Top, count: int) -> Above:
@@ -65,12 +63,11 @@ def pop_above(stack: Stack, top: Top, count: int) -> Above:
     if prior is None:
         return ()
     found = torch.zeros(count, *prior.lattice.shape, dtype=torch.int64)
-    for c in found:
-        for index, place in enumerate(_order(prior)):
-            # Of an autoregressive prior the laws change with each level; of a normal one they do
-            # not, and to compute them again is cheap enough.
-            law = next(_laws(prior, c[None], index))
-            c.view(-1)[place] = int(stack.pop(law)[0]) if _says_something(law) else 0
+    for index, place in enumerate(_order(prior)):
+        # Of an autoregressive prior the laws change with each level; of a normal one they do not,
+        # and to compute them again is cheap enough.
+        levels = stack.pop(next(_laws(prior, found, index)))
+        found.view(count, -1)[:, place] = torch.from_numpy(levels.astype(np.int64))
     prior.lattice.grid.check(found)
     return (found,)
 
@@ -81,33 +78,38 @@ def _prior(top: Top) -> CodedPrior | None:
     return prior if isinstance(prior, CodedPrior) else None
 
 
-def _says_something(law: Table) -> bool:
-    """Whether there is more than one level; a coefficient that is always zero has one."""
-    _, levels = law.weights.shape
-    return bool(levels > 1)
-
-
 def _order(prior: CodedPrior) -> tuple[int, ...]:
-    if isinstance(prior, AutoregressivePrior):
-        return prior.order
-    return tuple(range(torch.Size(prior.lattice.shape).numel()))
+    """Return the places of the levels, but for those that have one value only."""
+    shape = torch.Size(prior.lattice.shape)
+    every = prior.order if isinstance(prior, AutoregressivePrior) else range(shape.numel())
+    counts = torch.as_tensor(prior.lattice.grid.count).expand(shape).flatten()
+    return tuple(place for place in every if int(counts[place]) > 1)
 
 
 def _laws(prior: CodedPrior, c: Tensor, first: int = 0) -> Iterator[Table]:
-    """Yield the law of each level of one context (1, C, h, w), from the one at place ``first``."""
-    shape = prior.lattice.shape
-    if isinstance(prior, AutoregressivePrior):
-        logits, law = prior.conditionals(c)
-        weight = logits.softmax(1).reshape(logits.shape[1], -1)
-    else:
-        law = prior.law()
-        weight = torch.ones(1, torch.Size(shape).numel(), dtype=torch.float64)
-    mean, scale = law.mean.reshape(len(weight), -1), law.scale.reshape(len(weight), -1)
-    for place in _order(prior)[first:]:
-        grid = _grid_of(prior.lattice.grid, shape, place)
-        each = DiscretizedGaussian(mean[:, place], scale[:, place], grid).pmf()
-        pmf = (weight[:, place, None] * each).sum(0, keepdim=True)
+    """Yield the law of each level of contexts (B, C, h, w), from the one at place ``first``."""
+    grid, shape = prior.lattice.grid, prior.lattice.shape
+    for place, (logits, mean, scale) in _parameters(prior, c, first):
+        each = DiscretizedGaussian(mean, scale, _grid_of(grid, shape, place)).pmf()
+        pmf = (logits.softmax(1).unsqueeze(-1) * each).sum(1)
         yield Table(weights_of(pmf.double().numpy()))
+
+
+def _parameters(
+    prior: CodedPrior, c: Tensor, first: int
+) -> Iterator[tuple[int, tuple[Tensor, Tensor, Tensor]]]:
+    """Yield places, and the mixtures there: logits, means and scales (B, K)."""
+    order = _order(prior)[first:]
+    if isinstance(prior, AutoregressivePrior):
+        units = prior.hidden(c)
+        yield from ((place, prior.conditional(units, place)) for place in order)
+        return
+    law = prior.law()
+    columns = [torch.zeros_like(law.mean), law.mean, law.scale]
+    logits, mean, scale = (column.flatten().expand(len(c), -1) for column in columns)
+    for place in order:
+        one = slice(place, place + 1)
+        yield place, (logits[:, one], mean[:, one], scale[:, one])
 
 
 def _grid_of(grid: Grid, shape: Shape, place: int) -> Grid:

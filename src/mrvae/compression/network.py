@@ -75,7 +75,7 @@ class Network:
         noise = torch.zeros(1, self.noise_size, dtype=torch.float64)
         above = tuple(torch.zeros(1, *shape).long() for shape in self.model.top.shapes)
         _, steps = self.walk([from_prior(0.0)] * len(self.shapes), None, noise, above)
-        each = sum(step.state.numel() for step in steps) * 8
+        each = max(self.model.frame.dims, sum(step.state.numel() for step in steps)) * 8
         return max(1, min(MOST, _STATES // each))
 
     @torch.no_grad()

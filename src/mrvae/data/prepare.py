@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mrvae.data.cut import load_patches
 from mrvae.data.images import Images
 from mrvae.data.sources import load
+from mrvae.recipes.cut import Patches
 from mrvae.recipes.schema import Recipe
 
 _BINARISATION_SEED = 0
@@ -31,7 +33,10 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
 
     """
     data, model = recipe.data, recipe.model
-    images = load(data.source, split, data_dir, model.size if data.fit else None)
+    if isinstance(data.cut, Patches):
+        images = load_patches(data.source, split, data_dir, data.cut, model.size)
+    else:
+        images = load(data.source, split, data_dir, model.size if data.fit else None)
     _check_shape(images, (model.channels, model.size, model.size))
     if data.binary:
         return images if split == "train" else images.binarised(_BINARISATION_SEED)

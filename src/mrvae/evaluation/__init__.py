@@ -8,7 +8,17 @@ neither on the machine nor on how the work was cut into pieces.
 from mrvae.evaluation.ascent import Ascent, PlainGradient, SignGradient
 from mrvae.evaluation.attack import AttackReport, attack, read, reconstruction
 from mrvae.evaluation.bands import Band, BandReport, band_report, layout
-from mrvae.evaluation.codecs import LOSSY, PNG, Codec, File, around, available, comparable, written
+from mrvae.evaluation.codecs import (
+    LOSSLESS,
+    LOSSY,
+    PNG,
+    Codec,
+    File,
+    around,
+    available,
+    comparable,
+    written,
+)
 from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.distortion import ms_ssim, psnr
 from mrvae.evaluation.images import (
@@ -45,6 +55,7 @@ from mrvae.evaluation.units import UnitReport, UnitTotal, unit_report
 
 __all__ = [
     "KUZINA2023",
+    "LOSSLESS",
     "LOSSY",
     "MSSSIM",
     "PNG",

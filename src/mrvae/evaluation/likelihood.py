@@ -245,8 +245,8 @@ class _Measure:
             part = range(start, min(start + together, samples))
             noise = torch.stack([self._noise(sample + 1, indices, count) for sample in part])
             log_likelihood, steps = self.model.drawn(features, x, noise)
-            ratio = log_ratio(steps)
-            false = -divergences(steps).sum(dim=1) if twin else ratio
+            ratio = log_ratio(steps, log_likelihood)
+            false = -divergences(steps, log_likelihood).sum(dim=1) if twin else ratio
             both = torch.stack([ratio, false]) + log_likelihood
             values = both.view(2, len(part), len(x)).cpu().double()
             sums = torch.logaddexp(sums, values.logsumexp(dim=1))

@@ -50,5 +50,5 @@ def row_bytes(model: HVAE) -> int:
     distinct = {id(feature): 2 * feature.numel() for feature in features}
     states = [feature.numel() for feature in features]
     held = sum(distinct.values()) + 2 * sum(states) + _LATENT_COPIES * model.decoder.noise_size
-    values = held + _STATE_COPIES * max(states) + _PIXEL_COPIES * frame.dims
+    values = held + _STATE_COPIES * max(states, default=0) + _PIXEL_COPIES * frame.dims
     return values * weight.element_size()

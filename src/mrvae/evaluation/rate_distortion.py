@@ -124,7 +124,7 @@ def _kept(model: HVAE, x: Tensor, keep: int, noise: Tensor) -> tuple[Latents, Te
     if keep <= len(above):
         return above, nats  # the encoder has nothing to say
     steps = model.infer(x, noise)[: keep - len(above)]
-    return (*above, *(step.z for step in steps)), torch.cat([nats, divergences(steps)], dim=1)
+    return (*above, *(step.z for step in steps)), torch.cat([nats, divergences(steps, nats)], dim=1)
 
 
 @torch.no_grad()

@@ -202,7 +202,8 @@ def unit_report(
     take some 200 numbers a unit besides, however many images there are.
 
     Raises:
-        ValueError: if draws or memory is not positive, or the images are not the model's.
+        ValueError: if draws or memory is not positive, the images are not the model's, or the model
+            has a context alone.
 
     Source: Kuzina & Tomczak 2023, equations 3 to 5.
 
@@ -218,6 +219,8 @@ def unit_report(
     """
     if draws < 1:
         raise ValueError(f"draws is {draws}; the parents of a unit need at least 1")
+    if not model.decoder.shapes:
+        raise ValueError("no cell of this model draws a latent; give one whose posterior is learnt")
     measure = _Measure(model, draws, seed)
     sums = _Sums(sum(math.prod(shape) for shape in model.shapes), min(GROUPS, len(images)), draws)
     # Half the rows: beside the walk, a row holds a few numbers in double precision for each unit.

@@ -80,8 +80,12 @@ class MaskedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (…, inputs) to (…, outputs)."""
-        mask = (self.reach[:, None] >= self.degree).to(self.weight.device)
-        return functional.linear(x, self.weight * mask, self.bias)
+        return self.part(x, slice(None))
+
+    def part(self, x: Tensor, outputs: slice) -> Tensor:
+        """Map (…, inputs) to some of the outputs."""
+        mask = (self.reach[outputs, None] >= self.degree).to(self.weight.device)
+        return functional.linear(x, self.weight[outputs] * mask, self.bias[outputs])
 
 
 class AutoregressivePrior(ExplicitPrior):
@@ -146,13 +150,30 @@ class AutoregressivePrior(ExplicitPrior):
 
     def conditionals(self, c: Tensor) -> tuple[Tensor, DiscretizedGaussian]:
         """Return the mixtures' logits and Gaussians, (B, K, C, h, w), given the levels before."""
-        values = self.lattice.grid.value(c, self.first.weight.dtype).flatten(1)
-        h = functional.gelu(self.first(values))
         # Probabilities stay in full precision whatever the layers run in.
-        out = widen(self.third(functional.gelu(self.second(h))))
+        out = widen(self.third(self.hidden(c)))
         rows = out.view(len(c), -1, 3, self.components).permute(2, 0, 3, 1)
         logits, mean, log_scale = rows.reshape(3, len(c), self.components, *self.lattice.shape)
         return logits, DiscretizedGaussian(mean, log_scale.exp(), self.lattice.grid)
+
+    def hidden(self, c: Tensor) -> Tensor:
+        """Return the last hidden units, (B, hidden), of levels (B, C, h, w).
+
+        Those that the parameters of a level read do not depend on it or on what comes after it.
+        """
+        values = self.lattice.grid.value(c, self.first.weight.dtype).flatten(1)
+        return functional.gelu(self.second(functional.gelu(self.first(values))))
+
+    def conditional(self, units: Tensor, place: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits, means and scales (B, K) of the level at one place, given hidden units.
+
+        They are those of :meth:`conditionals` but for rounding. A decoder, which knows the levels
+        one after the other, has to compute no more than it can use.
+        """
+        count = 3 * self.components
+        out = widen(self.third.part(units, slice(place * count, (place + 1) * count)))
+        logits, mean, log_scale = out.view(len(out), 3, self.components).unbind(1)
+        return logits, mean, log_scale.exp()
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:

@@ -207,6 +207,8 @@ class DCTContext(LinearContext):
         quantiser: makes integers of the coefficients.
         bins: the number of values of a pixel.
         ycbcr: whether colour is changed to luminance and chrominance first, as JPEG does.
+        chroma: frequencies of chrominance kept along each axis, all by default; the others are
+            zero, have S = 0, and in even steps no more than one level.
 
     Raises:
         ValueError: if an image has fewer than ``size`` pixels a side, or ``ycbcr`` is asked for and
@@ -232,6 +234,7 @@ class DCTContext(LinearContext):
         quantiser: Quantiser,
         bins: int = 256,
         ycbcr: bool = False,
+        chroma: int | None = None,
     ) -> None:
         channels, height, width = image
         if size > min(height, width):
@@ -242,12 +245,16 @@ class DCTContext(LinearContext):
         if ycbcr and channels != 3:
             raise ValueError(f"images have {channels} channels; ycbcr is of red, green and blue")
         super().__init__(image, (channels, size, size), quantiser, bins)
-        self.dct, self.ycbcr = DCT(size), ycbcr
+        self.dct, self.ycbcr, self.chroma = DCT(size), ycbcr, size if chroma is None else chroma
 
     def analyse(self, u: Tensor) -> Tensor:
         """Return the lowest frequencies of the images scaled to [0, 1]."""
         x = (u + 1) / 2
-        return self.dct.analysis(_mix(_colours(x), x) if self.ycbcr else x)
+        if not self.ycbcr:
+            return self.dct.analysis(x)
+        c = self.dct.analysis(_mix(_colours(x), x))
+        axis = torch.arange(c.shape[-1], device=c.device) < self.chroma
+        return torch.cat((c[:, :1], c[:, 1:] * (axis & axis[:, None])), dim=1)
 
     def synthesise(self, c: Tensor) -> Tensor:
         """Return the images of these frequencies, the others being zero."""

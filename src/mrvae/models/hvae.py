@@ -79,7 +79,8 @@ class HVAE(nn.Module):
         """Return log p(x | z) (B,) and KL (B, layers) from the features of x."""
         above, (z, c) = self.top.encode(x), self._split(noise)
         h, steps = self.decoder.walk(features, self._all(from_posterior()), z, self.top.told(above))
-        found, kl = self.loss.lend(x, h, steps, self._likelihood(h).log_prob(x), divergences(steps))
+        kl = divergences(steps, h)
+        found, kl = self.loss.lend(x, h, steps, self._likelihood(h).log_prob(x), kl)
         return found, torch.cat([self.top.nats(above, c, term), kl], dim=1)
 
     def infer(self, x: Tensor, noise: Tensor) -> list[Step]:
@@ -128,7 +129,7 @@ class HVAE(nn.Module):
         ``features`` are those of x, and ``noise`` is (K, B, decoder.noise_size).
         """
         log_likelihood, steps = self.drawn(features, x, noise)
-        return (log_likelihood + log_ratio(steps)).view(len(noise), len(x))
+        return (log_likelihood + log_ratio(steps, log_likelihood)).view(len(noise), len(x))
 
     def drawn(
         self, features: Sequence[Tensor], x: Tensor, noise: Tensor
@@ -362,21 +363,24 @@ def _temperature(value: float) -> float:
     return float(value)
 
 
-def divergences(steps: Sequence[Step]) -> Tensor:
-    """Return KL(q‖p) of every step, or its estimate, summed over its latent: (B, layers)."""
+def divergences(steps: Sequence[Step], like: Tensor) -> Tensor:
+    """Return KL(q‖p) of every step, or its estimate, summed over its latent: (B, layers).
+
+    ``like`` is (B, …), and says how many images there are where there is no step.
+    """
     columns = [
         sum_per_image(step.prior.kl_from(step.posterior, step.z))
         for step in steps
         if step.posterior is not None
     ]
-    return torch.stack(columns, dim=1)
+    return torch.stack(columns, dim=1) if columns else like.new_zeros(len(like), 0)
 
 
-def log_ratio(steps: Sequence[Step]) -> Tensor:
-    """Return log p(z) - log q(z | x) at the drawn z: (B,)."""
+def log_ratio(steps: Sequence[Step], like: Tensor) -> Tensor:
+    """Return log p(z) - log q(z | x) at the drawn z: (B,), as ``like`` is."""
     ratios = [
         sum_per_image(step.prior.log_prob(step.z) - step.posterior.log_prob(step.z))
         for step in steps
         if step.posterior is not None
     ]
-    return torch.stack(ratios).sum(dim=0)
+    return torch.stack(ratios).sum(dim=0) if ratios else torch.zeros_like(like)

@@ -41,10 +41,18 @@ def make_top(
     """
     if isinstance(context, spec.NoContext):
         return NoTop(len(levels))
+    return ContextTop(make_prior(context, frame), levels, frame, ladder, context.everywhere)
+
+
+def make_prior(context: spec.SomeContext, frame: ImageFrame) -> nn.Module:
+    """Return the prior of a recipe's context, which owns it; it is not fitted yet.
+
+    Raises:
+        ValueError: if the context does not fit the images, or the prior the context.
+    """
     found = _context(context, frame)
     _check_few(torch.Size(found.shape).numel())
-    prior = _prior(context.prior, found, zigzag if isinstance(found, DCTContext) else raster)
-    return ContextTop(prior, levels, frame, ladder, context.everywhere)
+    return _prior(context.prior, found, zigzag if isinstance(found, DCTContext) else raster)
 
 
 def _check_few(count: int) -> None:
@@ -58,8 +66,8 @@ def _context(context: spec.SomeContext, frame: ImageFrame) -> LinearContext:
     image, bins = (frame.channels, frame.size, frame.size), frame.levels
     quantiser = _quantiser(context.quantiser)
     match context:
-        case spec.DCT(frequencies=size, ycbcr=ycbcr):
-            return DCTContext(image, size, quantiser, bins, ycbcr)
+        case spec.DCT(frequencies=size, ycbcr=ycbcr, chroma=chroma):
+            return DCTContext(image, size, quantiser, bins, ycbcr, chroma or size)
         case spec.Pooled(factor=factor):
             return PooledContext(image, factor, quantiser, bins)
         case spec.WaveletTop(wavelet=name, depth=depth):

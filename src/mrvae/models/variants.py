@@ -9,6 +9,7 @@ from dataclasses import replace
 from torch import nn
 
 from mrvae.distributions import BoundedScale, RawScale, SoftplusScale
+from mrvae.models.alone import make_alone
 from mrvae.models.cell import Scale, VDVAECell
 from mrvae.models.decoder import CellRung, Decoder
 from mrvae.models.echo import EchoRung, FirstCell, PassingCell
@@ -25,7 +26,8 @@ from mrvae.models.vae import make_vae
 from mrvae.models.wavelet_vae import make_wavelet_vae
 from mrvae.recipes import context as spec
 from mrvae.recipes import schema
-from mrvae.recipes.wavelet import WaveletVAE
+from mrvae.recipes.alone import ContextAlone
+from mrvae.recipes.wavelet import VAE, WaveletVAE
 from mrvae.resolution import Ladder, Wavelet, WaveletPooling
 
 _RAW_SCALE, _VDVAE, _NONE = schema.RawScale(), schema.VDVAE(), spec.NoContext()
@@ -53,7 +55,7 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
     if not isinstance(model, schema.Model):
         if repeat is not None:
             raise ValueError(f"repeat is {repeat}; the model of {recipe.name} repeats no cells")
-        return make_wavelet_vae(model) if isinstance(model, WaveletVAE) else make_vae(model)
+        return _other(model)
     levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
     if repeat is not None:
         levels = tuple(replace(level, repeat=repeat, block_repeat=repeat) for level in levels)
@@ -79,6 +81,17 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
         wavelet=model.wavelet,
         context=model.context,
     )
+
+
+def _other(model: WaveletVAE | VAE | ContextAlone) -> HVAE:
+    """Build a model that has no blocks."""
+    match model:
+        case WaveletVAE():
+            return make_wavelet_vae(model)
+        case VAE():
+            return make_vae(model)
+        case ContextAlone():
+            return make_alone(model)
 
 
 def hierarchy(

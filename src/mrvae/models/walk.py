@@ -95,10 +95,12 @@ def descend(
         recompute: keep nothing inside a step for the backward pass; compute it again there.
     """
     take = recomputed(_step) if recompute else _step
+    # Without latents there is no noise, and what a context tells says how many images there are.
+    batch = next(len(piece) for piece in (*noise, *told) if piece is not None)
     h: Tensor | None = None
     steps: list[Step] = []
     for rung, words in zip(rungs, told, strict=True):
-        h = rung.enter(h, noise[0].shape[0])
+        h = rung.enter(h, batch)
         h = h if words is None else h + words
         for cell in rung.visits:
             index = len(steps)

@@ -24,12 +24,24 @@ class Item:
         about: one sentence on what it shows.
         work: makes it on a desk.
         cells: its rows that are runs, at a budget; none if it cannot be cut into cells.
+        real: the item that measures the files of which this one computes the length, if there is.
     """
 
     name: str
     about: str
     work: Callable[[Desk], Outcome]
     cells: Callable[[Budget], Sequence[Cell]] = no_cells
+    real: Item | None = None
+
+    def of_files(self) -> Item:
+        """Return the item that measures files.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if self.real is None:
+            raise ValueError(f"{self.name} writes no files; leave out --real")
+        return self.real
 
     def check(self, budget: Budget, only: Sequence[str]) -> None:
         """Refuse names that are no cells of this item.

@@ -11,6 +11,7 @@ import difflib
 from mrvae.recipes.cifar_small import CIFAR_SMALL
 from mrvae.recipes.falck2022 import FALCK2022
 from mrvae.recipes.kiruluta2025 import KIRULUTA2025
+from mrvae.recipes.kodak import KODAK
 from mrvae.recipes.kuzina2023 import KUZINA2023
 from mrvae.recipes.overrides import override
 from mrvae.recipes.published import PUBLISHED
@@ -25,6 +26,7 @@ ALL: tuple[Recipe, ...] = (
     *FALCK2022,
     *KUZINA2023,
     *CIFAR_SMALL,
+    *KODAK,
     *KIRULUTA2025,
     *PUBLISHED,
 )

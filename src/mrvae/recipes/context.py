@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mrvae.recipes.demands import WIDEST, bounded, demand, positive
+from mrvae.recipes.demands import LATER, WIDEST, bounded, demand, positive
 
 # ------------------------------------------------------------------------------------- quantisers
 
@@ -127,7 +127,8 @@ class DCT:
     """The lowest ``frequencies`` × ``frequencies`` of a cosine transform.
 
     With ``everywhere`` the state of each resolution begins with what the context tells it;
-    without, that of the coarsest alone. ``ycbcr`` changes colours to luminance and chrominance.
+    without, that of the coarsest alone. ``ycbcr`` changes colours to luminance and chrominance, of
+    which the latter keeps ``chroma`` × ``chroma`` frequencies; all of them if that is 0.
     """
 
     frequencies: int = 3
@@ -135,9 +136,13 @@ class DCT:
     prior: Prior = field(default_factory=Diffusion)
     everywhere: bool = True
     ycbcr: bool = False
+    chroma: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "frequencies")
+        fewer = 0 <= self.chroma <= self.frequencies
+        demand(fewer, f"chroma is {self.chroma}; it must be in 0…{self.frequencies}")
+        demand(self.ycbcr or not self.chroma, "chroma is of ycbcr alone; set ycbcr=true")
 
 
 @dataclass(frozen=True)

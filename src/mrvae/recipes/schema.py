@@ -13,7 +13,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from mrvae.recipes.alone import ContextAlone
 from mrvae.recipes.context import Context, NoContext
+from mrvae.recipes.cut import Cut, Patches, Whole
 from mrvae.recipes.demands import LATER, LONGEST, WIDEST, bounded, demand, positive
 from mrvae.recipes.kl_term import KlTerm
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
@@ -141,18 +143,22 @@ class Data:
     images, a ``.npy`` or ``.npz`` file, or ``hf:owner/name``. ``binary`` draws each pixel from
     its grey value, anew at every training step and once for all in validation and test;
     ``bits`` keeps that many leading bits of an 8-bit value. ``fit`` resizes the shorter side to
-    the model's size and crops the centre; without it, images of another size are refused.
+    the model's size and crops the centre; without it, images of another size are refused. ``cut``
+    tells whether pictures are images, or are cut into many.
     """
 
     source: str
     binary: bool = False
     bits: int = 8
     fit: bool = False
+    cut: Cut = field(default_factory=Whole, metadata=LATER)
 
     def __post_init__(self) -> None:
         demand(bool(self.source), "source is empty; name a data set, a file or a folder")
         demand(1 <= self.bits <= 8, f"bits is {self.bits}; it must be in 1…8")
         demand(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
+        both = self.fit and isinstance(self.cut, Patches)
+        demand(not both, "pictures are fitted or cut; set fit=false or cut=whole")
 
 
 # ----------------------------------------------------------------------------------------- model
@@ -226,7 +232,7 @@ class Model:
         demand(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
 
 
-Network = Model | WaveletVAE | VAE
+Network = Model | WaveletVAE | VAE | ContextAlone
 
 # -------------------------------------------------------------------------------------- training
 

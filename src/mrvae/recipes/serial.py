@@ -22,7 +22,7 @@ from functools import cache
 from reprlib import repr as short
 from typing import TypeGuard
 
-from mrvae.recipes import context, demands, schema, wavelet
+from mrvae.recipes import alone, context, cut, demands, schema, wavelet
 from mrvae.recipes.schema import Recipe
 
 KINDS: Mapping[type, str] = types.MappingProxyType(
@@ -38,6 +38,8 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         schema.Markov: "markov",
         schema.Plain: "plain",
         schema.TopDown: "top_down",
+        cut.Whole: "whole",
+        cut.Patches: "patches",
         schema.AdamW: "adamw",
         schema.Adamax: "adamax",
         schema.Constant: "constant",
@@ -57,6 +59,7 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         context.PredictMean: "mean",
         context.PredictStart: "start",
         context.PredictNoise: "noise",
+        alone.ContextAlone: "context_alone",
         wavelet.WaveletVAE: "wavelet_vae",
         wavelet.VAE: "vae",
         wavelet.LogisticAround: "logistic_around",

@@ -138,13 +138,14 @@ class _Run:
 
     def _loop(self, bar: Bar, stop: StopRequest) -> None:
         every = max(1, self.training.steps // _LOGGED)
-        plateau = Plateau(self.training)
+        plateau, latents = Plateau(self.training), self.updater.model.decoder.shapes
         for step in range(self.progress.step, self.training.steps):
             report = self.updater.update(step)
             done = step + 1
             self.progress = Progress(done, self.progress.nats, self.progress.best)
             bar.show(done, report)
-            warning = plateau.warning(step, report)
+            # Without latents there is none that could collapse.
+            warning = plateau.warning(step, report) if latents else ""
             if warning and self.accelerator.is_main_process:
                 bar.warn(warning)
             if done % every == 0 or report.skipped:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 from mrvae.papers.cells import Cell, chosen
 from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
-from mrvae.papers.kuzina2023 import kodak
+from mrvae.papers.kuzina2023 import figure5_real, kodak
 from mrvae.papers.kuzina2023.cifar import cifar, frequencies, pictures, trained_on
 from mrvae.papers.outcome import Budget, Outcome, Row
 
@@ -202,4 +202,10 @@ def figure(rows: Sequence[Row], curves: Points) -> Figure:
     return drawing
 
 
-ITEM = Item("figure5", "rate and distortion on Kodak, from the context alone", work, cells)
+ITEM = Item(
+    "figure5",
+    "rate and distortion on Kodak, from the context alone",
+    work,
+    cells,
+    real=figure5_real.ITEM,
+)

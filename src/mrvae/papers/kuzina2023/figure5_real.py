@@ -1,0 +1,299 @@
+"""Figure 5 as files: real bytes on Kodak and CIFAR-10, by contexts, by a whole model, by codecs.
+
+The paper's rates are theoretical, and so are those of ``figure5``. Here every rate is the length of
+a file that was read back. Three questions are asked:
+
+1. **What is a learnt prior of a context worth?** Each photograph becomes a file of its context
+   alone, 6 × 6 frequencies of luminance and chrominance of patches of 32 × 32. The prior and the
+   scale S are learnt from one half of the photographs, the files are those of the other half, and
+   the other way round. JPEG, WebP and AVIF are set to the same PSNR, photograph by photograph.
+2. **Does a prior of small images do?** The same with a prior of CIFAR-10.
+3. **What does a model lose to codecs where nothing may be lost?** A hierarchy trained on CIFAR-10,
+   below the same context, codes photographs and test images of CIFAR-10, beside PNG, WebP and
+   JPEG-XL. The images of CIFAR-10 share one file of the model; the codecs write a file for each.
+
+Seconds of training stand beside ours; the codecs need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
+
+from mrvae.papers.cells import Cell, chosen, curve
+from mrvae.papers.desk import Desk, Job, Measures
+from mrvae.papers.item import Item
+from mrvae.papers.kuzina2023.cifar import cifar, made_up
+from mrvae.papers.kuzina2023.files import (
+    Coded,
+    by_codec,
+    by_context,
+    row,
+    stored,
+    without_loss,
+)
+from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.recipes import Recipe, override, recipe
+from mrvae.recipes.cut import Patches
+
+if TYPE_CHECKING:
+    from mrvae.compression import Known
+    from mrvae.data import Picture
+    from mrvae.evaluation import Codec
+
+FOLDS = ("kodak-fold0", "kodak-fold1")
+SMALL = "cifar10-context"
+WHOLE = "dct-ycbcr"
+_SMOKE = (
+    *("training.steps=2", "training.validate_every=1", "training.batch=8", "training.warmup=1"),
+    *("model.context.prior.hidden=8", "model.context.prior.components=1"),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a budget allows.
+
+    Attributes:
+        changes: to the recipes of contexts.
+        whole: photographs that are coded without loss, from the first.
+        images: test images of CIFAR-10.
+    """
+
+    changes: tuple[str, ...]
+    whole: int
+    images: int
+
+
+PLANS: dict[Budget, Plan] = {
+    "smoke": Plan(_SMOKE, whole=1, images=2),
+    "cpu": Plan((), whole=2, images=200),
+    "paper": Plan((), whole=24, images=1_000),
+}
+
+
+def cells(budget: Budget) -> list[Cell]:
+    """Return the two priors of photographs, that of CIFAR-10, and the model that loses nothing.
+
+    Example:
+        >>> [cell.name for cell in cells("cpu")]
+        ['kodak-fold0', 'kodak-fold1', 'cifar10-context', 'dct-ycbcr']
+    """
+    changes = PLANS[budget].changes
+    whole = next(cell for cell in cifar(budget) if cell.name == WHOLE)
+    source = whole.job.recipe.data.source
+    alone = override(recipe("kodak-context"), changes)
+    folds = [
+        Cell(name, Job(override(alone, [f"data.cut.fold={i}"]), variation=f"fold{i}"))
+        for i, name in enumerate(FOLDS)
+    ]
+    small = override(recipe(SMALL), [*changes, f"data={source}"])
+    return [*folds, Cell(SMALL, Job(small)), whole]
+
+
+def work(desk: Desk) -> Outcome:
+    """Train what is asked for, write all files, and read them back."""
+    asked = {cell.name: _at(desk, cell) for cell in chosen(cells(desk.budget), desk.only)}
+    for cell in asked.values():
+        desk.trained(cell.job)
+    rows: list[Row] = []
+    folds = [asked[name].job for name in FOLDS if name in asked]
+    if folds:
+        rows += _folds(desk, folds)
+    if SMALL in asked:
+        rows += _small(desk, asked[SMALL].job)
+    if WHOLE in asked:
+        rows += _lossless(desk, asked[WHOLE].job)
+    return Outcome(tuple(rows), tuple(findings(rows)))
+
+
+def _folds(desk: Desk, jobs: Sequence[Job]) -> list[Row]:
+    """Code photographs by the prior of the other half, and by codecs at the same PSNR."""
+    from mrvae.data.cut import of_split
+    from mrvae.evaluation import LOSSY, available
+
+    coded = {
+        job: _contexts(desk, job, of_split(photographs(desk), "test", _cut(job))) for job in jobs
+    }
+    method = f"context, {len(jobs)} of {len(FOLDS)} folds"
+    ours = [each for found in coded.values() for each in found.values()]
+    rows = [row("kodak", method, ours, sum(seconds(desk, job) for job in jobs))]
+    shown = {each.name: each for each in photographs(desk)}
+    for codec in (each for each in LOSSY if available(each)):
+        theirs = [
+            _matched(desk, job, codec, shown[name], mine)
+            for job, found in coded.items()
+            for name, mine in found.items()
+        ]
+        rows.append(row("kodak", codec.name, theirs))
+    return rows
+
+
+def _cut(job: Job) -> Patches:
+    return cast("Patches", job.recipe.data.cut)
+
+
+def _matched(desk: Desk, job: Job, codec: Codec, picture: Picture, mine: Coded) -> Coded:
+    """Return a codec's file at the PSNR that a photograph has by its context."""
+    name = f"{picture.name}-{codec.name.replace(' ', '-').replace(':', '')}"
+    return _remembered(desk, job, name, partial(by_codec, codec, picture, mine.psnr))
+
+
+def _small(desk: Desk, job: Job) -> list[Row]:
+    """Code the photographs by a prior of small images."""
+    coded = list(_contexts(desk, job, photographs(desk)).values())
+    return [row("kodak", "context, prior of CIFAR-10", coded, seconds(desk, job))]
+
+
+def _contexts(desk: Desk, job: Job, pictures: Sequence[Picture]) -> dict[str, Coded]:
+    """Write the contexts of pictures into a file each, which stay in the desk's folder."""
+    known, folder = _open(desk, job), _folder(desk, job)
+    found = {}
+    with TemporaryDirectory() as temporary:
+        for picture, path in zip(pictures, stored(pictures, Path(temporary)), strict=True):
+            out = folder / f"{picture.name}.mrv"
+            make = partial(by_context, known, picture, path, out)
+            found[picture.name] = _remembered(desk, job, out.stem, make)
+    return found
+
+
+def _remembered(desk: Desk, job: Job, name: str, make: Callable[[], Coded]) -> Coded:
+    """Return what a file was measured to be by these weights, or write it."""
+
+    def written() -> Measures:
+        desk.say(f"{job.name} on {name}")
+        return asdict(make())
+
+    return Coded(**cast("dict[str, Any]", desk.kept(f"file-{name}", job, written)))
+
+
+def _lossless(desk: Desk, job: Job) -> list[Row]:
+    """Code photographs, and test images of CIFAR-10, without loss by a model and by codecs."""
+    plan = PLANS[desk.budget]
+    images = _tests(desk, job, plan.images)
+    photos = photographs(desk)[: plan.whole]
+    rows: list[Row] = []
+    for name, pictures, together in (("kodak", photos, 1), ("cifar10", images, len(images))):
+        ours = _whole(desk, job, pictures, together)
+        rows += [row(name, "CIFAR-10 model", ours, seconds(desk, job)), *_codecs(name, pictures)]
+    return rows
+
+
+def _whole(desk: Desk, job: Job, pictures: Sequence[Picture], together: int) -> list[Coded]:
+    """Write pictures without loss, so many to a file."""
+    from mrvae.compression import training_images
+
+    known, folder = _open(desk, job), _folder(desk, job)
+    seen = training_images(job.recipe, desk.data_dir)
+    coded = []
+    with TemporaryDirectory() as temporary:
+        paths = stored(pictures, Path(temporary))
+        for start in range(0, len(pictures), together):
+            part = slice(start, start + together)
+            out = folder / f"{pictures[start].name}-{together}-without-loss.mrv"
+            make = partial(without_loss, known, pictures[part], paths[part], out, seen)
+            coded.append(_remembered(desk, job, out.stem, make))
+    return coded
+
+
+def _codecs(name: str, pictures: Sequence[Picture]) -> list[Row]:
+    """Return the rows of the codecs that lose nothing, as far as they are here."""
+    from mrvae.evaluation import LOSSLESS, available
+
+    return [
+        row(name, codec.name, [by_codec(codec, each) for each in pictures])
+        for codec in LOSSLESS
+        if available(codec)
+    ]
+
+
+def _tests(desk: Desk, job: Job, limit: int) -> tuple[Picture, ...]:
+    """Return the first test images of a job as pictures."""
+    import torch
+
+    from mrvae.data import Picture
+
+    images = desk.images(job.recipe, "test", limit)
+    every = images.take(torch.arange(len(images)))
+    return tuple(Picture(f"test{i:04}", each) for i, each in enumerate(every))
+
+
+def photographs(desk: Desk) -> tuple[Picture, ...]:
+    """Return the photographs; at smoke, four made by code."""
+    from mrvae.data import gallery
+
+    return gallery(_source(desk), desk.data_dir)
+
+
+def _source(desk: Desk) -> str:
+    """Return the folder of the photographs, which at smoke is made."""
+    if desk.budget != "smoke":
+        return "kodak"
+    from mrvae.data import Picture
+
+    folder = desk.folder / "photographs"
+    if not folder.is_dir():
+        sky = made_up(64).pixels
+        turned = (sky, sky.flip(1), sky.flip(2), sky.flip(1, 2))
+        stored([Picture(f"sky{i}", each) for i, each in enumerate(turned)], folder)
+    return str(folder)
+
+
+def _at(desk: Desk, cell: Cell) -> Cell:
+    """Return a cell whose photographs are those of the desk."""
+    found: Recipe = cell.job.recipe
+    if not isinstance(found.data.cut, Patches):
+        return cell
+    changed = override(found, [f"data={_source(desk)}"])
+    return Cell(cell.name, Job(changed, variation=cell.job.variation))
+
+
+def _open(desk: Desk, job: Job) -> Known:
+    from mrvae.compression import open_model
+
+    return open_model(desk.path(job))
+
+
+def _folder(desk: Desk, job: Job) -> Path:
+    folder = desk.folder / "files" / job.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def seconds(desk: Desk, job: Job) -> float:
+    """Return the seconds of training of a finished job."""
+    course = curve(desk.path(job))
+    return course[-1].seconds if course else 0.0
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """Say how many bytes the codecs need beside ours, of the same pictures and the same kind.
+
+    Example:
+        >>> dct = {"pictures": "kodak", "method": "context", "lossless": False,
+        ...        "bpp": 0.1, "psnr": 24.0, "training_seconds": 60.0}
+        >>> jpeg = {**dct, "method": "JPEG", "bpp": 0.2, "training_seconds": None}
+        >>> findings([dct, jpeg])
+        ['kodak: context 0.100 bpp at 24.00 dB, JPEG 0.200 bpp at 24.00 dB: 2.00 times']
+    """
+    said = []
+    for mine in (each for each in rows if each["training_seconds"] is not None):
+        for other in rows:
+            same = all(mine[name] == other[name] for name in ("pictures", "lossless"))
+            if same and other["training_seconds"] is None:
+                times = cast("float", other["bpp"]) / cast("float", mine["bpp"])
+                both = ", ".join(f"{each['method']} {_rate(each)}" for each in (mine, other))
+                said.append(f"{mine['pictures']}: {both}: {times:.2f} times")
+    return said
+
+
+def _rate(row: Row) -> str:
+    """Return bits per pixel, and PSNR where something is lost."""
+    return f"{row['bpp']:.3f} bpp" + ("" if row["lossless"] else f" at {row['psnr']:.2f} dB")
+
+
+ITEM = Item("figure5-real", "real files on Kodak and CIFAR-10", work, cells)

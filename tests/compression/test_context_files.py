@@ -1,0 +1,144 @@
+"""Files of contexts alone: they decode to what was scored, and a learnt prior makes them short."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from laws.tiny_codec import known
+from mrvae.compression import Known, Network, Pictures, pack, pack_layers, read_container, unpack
+from mrvae.compression.above import push_above
+from mrvae.compression.coder import Stack
+from mrvae.compression.patches import to_patches, to_picture
+from mrvae.compression.unpacking import decoded
+from mrvae.data.pictures import read
+from mrvae.models.alone import make_alone
+from mrvae.models.top import Top
+from mrvae.recipes.alone import ContextAlone
+from mrvae.recipes.context import DCT, Autoregressive, MidTread, Pooled
+from mrvae.recipes.wavelet import LogisticAround
+
+
+@pytest.fixture(scope="module")
+def alone() -> Known:
+    """A context of RGB pixels with a random prior."""
+    torch.manual_seed(1)
+    context = DCT(3, MidTread(0.5), Autoregressive(8, 2), ycbcr=True, chroma=2)
+    model = make_alone(ContextAlone(3, 8, context))
+    model.top.fit(torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8))
+    return Known(Path("alone"), bytes(32), Network.of(model))
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> tuple[Path, ...]:
+    stream = torch.Generator().manual_seed(3)
+    paths = []
+    for i, (height, width) in enumerate([(19, 40), (8, 5)]):
+        rough = torch.rand(1, 3, 3, 4, generator=stream)
+        pixels = torch.nn.functional.interpolate(rough, (height, width), mode="bilinear")[0]
+        levels = (255 * pixels).byte().permute(1, 2, 0).contiguous()
+        paths.append(tmp_path / f"photo{i}.png")
+        Image.fromarray(levels.numpy()).save(paths[-1])
+    return tuple(paths)
+
+
+def test_a_file_of_contexts_decodes_to_the_picture_of_the_model(
+    alone: Known, photographs: tuple[Path, ...], tmp_path: Path
+) -> None:
+    out, model = tmp_path / "few.mrv", alone.network.model
+    packed = pack_layers(alone, Pictures(photographs, alone.network), out, keep=1)
+    assert not packed.lossless
+    assert [name for name, _ in packed.layers] == ["context"]
+    assert packed.size == out.stat().st_size
+    # At most a word for the message, one for what it stands on, and its check.
+    assert packed.ideal_bits <= packed.payload_bits <= packed.ideal_bits + 3 * 32 + 1
+    other = Known(alone.run, alone.hash, Network(model, rows=3))
+    written = unpack(read_container(out), other, tmp_path / "back")
+    for path, back in zip(photographs, written, strict=True):
+        x = read(path, None)
+        with torch.no_grad():
+            shown = model.reconstruct(to_patches(x, 8), keep=1)
+        assert torch.equal(read(back, None), to_picture(shown, *x.shape[1:]))
+
+
+@pytest.mark.parametrize("chained", [False, True], ids=["direct", "bits-back"])
+def test_a_model_without_latents_loses_nothing_if_nothing_may_be_lost(
+    alone: Known, photographs: tuple[Path, ...], tmp_path: Path, chained: bool
+) -> None:
+    out = tmp_path / "all.mrv"
+    packed = pack(alone, Pictures(photographs, alone.network), out, chained, verify=False)
+    assert packed.payload_bits >= packed.ideal_bits
+    found = list(decoded(read_container(out), alone))
+    for path, (_, back) in zip(photographs, found, strict=True):
+        assert torch.equal(back, read(path, None))
+
+
+def test_a_file_of_another_model_is_refused(
+    alone: Known, photographs: tuple[Path, ...], tmp_path: Path
+) -> None:
+    out = tmp_path / "few.mrv"
+    pack_layers(alone, Pictures(photographs, alone.network), out, keep=1, verify=False)
+    with pytest.raises(ValueError, match="was written with the model"):
+        list(decoded(read_container(out), known(colour=True)))
+
+
+def dependent(n: int, seed: int) -> Tensor:
+    """Return images (n, 1, 2, 2) whose pixels follow the first one, but for a coin's throw."""
+    stream = torch.Generator().manual_seed(seed)
+    first = torch.randint(0, 7, (n, 1), generator=stream)
+    coins = torch.randint(0, 2, (n, 3), generator=stream)
+    return torch.cat([first, first + coins], dim=1).view(n, 1, 2, 2).byte()
+
+
+def learnt(seen: Tensor) -> Top:
+    """Return a context whose levels are the pixels, and its prior after a few steps on images."""
+    torch.manual_seed(0)
+    context = Pooled(1, MidTread(2 / 7), Autoregressive(hidden=32, components=2))
+    top = make_alone(ContextAlone(1, 2, context, LogisticAround(8))).top
+    top.fit(seen)
+    (c,) = top.encode(seen)
+    steps = torch.optim.Adam(top.parameters(), lr=1e-2)
+    for step in range(250):
+        part = (c[64 * (step % 31) : 64 * (step % 31) + 64],)
+        loss = top.nats(part, torch.zeros(64, 0), None).mean()
+        steps.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        steps.step()
+    return top.double()
+
+
+def bits(top: Top, x: Tensor) -> float:
+    """Return the bits of a real message of contexts, for each of them."""
+    stack = Stack()
+    with torch.no_grad():
+        push_above(stack, top, top.encode(x))
+    assert stack.bits >= stack.ideal
+    return stack.bits / len(x)
+
+
+def static(x: Tensor, y: Tensor) -> float:
+    """Return the ideal bits of images y by a table for each pixel, learnt from images x."""
+    total = 0.0
+    for seen, new in zip(x.flatten(1).T, y.flatten(1).T, strict=True):
+        share = (torch.bincount(seen.long(), minlength=8).double() + 0.5) / (len(seen) + 4)
+        total -= float(share[new.long()].log2().sum())
+    return total / len(y)
+
+
+def test_what_is_learnt_is_shorter_than_static_tables_and_longer_if_shuffled() -> None:
+    seen, new = dependent(2_000, seed=0), dependent(300, seed=1)
+    top, tables, entropy = learnt(seen), static(seen, new), math.log2(7) + 3
+    stream = np.random.default_rng(0)
+    columns = [new.flatten(1)[stream.permutation(300), i] for i in range(4)]
+    shuffled = torch.stack(columns, dim=1).view(new.shape)
+    # One throw of 300 × 3 coins and 300 levels is spread by less than 0.1 bits an image.
+    assert entropy - 0.3 < bits(top, new) < tables - 3
+    # The same levels at the same places, and nothing that binds them.
+    assert static(seen, shuffled) == pytest.approx(tables, abs=1e-9)
+    assert bits(top, shuffled) > tables

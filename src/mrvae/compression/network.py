@@ -108,7 +108,8 @@ class Network:
         """Return log p(x | z) in nats of images, (B,); unlike all else, it has gradients by z."""
         silence = torch.zeros(len(x), self.noise_size, dtype=torch.float64)
         h, _ = self.model.decoder.walk(None, choices, silence, self._told(above))
-        return self.model.head(h).log_prob(x)
+        found: Tensor = self.model.head(h).log_prob(x)
+        return found
 
     @torch.no_grad()
     def above(self, x: Tensor) -> Above:

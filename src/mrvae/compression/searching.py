@@ -71,7 +71,9 @@ def search(
         >>> [len(k) for k in search(network, units, x, rounds=1)][:3]
         [4, 64, 64]
     """
-    parts = [_of_part(network, every, part, rounds) for part in x.split(network.batch(_KEPT))]
+    parts = [
+        _of_part(network, every, part, rounds) for part in torch.split(x, network.batch(_KEPT))
+    ]
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 

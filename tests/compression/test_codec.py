@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,6 +48,22 @@ def test_images_come_back_whatever_is_computed_at_once(colour: bool, chained: bo
         with threads(count):
             found = read_chunk(codec(colour, rows), written.payload, len(x), 100, 5)
         assert torch.equal(found, x)
+
+
+@pytest.mark.slow
+def test_messages_come_back_in_other_processes_of_other_threads() -> None:
+    """One of each model and each mode, decoded six times; trials.py counts more of them."""
+    program = Path(__file__).with_name("trials.py")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, str(program), "--messages", "12"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counts = json.loads(done.stdout)
+    assert counts["all"] == counts["all, exact"] == 12 * 6
 
 
 @either

@@ -62,6 +62,8 @@ def coded(model: str, rows: int) -> Codec:
     if model in ("grey", "colour"):
         return codec(model == "colour", rows)
     if model == "context":
+        # Its first weights are drawn, and must be the same in every process.
+        torch.manual_seed(7)
         network = tiny_context(DCT(3, MidTread(2.0), Autoregressive(8, 2)))
         units = all_active(network.shapes)
         found = Codec(network, of_shapes(units, 16), of_shapes(units, 4))
@@ -112,7 +114,7 @@ def draw(count: int, seed: int) -> list[Message]:
 def elsewhere(path: Path, threads: int) -> list[list[bool]]:
     """Decode in another process."""
     command = [sys.executable, __file__, "--decode", str(path), "--threads", str(threads)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     found: list[list[bool]] = json.loads(done.stdout)
     return found
 

@@ -167,8 +167,9 @@ def speed(clock: Clock, x: Tensor) -> dict[str, object]:
 
 def borrowed(codec: Codec, x: Tensor) -> float:
     """Return the bits that one image's latents borrow when they are drawn from the posterior."""
-    stack = Stack()
-    codec.push_direct(stack, x)
+    stack, enough = Stack(), 16 * 16 * sum(int(units.active.sum()) for units in codec.chained)
+    while stack.bits < enough:
+        codec.push_direct(stack, x)
     before = stack.ideal
     with patch.object(Network, "push_pixels"), patch("mrvae.compression.codec.push_by_prior"):
         codec.push_chained(stack, x[:16], 0)

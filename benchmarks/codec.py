@@ -1,16 +1,18 @@
-"""What the codec comes to on the digits: bits against the bound, and where the time goes.
+"""What the codec comes to: bits against the bound, and how fast it is.
 
-    python benchmarks/codec.py --threads 1 --json codec.json
+    python benchmarks/codec.py --json results/codec.json
+    python benchmarks/codec.py --run RUN --images 64 --modes bitsback --json results/codec.json
 
-Both ways of coding are measured on all 397 test images of the shipped model, as one chunk. Times
-are the process's own CPU seconds, and each part's are without those of the parts inside it:
-*network* is the encoder, the walk and the head; *tables* what makes integers of their output, and
-adds up the bits; *coder* the entropy coder with what calls it. What remains is the rest.
+The first test images of a model, by default all 397 of the shipped one, are coded as one chunk in
+each way. Times are the process's own CPU seconds, and each part's are without those of the parts
+inside it: *network* is the encoder, the walk, the head, and the search for latents; *tables* what
+makes integers of their output, and adds up the bits; *coder* the entropy coder with what calls it.
+What remains is the rest. A raw pixel is a byte.
 
-Where the bits of an image are is told for the bound and for the direct code: units that are coded,
-the others, and pixels. Of the progressive way, the bytes of each layer of the first 64 images, and
-what is known of a picture after it: the mean squared error in levels of 0 … 16, and the mean of the
-images' PSNR.
+Where the bits of an image are is told for the bound and for the direct code: of each latent, units
+that are coded and the others, and pixels. Of the progressive way, the bytes of each layer of the
+first 64 images, and what is known of a picture after it: the mean squared error in levels, and the
+mean of the images' PSNR.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -29,20 +32,38 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-import mrvae
-from mrvae.compression import Codec, Network, Rounded, Stack, Standard, Table, training_images
+from mrvae.compression import (
+    ROUNDS,
+    Codec,
+    Network,
+    Rounded,
+    Stack,
+    Standard,
+    Table,
+    open_model,
+    search,
+    training_images,
+)
+from mrvae.compression import codec as coding
 from mrvae.compression.chunks import read_chunk, write_chunk
 from mrvae.compression.container import framed_size
 from mrvae.compression.latents import Units
 from mrvae.compression.layers import Layers, read_layers, write_layers
 from mrvae.compression.packing import codec_for
 from mrvae.compression.units import bits_per_unit
-from mrvae.data import load
-from mrvae.models.likelihood import Head
+from mrvae.data import images_for
+from mrvae.models.likelihood import Head, SpatialHead
+from mrvae.models.saved import read_recipe
+from pairing import machine
 
 MODEL = "digits-vdvae"
-PARTS: dict[str, list[tuple[type, str]]] = {
-    "network": [(Network, "walk"), (Network, "features"), (Head, "forward")],
+MODES = ("nearest", "direct", "bitsback", "layers")
+PARTS: dict[str, list[tuple[object, str]]] = {
+    "network": [
+        *((Network, name) for name in ("walk", "features", "log_likelihood")),
+        *((head, "forward") for head in (Head, SpatialHead)),
+        (coding, "search"),
+    ],
     "tables": [
         (Network, "_table"),
         *((Units, name) for name in ("prior", "posterior", "numbers", "place")),
@@ -110,7 +131,7 @@ def bound(network: Network, x: Tensor, draws: int) -> Tensor:
 
 def one(codec: Codec, x: Tensor, chained: bool, expected: Tensor) -> dict[str, object]:
     """Code all images in one way, and decode them."""
-    most, pixels = codec.network.batch(), x[0, 0].numel()
+    most, dims = codec.network.batch(), x[0].numel()
     with measured() as there:
         written = write_chunk(codec, x, 0, most, chained)
     with measured() as back:
@@ -120,49 +141,67 @@ def one(codec: Codec, x: Tensor, chained: bool, expected: Tensor) -> dict[str, o
     mean, mean_of_rest = float(expected.mean()), float(expected[written.seeds :].mean())
     return {
         "mode": "bitsback" if chained else "direct",
+        "search_rounds": codec.rounds,
         "exact": exact,
         "bits_per_image": bits / len(x),
-        "bpp": bits / len(x) / pixels,
+        "bits_per_dim": bits / len(x) / dims,
         "gap_percent": 100 * (bits / len(x) / mean - 1),
         "net_bits_per_image": rest / count,
+        "net_bits_per_dim": rest / count / dims,
         "net_gap_percent": 100 * (rest / count / mean_of_rest - 1),
         "ideal_bits_per_image": written.ideal / len(x),
         "seed_images": written.seeds,
         "seed_bits": written.seed,
-        "encode_seconds": dict(there.seconds),
-        "decode_seconds": dict(back.seconds),
+        "encode": speed(there, x),
+        "decode": speed(back, x),
     }
+
+
+def speed(clock: Clock, x: Tensor) -> dict[str, object]:
+    """Return seconds, what is done in one of them, and the share of each part."""
+    total = sum(clock.seconds.values())
+    shares = {part: 100 * clock.seconds[part] / total for part in (*PARTS, "rest")}
+    rates = {"images_per_second": len(x) / total, "mb_per_second": x.numel() / total / 1e6}
+    return {"cpu_seconds": total, **rates, "percent": shares}
 
 
 def borrowed(codec: Codec, x: Tensor) -> float:
     """Return the bits that one image's latents borrow when they are drawn from the posterior."""
-    stack = Stack()
-    codec.push_direct(stack, x)
+    stack, enough = Stack(), 16 * 16 * sum(int(units.active.sum()) for units in codec.chained)
+    while stack.bits < enough:
+        codec.push_direct(stack, x)
     before = stack.ideal
     with patch.object(Network, "push_pixels"), patch("mrvae.compression.codec.push_by_prior"):
         codec.push_chained(stack, x[:16], 0)
     return (before - stack.ideal) / 16
 
 
-def split(codec: Codec, x: Tensor, expected: float) -> dict[str, float]:
+def split(codec: Codec, x: Tensor, expected: float) -> dict[str, object]:
     """Return where the bits of an image are, in the bound and by the direct code.
 
     Of the bound, KL of the units that the direct code codes, KL of the others, and what is left for
-    the pixels; of the direct code, latents and pixels, without the ends of its message.
+    the pixels; of the direct code, latents and pixels, without the ends of its message. Each sum of
+    latents is told for each of them too.
     """
     kl = bits_per_unit(codec.network, x)
-    coded = sum(float(bits[each.active].sum()) for bits, each in zip(kl, codec.direct, strict=True))
-    total, stack = sum(float(bits.sum()) for bits in kl), Stack()
-    with patch.object(Network, "push_pixels"):
-        codec.push_direct(stack, x)
-    latents, whole = stack.ideal / len(x), Stack()
-    codec.push_direct(whole, x)
+    coded = [float(bits[u.active].sum()) for bits, u in zip(kl, codec.direct, strict=True)]
+    other = [float(bits.sum()) - own for bits, own in zip(kl, coded, strict=True)]
+    latents, whole = [], Stack()
+    found = search(codec.network, codec.direct, x, codec.rounds)
+    for units, k in zip(codec.direct, found, strict=True):
+        latents.append(units.prior(len(x)).bits(k) / len(x))
+    with patch.object(coding, "search", return_value=found):
+        codec.push_direct(whole, x)
     return {
-        "bound_coded_units": coded,
-        "bound_other_units": total - coded,
-        "bound_pixels": expected - total,
-        "direct_latents": latents,
-        "direct_pixels": whole.ideal / len(x) - latents,
+        "bound_coded_units": sum(coded),
+        "bound_other_units": sum(other),
+        "bound_pixels": expected - sum(coded) - sum(other),
+        "direct_latents": sum(latents),
+        "direct_pixels": whole.ideal / len(x) - sum(latents),
+        "each_latent": [
+            {"coded": int(u.active.sum()), "bound_coded": a, "bound_other": b, "direct": c}
+            for u, a, b, c in zip(codec.direct, coded, other, latents, strict=True)
+        ],
     }
 
 
@@ -181,35 +220,79 @@ def layered(codec: Codec, x: Tensor) -> list[dict[str, object]]:
     return rows
 
 
-def main() -> None:
-    """Measure, print, and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--draws", type=int, default=16, help="draws of the bound")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    network = Network.of(mrvae.load(MODEL))
-    seen = training_images(mrvae.recipe(MODEL), None)
-    x = load("digits", "test").take(torch.arange(397))
+def measure(run: str, images: int, modes: Sequence[str], draws: int) -> dict[str, object]:
+    """Return what one model comes to."""
+    known = open_model(run)
+    network, recipe = known.network, read_recipe(known.run)
+    test = images_for(recipe, "test")
+    x = test.take(torch.arange(min(images, len(test))))
+    seen = training_images(recipe, None)
     codec = codec_for(network, x if seen is None else seen)
-    expected = bound(network, x, arguments.draws)
-    found = {
-        "model": MODEL,
+    searching = replace(codec, rounds=ROUNDS)
+    expected = bound(network, x, draws)
+    found: dict[str, object] = {
+        "model": known.run.name,
         "images": len(x),
         "bound_bits_per_image": float(expected.mean()),
+        "bound_bits_per_dim": float(expected.mean()) / x[0].numel(),
+        "bound_draws": draws,
         "direct_units": sum(int(each.active.sum()) for each in codec.direct),
         "chained_units": sum(int(each.active.sum()) for each in codec.chained),
         "units": network.noise_size,
-        "borrowed_bits_per_image": borrowed(codec, x),
-        "split_bits_per_image": split(codec, x, float(expected.mean())),
-        "modes": [one(codec, x, chained, expected) for chained in (False, True)],
-        "layers_of_64": layered(codec, x[:64]),
     }
-    text = json.dumps(found, indent=2)
-    print(text)
+    rows = []
+    if "nearest" in modes:
+        rows.append(one(codec, x, False, expected))
+    if "direct" in modes:
+        rows.append(one(searching, x, False, expected))
+        found["split_bits_per_image"] = split(searching, x, float(expected.mean()))
+    if "bitsback" in modes:
+        rows.append(one(codec, x, True, expected))
+        found["borrowed_bits_per_image"] = borrowed(codec, x)
+    if "layers" in modes:
+        found["layers_of_64"] = layered(codec, x[:64])
+    return {**found, "modes": rows}
+
+
+def written(path: Path, found: dict[str, object]) -> str:
+    """Return the file's text with this measurement in the place of an older one of its model."""
+    older = json.loads(path.read_text("utf-8"))["results"] if path.exists() else []
+    rows = [row for row in older if row["model"] != found["model"]] + [found]
+    return json.dumps({"machine": machine("cpu"), "results": rows}, indent=2) + "\n"
+
+
+def tell(found: dict[str, Any]) -> None:
+    """Print a line of bits and two of speed for each mode."""
+    bound_of_all = found["bound_bits_per_image"]
+    print(f"{found['model']}: {found['images']} images, -ELBO {bound_of_all:.2f} bits an image")
+    for row in found["modes"]:
+        print(
+            f"{row['mode']}, {row['search_rounds']} rounds: {row['bits_per_image']:.2f} bits an "
+            f"image, {row['gap_percent']:+.2f} %; {'exact' if row['exact'] else 'NOT EXACT'}"
+        )
+        for way in ("encode", "decode"):
+            shares = ", ".join(f"{part} {v:.1f} %" for part, v in row[way]["percent"].items())
+            print(
+                f"  {way} {row[way]['mb_per_second']:.4f} MB/s, "
+                f"{row[way]['images_per_second']:.1f} images/s: {shares}"
+            )
+
+
+def main() -> None:
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", default=MODEL, help="a run directory, or a model that ships")
+    parser.add_argument("--images", type=int, default=397)
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--draws", type=int, default=16, help="draws of the bound")
+    parser.add_argument("--json", type=Path, help="file whose row of this model is written")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    found = measure(arguments.run, arguments.images, arguments.modes, arguments.draws)
+    tell(found)
     if arguments.json is not None:
-        arguments.json.write_text(text + "\n", encoding="utf-8")
+        arguments.json.write_text(written(arguments.json, found), encoding="utf-8")
 
 
 if __name__ == "__main__":

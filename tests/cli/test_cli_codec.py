@@ -51,6 +51,18 @@ def test_pictures_come_back_from_a_run_that_is_noted(capsys: Capture, tmp_path: 
     assert "a.png exists" in refuse(capsys, "decompress", file, "--out", out)
 
 
+def test_a_search_makes_the_file_shorter_and_can_be_left_out(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    (picture,) = draw(tmp_path / "in", "a.png")
+    found = ask(capsys, "compress", lively(), picture, "--out", tmp_path / "found.mrv")
+    nearest = ask(
+        capsys, "compress", lively(), picture, "--out", tmp_path / "nearest.mrv", "--no-search"
+    )
+    assert found["mode"] == nearest["mode"] == "direct"
+    assert found["ideal_bits"] < nearest["ideal_bits"]
+
+
 def test_a_run_is_found_by_its_name_alone_if_it_is_told(capsys: Capture, tmp_path: Path) -> None:
     (picture,) = draw(tmp_path / "in", "a.png")
     file = tmp_path / "x.mrv"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -45,6 +50,22 @@ def test_images_come_back_whatever_is_computed_at_once(colour: bool, chained: bo
         assert torch.equal(found, x)
 
 
+@pytest.mark.slow
+def test_messages_come_back_in_other_processes_of_other_threads() -> None:
+    """One of each model and each mode, decoded six times; trials.py counts more of them."""
+    program = Path(__file__).with_name("trials.py")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, str(program), "--messages", "12"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counts = json.loads(done.stdout)
+    assert counts["all"] == counts["all, exact"] == 12 * 6
+
+
 @either
 @both
 def test_a_chunk_is_as_long_as_its_laws_say(colour: bool, chained: bool) -> None:
@@ -79,6 +100,49 @@ def test_without_enough_images_all_are_coded_directly(monkeypatch: pytest.Monkey
     written = write_chunk(fine, x, 0, 8, chained=True)
     assert (written.payload[:2], written.seeds) == (bytes(2), 0)
     assert torch.equal(read_chunk(fine, written.payload, 2, 0, 8), x)
+
+
+def silent(colour: bool = False) -> Codec:
+    """Return a codec that codes no latents at all."""
+    network = codec(colour).network
+    none = [torch.zeros(shape, dtype=torch.bool) for shape in network.shapes]
+    return Codec(network, of_shapes(none, 32), of_shapes(none, 4))
+
+
+@either
+@both
+@pytest.mark.parametrize("value", [0, 16], ids=["black", "white"])
+@pytest.mark.parametrize("latents", [False, True], ids=["no latents", "latents"])
+@pytest.mark.parametrize("count", [1, 2, 11])
+def test_images_of_one_value_come_back(
+    count: int, latents: bool, value: int, chained: bool, colour: bool
+) -> None:
+    """Black ones without latents take no bits at all: their message is empty."""
+    x = torch.full_like(images(count, colour), value)
+    used = codec(colour) if latents else silent(colour)
+    written = write_chunk(used, x, 0, 3, chained)
+    assert (len(written.payload) == 6) == (value == 0 and not latents)
+    assert torch.equal(read_chunk(used, written.payload, count, 0, 3), x)
+
+
+def test_black_images_come_back_beside_others() -> None:
+    """Before others they leave the message empty, and behind them they do not."""
+    black, others, used = torch.zeros(7, 1, 8, 8, dtype=torch.uint8), images(3), silent()
+    for x in (torch.cat([black, others]), torch.cat([others, black]), black[:1]):
+        written = write_chunk(used, x, 0, 2, chained=False)
+        assert torch.equal(read_chunk(used, written.payload, len(x), 0, 2), x)
+
+
+def test_more_black_images_than_the_bytes_could_hold_come_back() -> None:
+    """An empty message is refused for no number of images, but for what they are."""
+    x = torch.zeros(4000, 1, 8, 8, dtype=torch.uint8)
+    x_white = torch.full_like(x[:1], 16)
+    written = write_chunk(silent(), x, 0, 64, chained=False)
+    assert len(written.payload) == 6
+    assert torch.equal(read_chunk(silent(), written.payload, 4000, 0, 64), x)
+    wrong = write_chunk(silent(), x_white, 0, 64, chained=False).payload[:6]
+    with pytest.raises(DamagedError, match="other pixels"):
+        read_chunk(silent(), wrong, 4000, 0, 64)
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 100])

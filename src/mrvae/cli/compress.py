@@ -52,6 +52,8 @@ class Compress:
     """file to write"""
     no_verify: Annotated[bool, Flag] = False
     """do not decode the file before it gets its name"""
+    no_search: Annotated[bool, Flag] = False
+    """do not search for latents that make a file of few pictures shorter; faster"""
     progressive: Annotated[bool, Flag] = False
     """write layers from coarse to fine, of which every beginning decodes"""
     keep: MaybeWhole = None
@@ -81,9 +83,12 @@ class Compress:
 
     def _whole(self, known: Known, pictures: Pictures, seen: Tensor | None) -> Answer:
         """Write all of the pictures in the shorter way."""
-        from mrvae.compression import pack
+        from mrvae.compression import ROUNDS, pack
 
-        packed = pack(known, pictures, self.out, seen=seen, verify=not self.no_verify)
+        rounds = 0 if self.no_search else ROUNDS
+        packed = pack(
+            known, pictures, self.out, seen=seen, verify=not self.no_verify, rounds=rounds
+        )
         mode = "bitsback" if packed.chained else "direct"
         values = {
             **self._values(packed, mode),

@@ -15,10 +15,12 @@ from mrvae.compression.layers import Layers
 from mrvae.compression.network import Network
 from mrvae.compression.packing import Packed, Pictures, pack
 from mrvae.compression.progressive import PackedLayers, pack_layers
+from mrvae.compression.searching import ROUNDS, search
 from mrvae.compression.seen import training_images
 from mrvae.compression.unpacking import unpack
 
 __all__ = [
+    "ROUNDS",
     "Codec",
     "Container",
     "Header",
@@ -39,6 +41,7 @@ __all__ = [
     "pack",
     "pack_layers",
     "read_container",
+    "search",
     "training_images",
     "unpack",
 ]

@@ -11,6 +11,11 @@ images. A batch of that size borrows no more than the stack holds if an image's 
 than d times the bits of an image. If they have more, the encoder doubles d and begins again; when
 d has reached the number of images, all of them are coded directly.
 
+A message that is empty stays so if each law's first symbol is pushed: black images of which no
+latent is coded take no bits at all, and come off a stack that has nothing left. All such images are
+alike, and one of them is popped for all. A message so short that it is less than one word has much
+of that; once latents have made it longer, every symbol tells.
+
 A chunk's bytes are d, a check of its pixels, and the words of the stack.
 """
 
@@ -27,6 +32,7 @@ from torch import Tensor
 
 from mrvae.compression.codec import Codec, ExhaustedError
 from mrvae.compression.coder import Stack, cheapest
+from mrvae.compression.network import MOST
 
 _HEAD = struct.Struct("<HI")
 FIRST_PACE = 6
@@ -74,11 +80,15 @@ def read_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) 
     pace, check, stack = _open(payload, count, codec)
     parts = []
     for start, size in reversed(list(batches(count, pace, most))):
-        if stack.empty:
-            raise DamagedError("its bits end before its images do")
         chained = pace > 0 and start > 0
+        if chained and stack.empty:
+            raise DamagedError("its bits end before its images do")
         if chained:
             parts.append(codec.pop_chained(stack, size, first + start))
+        elif stack.empty:
+            # Nothing is left: this and all before it are what an empty message says, and alike.
+            parts.append(codec.pop_direct(stack, 1).expand(start + size, -1, -1, -1))
+            break
         else:
             parts.append(codec.pop_direct(stack, size))
     x = torch.cat(parts[::-1])
@@ -129,15 +139,21 @@ def _open(payload: bytes, count: int, codec: Codec) -> tuple[int, int, Stack]:
     pace, check = _HEAD.unpack_from(payload)
     if pace >= max(count, 1):
         raise DamagedError(f"its first batch is of {pace} images, and it has {count}")
-    channels, size, _ = codec.network.image
-    least = count * channels * size * size * cheapest(codec.network.model.frame.levels)
-    if least > 8 * length:
+    if _least(codec, count, pace) > 8 * length:
         raise DamagedError(f"its {length} bytes cannot hold {count} images")
     words = np.frombuffer(payload, dtype="<u4", offset=_HEAD.size).astype(np.uint32)
     try:
         return pace, check, Stack(words)
     except ValueError as error:
         raise DamagedError(str(error)) from None
+
+
+def _least(codec: Codec, count: int, pace: int) -> float:
+    """Return the bits that so many images have at least, beyond those that may have none."""
+    says = pace > 0 or any(bool(units.active.any()) for units in codec.direct)
+    channels, size, _ = codec.network.image
+    pixels = channels * size * size * cheapest(codec.network.model.frame.levels)
+    return max(0, count - MOST) * pixels if says else 0.0
 
 
 def _check(x: Tensor) -> int:

@@ -1,8 +1,8 @@
 """Two codes for a batch of images, each a pair of push and pop on one stack of bits.
 
-**Direct.** The latents nearest to the posterior's means are coded by the prior, then the image
-given them, at a cost of -log p(ẑ) - log p(x | ẑ). It takes no bits from the stack, and so serves
-single images, small sets, and the beginning of every chain.
+**Direct.** The latents nearest to the posterior's means, or better ones that a search has found,
+are coded by the prior, then the image given them, at a cost of -log p(ẑ) - log p(x | ẑ). It takes
+no bits from the stack, and so serves single images, small sets, and the beginning of every chain.
 
 A context, which is a function of the image, is coded by its prior in both, before all latents.
 
@@ -33,12 +33,13 @@ from mrvae.compression.latents import (
     Units,
     choose_by_posterior,
     choose_by_prior,
-    choose_nearest,
+    choose_numbers,
     push_by_posterior,
     push_by_prior,
     shared_noise,
 )
 from mrvae.compression.network import Network
+from mrvae.compression.searching import search
 from mrvae.models.walk import Choose, given
 
 _SPARE = 64
@@ -56,6 +57,7 @@ class Codec:
         network: the model.
         direct: units of the direct code, one entry a latent.
         chained: units of the bits-back code.
+        rounds: of the search for the latents of a direct code; of no consequence for who decodes.
 
     Example:
         >>> import mrvae
@@ -71,12 +73,13 @@ class Codec:
     network: Network
     direct: tuple[Units, ...]
     chained: tuple[Units, ...]
+    rounds: int = 0
 
     def push_direct(self, stack: Stack, x: Tensor) -> None:
         """Push uint8 images (B, C, S, S) by the direct code."""
-        features, above = self.network.features(x), self.network.above(x)
-        choices = [choose_nearest(units) for units in self.direct]
-        h, steps = self.network.walk(choices, features, self._silence(len(x)), above)
+        above, found = self.network.above(x), search(self.network, self.direct, x, self.rounds)
+        choices = [choose_numbers(units, k) for units, k in zip(self.direct, found, strict=True)]
+        h, steps = self.network.walk(choices, None, self._silence(len(x)), above)
         self.network.push_pixels(stack, h, x)
         push_by_prior(stack, self.direct, steps)
         self.network.push_above(stack, above)

@@ -114,6 +114,15 @@ def choose_nearest(units: Units) -> Choose:
     return choose
 
 
+def choose_numbers(units: Units, k: Symbols) -> Choose:
+    """Choose the k that are given, in the order of :meth:`Units.numbers`."""
+
+    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+        return units.place(gaussian(prior), noise, k)
+
+    return choose
+
+
 def choose_by_prior(units: Units, stack: Stack) -> Choose:
     """Choose k by popping it from the stack as the prior has it: decoding, or sampling."""
 

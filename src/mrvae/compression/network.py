@@ -70,13 +70,13 @@ class Network:
         return self.model.decoder.noise_size
 
     @torch.no_grad()
-    def batch(self) -> int:
-        """Return how many images' states fit into memory at once, 64 at most."""
+    def batch(self, copies: int = 1) -> int:
+        """Return how many images' states fit into memory so many times at once, 64 at most."""
         noise = torch.zeros(1, self.noise_size, dtype=torch.float64)
         above = tuple(torch.zeros(1, *shape).long() for shape in self.model.top.shapes)
         _, steps = self.walk([from_prior(0.0)] * len(self.shapes), None, noise, above)
         each = max(self.model.frame.dims, sum(step.state.numel() for step in steps)) * 8
-        return max(1, min(MOST, _STATES // each))
+        return max(1, min(MOST, _STATES // (copies * each)))
 
     @torch.no_grad()
     def features(self, x: Tensor) -> list[Tensor]:
@@ -103,6 +103,13 @@ class Network:
         told = self._told(above)
         pieces: Sequence[Tensor | None] = features or [None] * len(choices)
         return descend(rungs, pieces, choices, decoder.split_noise(noise), told)
+
+    def log_likelihood(self, choices: Sequence[Choose], x: Tensor, above: Above) -> Tensor:
+        """Return log p(x | z) in nats of images, (B,); unlike all else, it has gradients by z."""
+        silence = torch.zeros(len(x), self.noise_size, dtype=torch.float64)
+        h, _ = self.model.decoder.walk(None, choices, silence, self._told(above))
+        found: Tensor = self.model.head(h).log_prob(x)
+        return found
 
     @torch.no_grad()
     def above(self, x: Tensor) -> Above:

@@ -1,0 +1,120 @@
+"""Damage files of mrvae compress again and again, and count what comes of it.
+
+    PYTHONPATH=src:tests python tests/compression/damage.py --files 10000 --json damage.json
+
+Files of each mode, and a progressive one of a model with a context, are damaged in each way in
+turn: bits turned over, ends cut off, parts left out or repeated, bytes overwritten, random headers
+(those with the right check too), cuts between two chunks, and the end of another file. Each must be
+refused in one line, or, if it was cut between two chunks, decode to what is left. Then as many
+files as a tenth of these are forged, their checks made right again: they must be refused or decode
+to the right pictures. All within 1 GiB of address space more than there was at the beginning.
+Whatever else happens, a crash, a wrong picture, a file that takes longer than a minute, ends the
+program with the file beside it, and no count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import torch
+
+from laws.damage import MODES, REFUSED, RIGHT, Victim, damage, forged, outcome, victim
+from laws.damage import within_a_gigabyte as limited
+from laws.tiny_codec import known, tiny_context
+from mrvae.compression import Known
+from mrvae.recipes.context import DCT, Autoregressive, MidTread
+
+LONGEST = 60
+
+
+def make_victims(folder: Path) -> list[Victim]:
+    """Write a file of each mode, and one of a model with a context."""
+    context = tiny_context(DCT(3, MidTread(2.0), Autoregressive(8, 2)))
+    models = [*((known(), mode) for mode in MODES)]
+    models.append((Known(Path("tiny-context"), bytes(32), context), "progressive"))
+    victims = []
+    for number, (model, mode) in enumerate(models):
+        (there := folder / str(number)).mkdir()
+        victims.append(victim(model, there, mode))
+    return victims
+
+
+def files(victims: list[Victim], count: int, rng: Random) -> Iterator[tuple[Victim, str, bytes]]:
+    """Yield damaged files, and then forged ones."""
+    for number in range(count):
+        yield damage(victims, number, rng)
+    for number in range(count // 10):
+        one = victims[number % len(victims)]
+        yield one, "forged", forged(one.data, rng)
+
+
+def trial(one: Victim, kind: str, data: bytes, path: Path) -> str:
+    """Return what comes of a file; the alarm ends the program if it takes too long."""
+    signal.alarm(LONGEST)
+    found = outcome(one, data, path)
+    signal.alarm(0)
+    is_cut = one.data.startswith(data) and len(data) in one.prefixes
+    if kind != "forged" and (found == RIGHT or (found == REFUSED) == is_cut):
+        raise RuntimeError(f"{kind}: {found}, and it is {'a cut' if is_cut else 'damage'}")
+    return found
+
+
+def run(count: int, seed: int, folder: Path) -> dict[str, object]:
+    """Damage, and count by mode and by kind."""
+    rng, began = Random(seed), time.process_time()  # noqa: S311
+    victims, counts, slowest = make_victims(folder), Counter[tuple[str, str, str]](), 0.0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with limited():
+        for one, kind, data in files(victims, count, rng):
+            since = time.process_time()
+            counts[one.name, kind, trial(one, kind, data, Path("damaged.mrv"))] += 1
+            slowest = max(slowest, time.process_time() - since)
+    Path("damaged.mrv").unlink()
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {
+        "files": count,
+        "seed": seed,
+        "by_mode": summed(counts, 0),
+        "by_kind": summed(counts, 1),
+        "slowest_cpu_seconds": round(slowest, 3),
+        "memory_grown_mib": round(grown / 1024, 1),
+        "cpu_seconds": round(time.process_time() - began, 1),
+    }
+
+
+def summed(counts: Counter[tuple[str, str, str]], place: int) -> dict[str, dict[str, int]]:
+    """Return the outcomes of all modes, or of all kinds."""
+    found: dict[str, dict[str, int]] = {}
+    for key, number in counts.items():
+        row = found.setdefault(key[place], {})
+        row[key[2]] = row.get(key[2], 0) + number
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="file to write the counts into")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        found = json.dumps(run(options.files, options.seed, Path(folder)), indent=2)
+    if options.json is not None:
+        options.json.write_text(found + "\n")
+    print(found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

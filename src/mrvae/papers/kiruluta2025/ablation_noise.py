@@ -71,7 +71,7 @@ def oracles(desk: Desk, cell: Cell) -> dict[float, float]:
 
 
 def _oracle_findings(errors: Mapping[float, float]) -> list[str]:
-    each = ", ".join(f"{error:.6f} at λ = {weight:g}" for weight, error in errors.items())
+    each = ", ".join(f"{error:.1e} at λ = {weight:g}" for weight, error in errors.items())
     return [f"the optimum of equation 22 has an MSE without noise of {each}"] if errors else []
 
 

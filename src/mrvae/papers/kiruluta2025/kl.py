@@ -24,7 +24,7 @@ from mrvae.papers.outcome import Budget, Outcome, Row
 
 if TYPE_CHECKING:
     import torch
-    from mpmath import mpf  # type: ignore[import-untyped]
+    from mpmath import mpf
     from torch import Tensor
 
 DRAWS: dict[Budget, int] = {"smoke": 1_000, "cpu": 100_000, "paper": 1_000_000}

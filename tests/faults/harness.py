@@ -30,6 +30,8 @@ from mrvae.training import train
 
 STEPS, EVERY = 12, 2
 CHANGES = (f"steps={STEPS}", "validate_every=5", f"checkpoint_every={EVERY}", "keep=2")
+# As small as a model with two levels and every kind of file can be: a kill costs two runs.
+CHANGES += ("width=4", "batch=32")
 FILES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree"}
 KINDS = ("moment", "operation", "writing")
 

@@ -1,13 +1,13 @@
-"""Does a training step take the memory that ``mrvae describe --batch`` predicts?
+"""The memory that a training step takes, against what ``mrvae describe --batch`` predicts.
 
     python benchmarks/memory.py --json results/memory.json
     python benchmarks/memory.py --only digits kuzina          # some of the cases
     python benchmarks/memory.py --table results/memory.json   # as Markdown
 
-Each case is a process of its own. It makes one step of a small model, so that libraries are loaded,
-and notes its resident memory; builds the recipe's model, the optimiser and the averages, and makes
-two updates of random images, the second with the optimiser's moments in place. What the process took
-is its largest resident memory less what it noted, as the operating system counts both.
+Each case is a process of its own. It makes two steps of a small model, so that libraries are
+loaded, and notes its resident memory; builds the recipe's model, the optimiser and the averages,
+and makes two updates of random images, the second with the optimiser's moments in place. What it
+took is its largest resident memory less what it noted, as the operating system counts both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from pairing import as_markdown, machine, show
 
 import mrvae
 from mrvae.data import Images, Stream
@@ -31,6 +30,7 @@ from mrvae.models import build
 from mrvae.recipes import Recipe, override
 from mrvae.training.footprint import footprint
 from mrvae.training.update import Updater
+from pairing import as_markdown, machine, show
 
 PLAIN = ("compile=false", "bf16=false")
 HEADINGS = ("recipe", "batch", "changes", "predicted MiB", "measured MiB", "predicted / measured")
@@ -46,6 +46,7 @@ class Case:
     changes: tuple[str, ...] = ()
 
     def make(self) -> Recipe:
+        """Return the recipe with the changes."""
         changes = (*PLAIN, f"batch={self.batch}", "accumulate=1", *self.changes)
         return override(mrvae.recipe(self.recipe), changes)
 
@@ -98,7 +99,7 @@ def measured(case: Case) -> int:
 def in_its_own_process(index: int) -> int:
     """Measure a case in a new process."""
     command = [sys.executable, __file__, "--one", str(index)]
-    found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(found.stdout.split()[-1])
 
 
@@ -135,6 +136,7 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
 
 
 def main() -> None:
+    """Predict and measure every case that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="+", default=[""], help="parts of the recipes' names")
     parser.add_argument("--json", type=Path, help="file to write the measurements into")

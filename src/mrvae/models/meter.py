@@ -1,8 +1,7 @@
 """What a computation costs: its operations, and the memory that its tensors take.
 
-PyTorch tells a *dispatch mode* of every operation that is called inside of it, those of the backward
-pass included. So both costs can be counted where they arise, and on tensors without values as well
-as on real ones:
+PyTorch tells a *dispatch mode* of every operation that is called inside of it, those of the
+backward pass included. So both costs can be counted where they arise, on tensors without values:
 
 * an operation's FLOPs follow from the shapes of its operands, a multiply-add being 2, and only
   convolutions and products of matrices have any to speak of;
@@ -67,7 +66,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return found
 
 
-class Meter(Operations):
+class Meter(Operations):  # type: ignore[no-untyped-call]
     """Also counts the bytes of the storages that were made inside and are still referred to.
 
     Attributes:

@@ -1,8 +1,8 @@
 """What one training step costs, known before it is made: its operations, and its peak of memory.
 
 The step is made on tensors without values, with the model, the loss, the backward pass and the
-precision of the run, and every storage is watched while it is alive. Of N bytes of parameters, a run
-in its middle holds throughout
+precision of the run, and every storage is watched while it is alive. Of N bytes of parameters, a
+run in its middle holds throughout
 
     the weights, N,   their average, N,   the optimiser's two moments, 2N,
 
@@ -15,8 +15,9 @@ pass, the gradients that are there already, and what an operation reads and writ
 where ``accumulate`` parts go one after the other, and the second begins with the gradients of the
 first. With ``checkpoint`` blocks are computed again in the backward pass, here as there.
 
-It is a count of tensors. What a library takes inside of one operation, and what an allocator keeps
-in pieces too small to be used again, is not in it; ``benchmarks/memory.py`` measures the difference.
+It is a count of tensors of the eager model; a compiled one takes less. What a library takes inside
+of one operation, and what an allocator keeps in pieces too small to be used again, is not in it;
+``benchmarks/memory.py`` measures the difference.
 """
 
 from __future__ import annotations

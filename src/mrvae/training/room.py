@@ -3,9 +3,9 @@
 A run that needs more than there is would be killed by the operating system, or end in the middle of
 a step. So the prediction of :mod:`mrvae.training.footprint` is held against what is free: on a GPU
 what its driver says, on a CPU what the system could give without swapping, and no more than a
-container may take, shared by the processes on this machine. A bound that takes no time comes first,
-and the prediction only where the bound is not enough. ``training.overcommit`` multiplies what is free,
-for who knows better.
+container may take, shared by the processes on this machine. A bound that takes no time comes
+first, and the prediction only where the bound is not enough. ``training.overcommit`` multiplies
+what is free, for who knows better.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def available(text: str) -> int:
-    """Return the bytes that Linux can give without swapping, from its own account.
+    r"""Return the bytes that Linux can give without swapping, from its own account.
 
     Example:
-        >>> available("MemTotal: 9 kB\\nMemAvailable:       3 kB\\n")
+        >>> available("MemTotal: 9 kB\nMemAvailable:       3 kB\n")
         3072
     """
     lines = (line.split() for line in text.splitlines())

@@ -22,8 +22,8 @@ of one operation, and what an allocator keeps in pieces too small to be used aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,8 +162,8 @@ def _passes(model: HVAE, recipe: Recipe, images: int) -> tuple[int, int, int]:
             x = torch.empty(shape, dtype=torch.uint8)
             noise = torch.empty(images, model.noise_size)
             term = torch.empty(images, dtype=torch.int64) if model.top.terms else None
-            elbo = Elbo(*model(x, noise, term))
-            lowered.forget()
+            with lowered.keeping_copies():
+                elbo = Elbo(*model(x, noise, term))
             loss = loss_of(elbo, model, training.kl, 0) / training.accumulate
             kept = meter.now
             _backward(loss)
@@ -190,13 +190,14 @@ class _Bfloat16(TorchFunctionMode):
     def __init__(self, enabled: bool) -> None:
         super().__init__()
         self.enabled = enabled
-        self.caching = True
-        self._copies: dict[int, Tensor] = {}
+        self._copies: dict[int, Tensor] | None = None
 
-    def forget(self) -> None:
-        """End a forward pass; whatever is computed again makes its own copies."""
-        self.caching = not self.caching
-        self._copies.clear()
+    @contextmanager
+    def keeping_copies(self) -> Iterator[None]:
+        """Keep the weights' copies during a forward pass; what is made again makes its own."""
+        self._copies = {}
+        yield
+        self._copies = None
 
     def __torch_function__(
         self,
@@ -216,11 +217,12 @@ class _Bfloat16(TorchFunctionMode):
         """Return a float32 tensor in bfloat16, and anything else as it is."""
         if not isinstance(value, Tensor) or value.dtype != torch.float32:
             return value
-        if not (self.caching and value.is_leaf and value.requires_grad):
+        copies = self._copies
+        if copies is None or not (value.is_leaf and value.requires_grad):
             return value.to(torch.bfloat16)
-        if id(value) not in self._copies:
-            self._copies[id(value)] = value.to(torch.bfloat16)
-        return self._copies[id(value)]
+        if id(value) not in copies:
+            copies[id(value)] = value.to(torch.bfloat16)
+        return copies[id(value)]
 
 
 def _bytes(tensors: Sequence[Tensor]) -> int:

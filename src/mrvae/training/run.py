@@ -82,7 +82,7 @@ def train(
     """
     directory = RunDirectory(Path(out))
     _check_tracker(tracker)
-    with _among_others(directory):
+    with _among_others(directory), within_memory(recipe.training):
         accelerator = _joined(directory, tracker)
         with alike():
             directory.check(recipe, seed, resume)
@@ -97,8 +97,7 @@ def train(
                 directory.begin(recipe, seed)
                 checkpoint.sweep(directory.state)
         run = _Run(recipe, directory, updater, validation, tracker is not None)
-        with within_memory(recipe.training):
-            return run.go(quiet or not accelerator.is_main_process)
+        return run.go(quiet or not accelerator.is_main_process)
 
 
 class _Run:

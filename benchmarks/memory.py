@@ -2,12 +2,16 @@
 
     python benchmarks/memory.py --json results/memory.json
     python benchmarks/memory.py --only digits kuzina          # some of the cases
+    python benchmarks/memory.py --mmap-threshold 131072       # freed memory is given back at once
     python benchmarks/memory.py --table results/memory.json   # as Markdown
 
 Each case is a process of its own. It makes two steps of a small model, so that libraries are
 loaded, and notes its resident memory; builds the recipe's model, the optimiser and the averages,
 and makes two updates of random images, the second with the optimiser's moments in place. What it
 took is its largest resident memory less what it noted, as the operating system counts both.
+
+The C library keeps freed pieces of up to 32 MiB, in case they are wanted again. With a fixed
+threshold every larger piece is the system's own and goes back to it, which takes some time.
 """
 
 from __future__ import annotations
@@ -96,18 +100,20 @@ def measured(case: Case) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
 
 
-def in_its_own_process(index: int) -> int:
-    """Measure a case in a new process."""
+def in_its_own_process(index: int, threshold: int | None) -> int:
+    """Measure a case in a new process, perhaps with a fixed threshold of the C library's malloc."""
     command = [sys.executable, __file__, "--one", str(index)]
-    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    fixed = {} if threshold is None else {"MALLOC_MMAP_THRESHOLD_": str(threshold)}
+    environment = os.environ | fixed
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return int(found.stdout.split()[-1])
 
 
-def one(index: int) -> dict[str, object]:
+def one(index: int, threshold: int | None) -> dict[str, object]:
     """Predict and measure a case."""
     case = CASES[index]
     found = footprint(case.make())
-    took = in_its_own_process(index)
+    took = in_its_own_process(index, threshold)
     return {
         "recipe": case.recipe,
         "batch": case.batch,
@@ -138,7 +144,8 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
 def main() -> None:
     """Predict and measure every case that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--only", nargs="+", default=[""], help="parts of the recipes' names")
+    parser.add_argument("--only", nargs="+", default=[""], help="parts of names and changes")
+    parser.add_argument("--mmap-threshold", type=int, help="bytes, fixed for malloc")
     parser.add_argument("--json", type=Path, help="file to write the measurements into")
     parser.add_argument("--table", type=Path, help="print a file's table as Markdown")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -151,11 +158,15 @@ def main() -> None:
         return
     results = []
     for index, case in enumerate(CASES):
-        if any(part in case.recipe for part in options.only):
-            results.append(one(index))
+        if any(part in " ".join((case.recipe, *case.changes)) for part in options.only):
+            results.append(one(index, options.mmap_threshold))
             print(*rows(results)[-1], file=sys.stderr, flush=True)
     if options.json is not None:
-        value = {"machine": machine("cpu"), "results": results}
+        value = {
+            "machine": machine("cpu"),
+            "mmap_threshold": options.mmap_threshold,
+            "results": results,
+        }
         options.json.write_text(json.dumps(value, indent=2) + "\n")
     show("memory of a training step", HEADINGS, rows(results), WIDTH)
 

@@ -30,6 +30,8 @@ from mrvae.training import train
 
 STEPS, EVERY = 12, 2
 CHANGES = (f"steps={STEPS}", "validate_every=5", f"checkpoint_every={EVERY}", "keep=2")
+# As small as a model with two levels and every kind of file can be: a kill costs two runs.
+SMALL = ("width=4", "batch=32")
 FILES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree"}
 KINDS = ("moment", "operation", "writing")
 
@@ -90,7 +92,7 @@ def watch_files(run: Path, act: Callable[[int], None]) -> None:
 
 
 def make(run: Path, resume: bool = False) -> None:
-    train(tiny(*CHANGES), run, resume=resume, quiet=True)
+    train(tiny(*CHANGES, *SMALL), run, resume=resume, quiet=True)
 
 
 def make_whole(folder: Path) -> Whole:

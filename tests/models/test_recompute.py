@@ -10,7 +10,7 @@ from torch import Tensor
 import mrvae
 from laws.alive import Alive
 from mrvae.models import HVAE
-from mrvae.recipes.schema import NVAE, VDVAE, Cell
+from mrvae.recipes.schema import NVAE, VDVAE, Cell, Markov, Plain, TopDown
 
 
 def gradients(model: HVAE, x: Tensor, drawn: Tensor) -> list[Tensor]:
@@ -30,6 +30,18 @@ def test_recomputed_gradients_are_the_same(cell: Cell, synchronous: bool) -> Non
     assert len(plain) == len(list(model.parameters()))
     for a, b in zip(plain, gradients(model, x, drawn), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("cell", [Markov(), Plain(), TopDown(shortcut=False)])
+def test_so_are_those_of_every_other_cell(cell: Cell) -> None:
+    model = make(encoder="8x2,8d2,4x1", decoder="4x2,8m4,8x2r3", cell=cell)
+    x, drawn = images(model, 3), noise(model, 3)
+    plain = gradients(model, x, drawn)
+    model.keep_no_activations()
+    again = gradients(model, x, drawn)
+    assert len(plain) == len(again) > 20
+    assert all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
+    assert sum(float(a.abs().sum()) > 0 for a in plain) > 10
 
 
 def peak(model: HVAE, batch: int) -> int:

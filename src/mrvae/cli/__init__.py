@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     0: done; 1: the run diverged, could not save, or lost one of its processes; 2: a user's
-    mistake; 130 and 143: stopped by SIGINT or SIGTERM, and saved.
+    mistake, or a step that does not fit into memory; 130 and 143: stopped by SIGINT or SIGTERM,
+    and saved.
 
     Example:
         >>> main(["--version"])

@@ -74,7 +74,7 @@ class Train:
 
     def _train(self, recipe: Recipe, out: Path) -> Summary:
         """Train, and turn a run that stopped early into its one line and exit code."""
-        from mrvae.training import Diverged, Failed, Interrupted, train
+        from mrvae.training import Diverged, Failed, Interrupted, OutOfMemory, train
 
         try:
             return train(
@@ -90,6 +90,8 @@ class Train:
             raise Stopped(str(stop), 128 + stop.signal_number) from None
         except Diverged as stop:
             raise Stopped(str(stop), 1) from None
+        except OutOfMemory as stop:
+            raise Stopped(str(stop), 2, alike=False) from None
         except Failed as stop:
             raise Stopped(str(stop), 1, alike=False) from None
 

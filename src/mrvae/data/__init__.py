@@ -9,6 +9,7 @@ said in one line.
 
 from mrvae.data.gallery import Picture, gallery
 from mrvae.data.images import Images, all_batches
+from mrvae.data.prefetch import Prefetch
 from mrvae.data.prepare import images_for
 from mrvae.data.randomness import Purpose, generator, normal, whole
 from mrvae.data.rows import Rows
@@ -21,6 +22,7 @@ __all__ = [
     "SPLITS",
     "Images",
     "Picture",
+    "Prefetch",
     "Purpose",
     "Rows",
     "Stream",

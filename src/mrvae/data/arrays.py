@@ -2,8 +2,8 @@
 
 Both hold uint8 levels, laid out as (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3. A .npy
 file is mapped into memory and read a batch at a time, so it may be larger than memory; the arrays
-of an .npz are read whole. Headers are read first, and hold for the rest: the type must be uint8
-(objects would need pickle), and the declared size must be what the file holds.
+of an .npz are read whole, and may not. Headers are read first, and hold for the rest: the type must
+be uint8 (objects would need pickle), and the declared size must be what the file holds.
 """
 
 from __future__ import annotations
@@ -45,6 +45,16 @@ def load_npy(path: Path, split: str) -> Images:
 
     Raises ``ValueError`` if the file is damaged, not uint8, or of another layout.
     """
+    images = Images(map_npy(path), path.stem, split)
+    tenth = len(images) // 10
+    return images.subset(held_out(split, len(images), tenth, tenth))
+
+
+def map_npy(path: Path) -> ArrayRows:
+    """Map a .npy file into memory, as images that are read when they are asked for.
+
+    Raises ``ValueError`` as :func:`load_npy` does.
+    """
     with reading(path):
         with path.open("rb") as stream:
             header = _read_header(stream, str(path))
@@ -56,9 +66,7 @@ def load_npy(path: Path, split: str) -> Images:
         axes = layout(header.shape, str(path))
         order: Literal["F", "C"] = "F" if header.fortran else "C"
         array = np.memmap(path, np.uint8, "r", header.offset, header.shape, order)
-    images = Images(ArrayRows(_with_channel(array), axes), path.stem, split)
-    tenth = len(images) // 10
-    return images.subset(held_out(split, len(images), tenth, tenth))
+    return ArrayRows(_with_channel(array), axes)
 
 
 def load_npz(path: Path, split: str) -> Images:

@@ -30,7 +30,7 @@ def load_folder(folder: Path, split: str, fit: int | None = None) -> Images:
     every, paths = _choose(folder, split)
     image = _common_shape(every, fit)
     if len(paths) * prod(image) > LARGEST:
-        raise ValueError(f"{folder}: is larger than memory; store the pictures as one .npy file")
+        raise ValueError(f"{folder}: is larger than memory; store the pictures as .npy files")
     pixels = torch.empty((len(paths), *image), dtype=torch.uint8)
     for row, path in zip(pixels, paths, strict=True):
         row.copy_(read(path, fit))
@@ -39,7 +39,7 @@ def load_folder(folder: Path, split: str, fit: int | None = None) -> Images:
 
 def _choose(folder: Path, split: str) -> tuple[list[Path], list[Path]]:
     """Return the pictures that must be alike, and those among them that the split holds."""
-    own = {name: _first_folder(folder, _FOLDERS[name]) for name in SPLITS}
+    own = sub_folders(folder)
     if all(path is None for path in own.values()):
         every = _pictures(folder)
         tenth = len(every) // 10
@@ -53,6 +53,11 @@ def _choose(folder: Path, split: str) -> tuple[list[Path], list[Path]]:
         return every, every
     indices = held_out(split, len(every), a_tenth(len(every)))
     return every, [every[i] for i in indices.tolist()]
+
+
+def sub_folders(folder: Path) -> dict[str, Path | None]:
+    """Return the sub-folder of every split, as far as there are any."""
+    return {name: _first_folder(folder, _FOLDERS[name]) for name in SPLITS}
 
 
 def _first_folder(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -1,9 +1,10 @@
 """The one entry to data: a source's name or path, a split, and perhaps a folder.
 
 A source is a known name (``digits``, ``mnist``, ``omniglot``, ``cifar10``), a path to a .npy file,
-an .npz file or a folder of images, or ``hf:owner/name``. With a data folder, given or in the
-environment variable MRVAE_DATA, nothing is downloaded but what ``hf:`` asks for by name. Every way
-in which a source can be wrong is a ``ValueError`` of one line that names the file and what to do.
+an .npz file or a folder of images or of .npy files, or ``hf:owner/name``. With a data folder, given
+or in the environment variable MRVAE_DATA, nothing is downloaded but what ``hf:`` asks for by name.
+Every way in which a source can be wrong is a ``ValueError`` of one line that names the file and
+what to do.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mrvae.data.folder import load_folder
 from mrvae.data.hub import load_hub
 from mrvae.data.idx import load_mnist
 from mrvae.data.images import Images
+from mrvae.data.shards import is_sharded, load_shards
 from mrvae.data.splits import SPLITS
 
 NAMES = ("digits", "mnist", "omniglot", "cifar10")
@@ -89,8 +91,10 @@ def _load_path(source: str, split: str, root: Path | None, fit: int | None) -> I
         return load_hub(source.removeprefix("hf:"), split, fit)
     path = _existing(source, root)
     if path.is_dir():
-        return load_folder(path, split, fit)
-    if path.suffix.lower() == ".npy":
+        if not is_sharded(path):
+            return load_folder(path, split, fit)
+        images = load_shards(path, split)
+    elif path.suffix.lower() == ".npy":
         images = load_npy(path, split)
     elif path.suffix.lower() == ".npz":
         images = load_npz(path, split)

@@ -320,7 +320,8 @@ class Training:
     """How the weights are found. ``batch`` is the global batch, whatever the number of devices.
 
     ``checkpoint`` keeps no activation inside a block or a cell for the backward pass, and computes
-    it again there: a third more operations for a fraction of the memory.
+    it again there: a third more operations for a fraction of the memory. A run is refused if its
+    predicted peak of memory is more than ``overcommit`` times what is free.
     """
 
     steps: int
@@ -335,13 +336,14 @@ class Training:
     bf16: bool = False
     compile: bool = False
     checkpoint: bool = field(default=False, metadata=LATER)
+    overcommit: float = field(default=1.0, metadata=LATER)
     kl: KlTerm = field(default_factory=KlTerm, metadata=LATER)
     validate_every: int = 1000
     checkpoint_every: int = 1000
     keep: int = 2
 
     def __post_init__(self) -> None:
-        positive(self, "clip")
+        positive(self, "clip", "overcommit")
         bounded(self, WIDEST, "batch", "accumulate")
         bounded(self, LONGEST, "steps", "validate_every", "checkpoint_every", "keep")
         demand(self.warmup >= 0, f"warmup is {self.warmup}; it must not be negative")

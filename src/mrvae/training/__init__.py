@@ -5,6 +5,6 @@ without the steps before it, so a run that is killed and resumed equals one that
 """
 
 from mrvae.training.run import Summary, train
-from mrvae.training.stop import Diverged, Failed, Interrupted
+from mrvae.training.stop import Diverged, Failed, Interrupted, OutOfMemory
 
-__all__ = ["Diverged", "Failed", "Interrupted", "Summary", "train"]
+__all__ = ["Diverged", "Failed", "Interrupted", "OutOfMemory", "Summary", "train"]

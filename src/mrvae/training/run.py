@@ -28,6 +28,7 @@ from mrvae.training.compiling import try_compile
 from mrvae.training.metrics import Metrics
 from mrvae.training.plateau import Plateau
 from mrvae.training.progress import Bar
+from mrvae.training.room import check_room, within_memory
 from mrvae.training.rundir import RunDirectory
 from mrvae.training.stop import Failed, Interrupted, StopRequest
 from mrvae.training.update import Report, Updater
@@ -72,20 +73,24 @@ def train(
         quiet: no progress bar.
 
     Raises:
-        ValueError: if the recipe, the data or the directory do not allow the run.
+        ValueError: if the recipe, the data or the directory do not allow the run, or a step is
+            predicted not to fit into the memory that is free.
         Diverged: if losses or gradients stay infinite.
+        OutOfMemory: if a step does not fit into the memory, against its prediction.
         Interrupted: on SIGINT or SIGTERM, after saving.
         Failed: if a file cannot be written, or another process has gone.
     """
     directory = RunDirectory(Path(out))
     _check_tracker(tracker)
-    with _among_others(directory):
+    with _among_others(directory), within_memory(recipe.training):
         accelerator = _joined(directory, tracker)
         with alike():
             directory.check(recipe, seed, resume)
             stream, validation = _images(recipe, seed, data_dir)
             model = _model(recipe, seed, stream.images)
         model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with alike():
+            check_room(model, recipe, accelerator.num_processes)
         updater = Updater(model, recipe.training, stream, accelerator)
         with alike():
             if accelerator.is_main_process:

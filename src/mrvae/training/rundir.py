@@ -100,6 +100,7 @@ class RunDirectory:
             steps=steps_before,
             accumulate=old.accumulate,
             checkpoint=old.checkpoint,
+            overcommit=old.overcommit,
         )
         same = replace(recipe, training=fitted)
         if same != before:

@@ -24,6 +24,10 @@ class Failed(RuntimeError):
     """A file could not be read or written, or another process of the run has gone."""
 
 
+class OutOfMemory(RuntimeError):
+    """A step did not fit into the memory of its device."""
+
+
 class StopRequest:
     """Remembers that SIGINT or SIGTERM has come, so that the loop can end between two steps."""
 

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from mrvae.data import Stream, normal, whole
+from mrvae.data import Prefetch, Stream, normal, whole
 from mrvae.models.elbo import Elbo
 from mrvae.models.hvae import HVAE
 from mrvae.recipes.schema import Training
@@ -57,6 +57,7 @@ class Updater:
         self.monitor = SkipMonitor(training.skip)
         self.updates = 0
         self.parts = _parts(training, accelerator)
+        self._ahead = Prefetch(stream, self.parts)
 
     def update(self, step: int) -> Report:
         """Make the update of ``step``, counted from 0."""
@@ -102,7 +103,7 @@ class Updater:
         A term is the one of a context's bound that stands for all of them; None if there is one.
         """
         device = self.accelerator.device
-        x = self.stream.batch(step, part).to(device, non_blocking=True)
+        x = self._ahead.batch(step, part).to(device, non_blocking=True)
         dtype = self.parameters[0].dtype
         noise = normal(self.stream.seed, step, part, self.model.noise_size, device, dtype)
         terms = self.model.top.terms

@@ -1,0 +1,92 @@
+"""What a step is predicted to cost is what it costs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch.utils.flop_counter import FlopCounterMode
+
+import mrvae
+from laws.alive import Alive
+from laws.tiny_run import TINY
+from mrvae.data import Stream, images_for
+from mrvae.models import build
+from mrvae.recipes import Recipe, override
+from mrvae.training.footprint import Footprint, at_most, footprint
+from mrvae.training.update import Updater
+
+PLAIN = ("compile=false", "bf16=false", "batch=12", "accumulate=1")
+SMALL = TINY[:5]
+KINDS = {
+    "vdvae": ("digits-vdvae", *SMALL),
+    "nvae": ("digits-vdvae", *SMALL, "model.cell=nvae"),
+    "top_down": ("digits-vdvae", *SMALL, "model.cell=top_down"),
+    "context": ("digits-dct",),
+    "wavelet": ("digits-wavelet",),
+}
+WAYS = [(), ("bf16=true",), ("checkpoint=true",), ("bf16=true", "checkpoint=true", "accumulate=3")]
+
+
+def make(kind: str, *changes: str) -> Recipe:
+    name, *own = KINDS[kind]
+    return override(mrvae.recipe(name), [*own, *PLAIN, *changes])
+
+
+def real_updates(recipe: Recipe) -> tuple[int, int]:
+    """Return the FLOPs of a real update, and the most bytes that the next one adds."""
+    torch.manual_seed(0)
+    images = images_for(recipe, "train")
+    model = build(recipe)
+    model.top.fit(images.take(torch.arange(len(images))))
+    if recipe.training.checkpoint:
+        model.keep_no_activations()
+    updater = Updater(model, recipe.training, Stream(images, 12, 0), Accelerator(cpu=True))
+    updater.update(0)
+    # One after the other: the counter holds what blocks computed again, which would not be there.
+    counter, alive = FlopCounterMode(display=False), Alive()
+    with counter:
+        updater.update(1)
+    with alive:
+        updater.update(2)
+    return counter.get_total_flops(), alive.peak
+
+
+def added(found: Footprint) -> int:
+    """Return the part of the peak that is not there throughout."""
+    return found.peak - found.weights - found.averages - found.moments
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_costs_what_was_predicted(kind: str, way: tuple[str, ...]) -> None:
+    recipe = make(kind, *way)
+    flops, peak = real_updates(recipe)
+    found = footprint(recipe)
+    assert found.flops == flops > 0
+    # Of the smallest model in parts of 4 images, 90 kB are not foreseen; all others are within 2 %.
+    small = kind == "wavelet" and "accumulate=3" in way
+    assert added(found) == pytest.approx(peak, rel=0.15 if small else 0.02)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_quick_bound_is_one(kind: str, way: tuple[str, ...]) -> None:
+    recipe = make(kind, *way)
+    with torch.device("meta"):
+        model = build(recipe)
+    assert footprint(recipe).peak <= at_most(model, recipe)
+
+
+def test_several_processes_share_the_operations_and_the_images_and_not_the_weights() -> None:
+    recipe = make("vdvae")
+    one, four = footprint(recipe), footprint(recipe, processes=4)
+    assert one.flops == four.flops
+    assert one.weights == four.weights
+    assert four.gradients == 2 * one.gradients
+    assert one.kept - 4 == pytest.approx(4 * (four.kept - 4), rel=0.01)
+
+
+def test_an_uneven_share_is_refused() -> None:
+    with pytest.raises(ValueError, match="batch 12 cannot be split evenly over 5 processes"):
+        footprint(make("vdvae"), processes=5)

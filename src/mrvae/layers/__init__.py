@@ -1,6 +1,6 @@
 """Small trainable parts: convolutions, the blocks of the cells, the U-Net of a diffusion."""
 
-from mrvae.layers.convolution import convolution, drawn_convolution, scale_weight
+from mrvae.layers.convolution import Depthwise, convolution, drawn_convolution, scale_weight
 from mrvae.layers.memory import recomputed
 from mrvae.layers.norm import unit_norm
 from mrvae.layers.residual import Bottleneck
@@ -9,6 +9,7 @@ from mrvae.layers.unet import UNet
 
 __all__ = [
     "Bottleneck",
+    "Depthwise",
     "ReZero",
     "Shortcut",
     "UNet",

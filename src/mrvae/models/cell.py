@@ -43,6 +43,20 @@ def read_gaussian(raw: Tensor, scale: Scale) -> Gaussian:
     return Gaussian(mean, scale(raw_scale))
 
 
+def halves(x: Tensor, first: int) -> tuple[Tensor, Tensor]:
+    """Return the ``first`` channels of x and the others.
+
+    The gradients of two slices are two tensors of zeros, in another order of memory than that of
+    x; those of a split are joined as they are.
+
+    Example:
+        >>> [part.shape[1] for part in halves(torch.zeros(1, 5, 2, 2), 2)]
+        [2, 3]
+    """
+    one, other = torch.split(x, [first, x.shape[1] - first], dim=1)
+    return one, other
+
+
 class LatentCell(nn.Module):
     """What all cells share: N_q, and N_p with ``added`` channels u beside the prior's.
 
@@ -71,8 +85,8 @@ class LatentCell(nn.Module):
 
     def prior_and_added(self, h: Tensor) -> tuple[Gaussian, Tensor]:
         """Return p(z | h) and u."""
-        out = self.prior_net(h)
-        return self._gaussian(out[:, : 2 * self.latent]), out[:, 2 * self.latent :]
+        raw, added = halves(self.prior_net(h), 2 * self.latent)
+        return self._gaussian(raw), added
 
     def _gaussian(self, raw: Tensor) -> Gaussian:
         return read_gaussian(raw, self.scale)

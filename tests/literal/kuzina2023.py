@@ -282,14 +282,19 @@ class LadderVAE(nn.Module):
         nats = kl - bernoulli(target, outcome.out)
         return nats.mean() / math.prod(x.shape[1:]) / math.log(2)
 
-    def sample(self, noise: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
-        """Binary images, every latent from its prior, of a model that is told nothing."""
+    def unconditional(self, noise: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
+        """The head's output with every latent from its prior, of a model that is told nothing."""
         s_dec = self.s_L.repeat(len(noise[0]), 1, 1, 1)
         for block, eps in zip(self.decoder_blocks, noise, strict=True):
             if not isinstance(block, DecoderBlock):
                 raise TypeError(f"expected a DecoderBlock, got {type(block).__name__}")
             s_dec = block.unconditional(s_dec, eps, temperature)
-        return torch.bernoulli(torch.sigmoid(self.post_process(s_dec)))
+        out: Tensor = self.post_process(s_dec)
+        return out
+
+    def sample(self, noise: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
+        """Binary images."""
+        return torch.bernoulli(torch.sigmoid(self.unconditional(noise, temperature)))
 
     def noise(self, batch: int, generator: torch.Generator | None = None) -> list[Tensor]:
         """Standard normal draws, one tensor for each latent, coarse to fine."""

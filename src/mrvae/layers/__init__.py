@@ -1,6 +1,7 @@
 """Small trainable parts: convolutions, the blocks of the cells, the U-Net of a diffusion."""
 
 from mrvae.layers.convolution import Depthwise, convolution, drawn_convolution, scale_weight
+from mrvae.layers.layout import as_it_lies
 from mrvae.layers.memory import recomputed
 from mrvae.layers.norm import unit_norm
 from mrvae.layers.residual import Bottleneck
@@ -15,6 +16,7 @@ __all__ = [
     "UNet",
     "activated_after",
     "activated_before",
+    "as_it_lies",
     "convolution",
     "drawn_convolution",
     "recomputed",

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from mrvae.distributions import Gaussian
-from mrvae.layers import Bottleneck, convolution, scale_weight
+from mrvae.layers import Bottleneck, as_it_lies, convolution, scale_weight
 
 Scale = Callable[[Tensor], Tensor]
 
@@ -39,7 +39,7 @@ def read_gaussian(raw: Tensor, scale: Scale) -> Gaussian:
     """
     # Latents and their KL stay in full precision whatever the convolutions run in.
     full = raw if raw.dtype == torch.float64 else raw.float()
-    mean, raw_scale = full.chunk(2, dim=1)
+    mean, raw_scale = as_it_lies(full).chunk(2, dim=1)
     return Gaussian(mean, scale(raw_scale))
 
 

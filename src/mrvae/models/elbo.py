@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
+
+from mrvae.layers import as_it_lies
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Elbo:
         kl: one column for each stochastic layer, coarse to fine, shape (B, layers).
 
     Example:
+        >>> import torch
         >>> elbo = Elbo(torch.tensor([-3.0]), torch.tensor([[0.5, 0.25]]))
         >>> elbo.value
         tensor([-3.7500])
@@ -61,31 +62,9 @@ def sum_per_image(elementwise: Tensor) -> Tensor:
     """Sum all but the first axis: (B, …) → (B,).
 
     Example:
+        >>> import torch
         >>> sum_per_image(torch.ones(2, 3, 4, 4))
         tensor([48., 48.])
     """
-    found: Tensor = _Sum.apply(elementwise)  # type: ignore[no-untyped-call]
-    return found
-
-
-class _Sum(torch.autograd.Function):
-    """The sum over all but the first axis, whose gradient lies in memory as its argument does.
-
-    PyTorch's own gradient is one number seen many times, which becomes a tensor with the channels
-    apart as soon as it is multiplied by another. Every convolution further back would then have to
-    reorder its gradient before it begins.
-    """
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
-        """Return the sums, of shape (B,)."""
-        ctx.shape, ctx.strides = x.shape, x.stride()  # type: ignore[attr-defined]
-        return x.sum(dim=tuple(range(1, x.dim()))) if x.dim() > 1 else x.clone()
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *slopes: Tensor) -> Tensor:
-        """Return the slope of each image at each of its elements."""
-        (slope,) = slopes
-        shape, strides = ctx.shape, ctx.strides  # type: ignore[attr-defined]
-        spread = torch.empty_strided(shape, strides, dtype=slope.dtype, device=slope.device)
-        return spread.copy_(slope.view(-1, *[1] * (len(shape) - 1)))
+    axes = tuple(range(1, elementwise.dim()))
+    return as_it_lies(elementwise).sum(dim=axes) if axes else elementwise

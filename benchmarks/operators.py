@@ -91,7 +91,8 @@ def kind(operator: str) -> str:
 
 def profiled(step: Step, first: int, steps: int) -> Side:
     """Make some steps under the profiler."""
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
+    cuda = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
+    with profile(activities=[ProfilerActivity.CPU, *cuda]) as found:
         for index in range(first, first + steps):
             step(index)
     milliseconds, calls = {}, {}

@@ -16,7 +16,7 @@ LAST = torch.channels_last
 def case(cell: Cell, size: int, latent: int) -> HVAE:
     top_down = isinstance(cell, TopDown)
     blocks = ("4d2,2x1", "2x2,4m2,4x1") if top_down else ("8x2,8d2,4x1", "4x1,8m4,8x2")
-    return make(
+    model = make(
         BINARY if size != 6 else COLOUR,
         encoder=blocks[0],
         decoder=blocks[1],
@@ -25,7 +25,9 @@ def case(cell: Cell, size: int, latent: int) -> HVAE:
         cell=cell,
         scale=BoundedScale() if top_down else None,
         bias_up_to=0 if top_down else 64,
-    ).to(memory_format=LAST)  # type: ignore[call-overload, no-any-return]
+    )
+    model.to(memory_format=LAST)  # type: ignore[call-overload]
+    return model
 
 
 def backward_orders(model: HVAE) -> list[tuple[str, bool]]:
@@ -34,7 +36,9 @@ def backward_orders(model: HVAE) -> list[tuple[str, bool]]:
 
     def watch(name: str) -> None:
         def after(_: nn.Module, __: tuple[Tensor, ...], out: Tensor) -> None:
-            out.register_hook(lambda g: found.append((name, g.is_contiguous(memory_format=LAST))))
+            out.register_hook(  # type: ignore[no-untyped-call]
+                lambda g: found.append((name, g.is_contiguous(memory_format=LAST)))
+            )
 
         model.get_submodule(name).register_forward_hook(after)
 

@@ -57,7 +57,7 @@ class Options:
         samples: K.
         rounds: timed rounds, in each of which every way has one turn.
         warmup: rounds before them that are not counted.
-        quick: two rounds of four images and four samples.
+        quick: one round of 16 images and four samples.
         threads: of torch; its default if not given.
         device: such as cpu or cuda.
         json: file to write the measurements to.
@@ -65,7 +65,7 @@ class Options:
     """
 
     shapes: tuple[Shape, ...] = ("mnist", "cifar10", "dct-mnist")
-    images: int = 8
+    images: int = 16
     samples: int = 16
     rounds: int = 5
     warmup: int = 1
@@ -193,7 +193,7 @@ def main(options: Options) -> None:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     if options.quick:
-        options = replace(options, images=4, samples=4, rounds=2, warmup=1)
+        options = replace(options, images=16, samples=4, rounds=1, warmup=1)
     results, began = [], time.perf_counter()
     for shape in options.shapes:
         sys.stderr.write(f"{shape} …\n")

@@ -1,7 +1,7 @@
 """Where the time of a training step goes: its operators, literal and ours, as a Markdown table.
 
-    python benchmarks/operators.py --threads 1 --markdown docs/speed-table.md
-    python benchmarks/operators.py --shapes mnist --batch 8
+    python benchmarks/operators.py --threads 1 --page docs/speed.md
+    python benchmarks/operators.py --shapes mnist --batch 16 --steps 1
 
 Both sides make a few steps in turns under PyTorch's profiler. Every operator is one of a few kinds,
 and a kind's share is the time inside its own operators, not in those they call. A profiler costs
@@ -22,12 +22,12 @@ import torch
 import tyro
 from torch.profiler import ProfilerActivity, profile
 
-from pairing import Step, as_markdown, said, write
+from pairing import Step, as_markdown, processor, said, write
 from sides import LiteralStep, Shape, Variant, case, our_step, synthetic
 
 # A kind is the first that has a word of the operator's name.
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "convolutions, backward": ("convolution_backward",),
+    "convolutions, backward": ("convolution_backward", "conv2d_backward"),
     "convolutions, forward": ("convolution", "conv2d"),
     "GELU and SiLU, backward": ("gelu_backward", "silu_backward"),
     "GELU and SiLU, forward": ("gelu", "silu"),
@@ -39,6 +39,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "sums and element by element": ("add", "sub", "mul", "div", "exp", "sum", "log", "neg", "pow"),
 }
 OTHER = "everything else"
+MARKS = ("<!-- operators -->", "<!-- /operators -->")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Options:
         threads: of torch; its default if not given.
         device: such as cpu or cuda.
         json: file to write the milliseconds to.
-        markdown: file to write the tables to; they are printed otherwise.
+        page: Markdown file in which the tables stand between two marks; printed otherwise.
     """
 
     shapes: tuple[Shape, ...] = ("mnist", "cifar10", "dct-mnist")
@@ -65,7 +66,7 @@ class Options:
     threads: int | None = None
     device: str = "cpu"
     json: Path | None = None
-    markdown: Path | None = None
+    page: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,19 @@ def by_operator(side: Side, most: int) -> str:
     return as_markdown(("operator of ours", "calls", "ms", "share"), rows)
 
 
+def between_marks(page: str, text: str) -> str:
+    """Return the page with the text between its two marks.
+
+    Raises:
+        ValueError: if it has not one of each, in their order.
+    """
+    before, begin, rest = page.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not (begin and end):
+        raise ValueError(f"the page needs {MARKS[0]} and, behind it, {MARKS[1]}")
+    return f"{before}{begin}\n\n{text}\n{end}{after}"
+
+
 def main(options: Options) -> None:
     """Look into every shape, and print and write the tables."""
     if options.threads is not None:
@@ -158,10 +172,12 @@ def main(options: Options) -> None:
         each = {name: asdict(side) for name, side in sides.items()}
         results.append({"shape": shape, "variant": options.variant, "batch": batch, **each})
     text = "\n\n".join(parts) + "\n"
-    if options.markdown is None:
+    if options.page is None:
         sys.stdout.write(text)
     else:
-        options.markdown.write_text(text, encoding="utf-8")
+        made = f"{processor()}; torch {torch.__version__}; {torch.get_num_threads()} threads."
+        page = options.page.read_text(encoding="utf-8")
+        options.page.write_text(between_marks(page, f"{text}\n{made}\n"), encoding="utf-8")
     if options.json is not None:
         write(options.json, options.device, {"steps": options.steps}, results)
     said(time.perf_counter() - began)

@@ -39,7 +39,7 @@ class Options:
         images: drawn at once.
         rounds: timed pairs.
         warmup: pairs before them that are not counted.
-        quick: three pairs of eight images.
+        quick: two pairs of 16 images.
         threads: of torch; its default if not given.
         device: such as cpu or cuda.
         json: file to write the measurements to.
@@ -132,7 +132,7 @@ def main(options: Options) -> None:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     if options.quick:
-        options = replace(options, images=8, rounds=3, warmup=1)
+        options = replace(options, images=16, rounds=2, warmup=1)
     results, began = [], time.perf_counter()
     for shape in options.shapes:
         for precision in options.precisions:

@@ -56,7 +56,7 @@ class Options:
         steps: timed pairs of steps.
         warmup: pairs before them that are not counted.
         batch: images of a step; the published number if not given.
-        quick: three pairs of eight images, and nothing compiled.
+        quick: three pairs of 16 images, and nothing compiled.
         threads: of torch; its default if not given.
         device: such as cpu or cuda.
         json: file to write the measurements to.
@@ -224,7 +224,7 @@ def main(options: Options) -> None:
 def shortened(options: Options) -> Options:
     """Return what is over within a minute or two."""
     eager = tuple(each for each in options.variants if not each.endswith("compiled"))
-    batch = options.batch or 8
+    batch = options.batch or 16
     return replace(options, variants=eager, steps=3, warmup=1, batch=batch)
 
 

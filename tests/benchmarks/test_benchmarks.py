@@ -105,6 +105,7 @@ def test_an_evaluation_encodes_every_image_once_and_the_loop_every_time() -> Non
 def test_operators_are_of_one_kind_and_their_times_add_up() -> None:
     kinds = {
         "aten::convolution_backward": "convolutions, backward",
+        "aten::_slow_conv2d_backward": "convolutions, backward",
         "aten::mkldnn_convolution": "convolutions, forward",
         "aten::gelu_backward": "GELU and SiLU, backward",
         "aten::silu": "GELU and SiLU, forward",
@@ -114,9 +115,18 @@ def test_operators_are_of_one_kind_and_their_times_add_up() -> None:
     }
     assert {name: operators.kind(name) for name in kinds} == kinds
     side = operators.Side(dict.fromkeys(kinds, 2.0), dict.fromkeys(kinds, 1.0))
-    assert sum(side.by_kind().values()) == 14.0
+    assert sum(side.by_kind().values()) == 16.0
     last = operators.by_kind({"ours": side}).splitlines()[-1]
-    assert last == "| all | 14.0 | 100 % |"
+    assert last == "| all | 16.0 | 100 % |"
+
+
+def test_tables_stand_between_their_marks_and_nowhere_else() -> None:
+    begin, end = operators.MARKS
+    page = operators.between_marks(f"before {begin} old {end} after", "new")
+    assert page == f"before {begin}\n\nnew\n{end} after"
+    assert operators.between_marks(page, "new") == page
+    with pytest.raises(ValueError, match="needs <!-- operators -->"):
+        operators.between_marks(f"{end} {begin}", "new")
 
 
 def test_a_product_counts_its_operations() -> None:

@@ -18,7 +18,6 @@ How often an image went through the encoder is counted, not assumed.
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
@@ -33,7 +32,7 @@ from torch import Tensor, nn
 from mrvae.data import Images
 from mrvae.evaluation import evaluate
 from mrvae.models import HVAE
-from pairing import Step, Timing, as_markdown, ratios, said, show, take_turns, write
+from pairing import Step, Timing, as_markdown, ratios, said, show, take_turns, write, written
 from sides import (
     Case,
     LiteralModel,
@@ -142,8 +141,16 @@ def compare(shape: Shape, options: Options) -> Result:
     other = naive(ours, x, options.samples)
     third = literally(case_, theirs, grey.take(everything).to(device), options.samples)
     timings = take_turns((one, other, third), options.rounds, options.warmup, device)
-    counts = (passes(ours.encoder, step, options.images) for step in (one, other))
-    return Result(shape, options.images, options.samples, *timings, *counts)
+    return Result(
+        shape,
+        options.images,
+        options.samples,
+        ours=timings[0],
+        naive=timings[1],
+        literal=timings[2],
+        our_passes=passes(ours.encoder, one, options.images),
+        naive_passes=passes(ours.encoder, other, options.images),
+    )
 
 
 HEADINGS = (
@@ -179,10 +186,7 @@ def rows(results: list[Result]) -> Iterator[tuple[str, ...]]:
 
 def read(path: Path) -> list[Result]:
     """Read the results of an earlier run."""
-    return [
-        Result(**{key: Timing(**v) if isinstance(v, dict) else v for key, v in each.items()})
-        for each in json.loads(path.read_text())["results"]
-    ]
+    return [Result(**each) for each in written(path)]
 
 
 def main(options: Options) -> None:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -162,6 +163,14 @@ def write(
     """Write machine and measurements."""
     value = {"machine": machine(device) | dict(counts), "results": list(results)}
     path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def written(path: Path) -> list[dict[str, Any]]:
+    """Read the measurements that :func:`write` wrote, their timings as such."""
+    return [
+        {key: Timing(**value) if isinstance(value, dict) else value for key, value in each.items()}
+        for each in json.loads(path.read_text())["results"]
+    ]
 
 
 def said(seconds: float) -> None:

@@ -11,7 +11,6 @@ and pixels are timed, and no encoder is run. They take turns in one process, as 
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
@@ -23,7 +22,7 @@ from typing import Literal
 import torch
 import tyro
 
-from pairing import Step, Timing, as_markdown, ratios, said, show, take_turns, write
+from pairing import Step, Timing, as_markdown, ratios, said, show, take_turns, write, written
 from sides import LiteralModel, Shape, case, check_sizes, our_model, published
 
 Precision = Literal["float32", "bf16"]
@@ -118,10 +117,7 @@ def rows(results: list[Result]) -> Iterator[tuple[str, ...]]:
 
 def read(path: Path) -> list[Result]:
     """Read the results of an earlier run."""
-    return [
-        Result(**{key: Timing(**v) if isinstance(v, dict) else v for key, v in each.items()})
-        for each in json.loads(path.read_text())["results"]
-    ]
+    return [Result(**each) for each in written(path)]
 
 
 def main(options: Options) -> None:

@@ -19,7 +19,6 @@ convolutions, on both sides: what has to be done, however it is done.
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
@@ -41,6 +40,7 @@ from pairing import (
     show,
     take_turns,
     write,
+    written,
 )
 from sides import LiteralStep, Shape, Variant, case, check_sizes, our_step, synthetic
 
@@ -194,10 +194,7 @@ def markdown(results: list[Result]) -> str:
 
 def read(path: Path) -> list[Result]:
     """Read the results of an earlier run."""
-    return [
-        Result(**{key: Timing(**v) if isinstance(v, dict) else v for key, v in each.items()})
-        for each in json.loads(path.read_text())["results"]
-    ]
+    return [Result(**each) for each in written(path)]
 
 
 def main(options: Options) -> None:

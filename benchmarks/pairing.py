@@ -1,25 +1,33 @@
 """How a benchmark takes its times: in turns within one process, and with the machine's name.
 
 What else a machine is doing changes over seconds, and one round of turns is over sooner. So the
-ratio of neighbours is comparable where medians of separate runs are not.
+ratio of neighbours is comparable where medians of separate runs are not. A product of matrices may
+take its turn with them, as the measure of what the machine could do in those same seconds.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
 
 Step = Callable[[int], object]
+
+_PROC = Path("/proc/self")
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,67 @@ def ratios(first: list[float], second: list[float]) -> tuple[float, float, float
     return statistics.median(each), min(each), max(each)
 
 
+class Product:
+    """A step that is one product of two square matrices, and nothing else.
+
+    Attributes:
+        operations: floating-point operations of a step, a multiply-add being 2.
+    """
+
+    def __init__(self, dtype: torch.dtype, device: torch.device, side: int = 1024) -> None:
+        self.left, self.right = (
+            torch.rand(side, side, device=device).to(dtype=dtype) for _ in range(2)
+        )
+        self.result = torch.empty_like(self.left)
+        self.operations = 2 * side**3
+
+    def __call__(self, _: int) -> None:
+        """Multiply."""
+        torch.mm(self.left, self.right, out=self.result)
+
+
+def operations(step: Step, index: int) -> int:
+    """Return the operations of a step's convolutions and products, a multiply-add being 2."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        step(index)
+    return counter.get_total_flops()
+
+
+def peak_memory(step: Step, index: int, device: torch.device) -> int | None:
+    """Return how many bytes a step needs at once, beyond what is held before it.
+
+    On the CPU it is the growth of the process's resident memory, which Linux alone tells.
+    """
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step(index)
+        return torch.cuda.max_memory_allocated(device) - before
+    if not (_PROC / "clear_refs").exists():
+        return None
+    _give_back()
+    before = _resident("VmRSS")
+    (_PROC / "clear_refs").write_text("5")
+    step(index)
+    return _resident("VmHWM") - before
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, or it would be there before the step as well."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _resident(name: str) -> int:
+    """Return a line of the process's status, in bytes."""
+    for line in (_PROC / "status").read_text().splitlines():
+        if line.startswith(name):
+            return 1024 * int(line.split()[1])
+    raise ValueError(f"{_PROC / 'status'} has no line {name}")
+
+
 def machine(device: str) -> dict[str, object]:
     """Return what a number means nothing without."""
     cuda = device.startswith("cuda")
@@ -94,6 +163,19 @@ def write(
     """Write machine and measurements."""
     value = {"machine": machine(device) | dict(counts), "results": list(results)}
     path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def written(path: Path) -> list[dict[str, Any]]:
+    """Read the measurements that :func:`write` wrote, their timings as such."""
+    return [
+        {key: Timing(**value) if isinstance(value, dict) else value for key, value in each.items()}
+        for each in json.loads(path.read_text())["results"]
+    ]
+
+
+def said(seconds: float) -> None:
+    """Say on stderr how long all of it took."""
+    sys.stderr.write(f"{seconds:.0f} s in all\n")
 
 
 def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:

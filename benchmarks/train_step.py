@@ -1,6 +1,7 @@
 """How long one training step takes, ours against the published model, transcribed literally.
 
     python benchmarks/train_step.py --shapes mnist --steps 20 --json results/train_step.json
+    python benchmarks/train_step.py --quick
     python benchmarks/train_step.py --table results/train_step.json
 
 A step is everything from a batch of uint8 images to the next weights: the inputs' normalisation,
@@ -11,43 +12,37 @@ leaves out an update here, so that all steps do the same work.
 
 The two take turns within one process, literal, ours, literal, ours, …, and each pair gives one
 ratio. What else the machine is doing changes over seconds, a pair is over sooner: so ratios of
-neighbours are comparable where medians of two separate runs are not.
+neighbours are comparable where medians of two separate runs are not. A product of two matrices in
+the precision of ours takes its turn with them. Operations a second are those of the literal step's
+convolutions, on both sides: what has to be done, however it is done.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
+import time
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 import tyro
-from accelerate import Accelerator
-from torch import Tensor, nn
-from torch.nn import functional
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-
-from literal import vdvae as literal
-from mrvae.data import Images, Stream
-from mrvae.models import build
-from mrvae.recipes import Recipe, recipe
-from mrvae.recipes.schema import SkipRule
-from mrvae.training.compiling import try_compile
-from mrvae.training.update import Updater
-from pairing import Timing, as_markdown, ratios, show, take_turns, write
-
-Shape = Literal["mnist", "cifar10"]
-Variant = Literal["float32", "float32-compiled", "bf16", "bf16-compiled"]
-
-_IMAGES = 512
-_EMA = 0.9999
-_CLIP = 200.0
+from pairing import (
+    Product,
+    Timing,
+    as_markdown,
+    operations,
+    peak_memory,
+    ratios,
+    said,
+    show,
+    take_turns,
+    write,
+    written,
+)
+from sides import LiteralStep, Shape, Variant, case, check_sizes, our_step, synthetic
 
 
 @dataclass(frozen=True)
@@ -55,20 +50,25 @@ class Options:
     """What to time.
 
     Attributes:
-        shapes: models: MNIST x1 (106,689 parameters) and CIFAR-10 x1 (8,744,356).
+        shapes: models: MNIST x1 (106,689 parameters), CIFAR-10 x1 (8,744,356), and the hierarchy of
+            Kuzina & Tomczak's MNIST (656,617).
         variants: ours, each timed against the literal one.
         steps: timed pairs of steps.
         warmup: pairs before them that are not counted.
+        batch: images of a step; the published number if not given.
+        quick: three pairs of 16 images, and nothing compiled.
         threads: of torch; its default if not given.
         device: such as cpu or cuda.
         json: file to write the measurements to.
         table: only print the Markdown table of such a file.
     """
 
-    shapes: tuple[Shape, ...] = ("mnist", "cifar10")
+    shapes: tuple[Shape, ...] = ("mnist", "cifar10", "dct-mnist")
     variants: tuple[Variant, ...] = ("float32", "float32-compiled", "bf16", "bf16-compiled")
     steps: int = 20
     warmup: int = 3
+    batch: int | None = None
+    quick: bool = False
     threads: int | None = None
     device: str = "cpu"
     json: Path | None = None
@@ -88,89 +88,11 @@ class Result:
     compile_seconds: float | None
     fell_back: bool
     skipped: int
-
-
-# --------------------------------------------------------------------------------- the two sides
-
-
-def case(shape: Shape) -> tuple[Recipe, literal.Hyperparameters]:
-    """Return the same model and batch in our terms and in the published ones."""
-    if shape == "mnist":
-        return recipe("falck2022-mnist-x1"), literal.mnist()
-    full, (encoder, decoder) = recipe("vdvae-cifar10"), literal.small_ladder(1)
-    model = replace(full.hierarchy, encoder=encoder, decoder=decoder)
-    training = replace(full.training, batch=16)
-    return replace(full, model=model, training=training), literal.cifar10()
-
-
-def synthetic(recipe_: Recipe) -> Images:
-    """Return random images; the time of a step does not depend on their values."""
-    model, generator = recipe_.model, torch.Generator().manual_seed(0)
-    shape = (_IMAGES, model.channels, model.size, model.size)
-    pixels = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
-    return Images(pixels, "synthetic", "train")
-
-
-class LiteralStep:
-    """The published training step, always updating."""
-
-    def __init__(
-        self, H: literal.Hyperparameters, recipe_: Recipe, images: Images, device: torch.device
-    ) -> None:
-        self.recipe, self.images, self.device = recipe_, images, device
-        self.model = literal.VAE(H).to(device)
-        self.average = deepcopy(self.model).requires_grad_(False)
-        spec = recipe_.training.optimizer
-        # On CUDA the published code has a fused AdamW, from apex.
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=spec.rate,
-            betas=(spec.beta1, spec.beta2),
-            weight_decay=spec.weight_decay,
-            fused=device.type == "cuda",
-        )
-
-    def __call__(self, step: int) -> None:
-        """Make one update."""
-        self.model.zero_grad()
-        torch.autograd.backward(self.model.loss(*self.inputs(step)))
-        nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP).item()
-        self.optimizer.step()
-        pairs = zip(self.model.parameters(), self.average.parameters(), strict=True)
-        for weight, average in pairs:
-            average.data.mul_(_EMA)
-            average.data.add_(weight.data * (1 - _EMA))
-
-    def inputs(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the normalised images and the targets of a batch."""
-        model, batch = self.recipe.hierarchy, self.recipe.training.batch
-        first = step * batch % (_IMAGES - batch + 1)
-        x = self.images.take(torch.arange(first, first + batch)).to(self.device).float()
-        if self.recipe.data.binary:
-            edge = (self.model.H.image_size - model.size) // 2
-            x = target = functional.pad(torch.bernoulli(x / 255), (edge, edge, edge, edge))
-        else:
-            target = (x - 127.5) / 127.5
-        return (x - model.input.mean) / model.input.std, target
-
-
-def our_step(
-    recipe_: Recipe, variant: Variant, images: Images, device: torch.device
-) -> tuple[Updater, float | None]:
-    """Return the state of our training, compiled if the variant says so, and the seconds."""
-    training = replace(
-        recipe_.training,
-        bf16=variant.startswith("bf16"),
-        clip=_CLIP,
-        ema=_EMA,
-        skip=SkipRule(factor=1e30),
-    )
-    model = build(recipe_)
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    stream = Stream(images, training.batch, seed=0, binary=recipe_.data.binary)
-    accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
-    updater = Updater(model, training, stream, accelerator)
-    return updater, try_compile(updater) if variant.endswith("compiled") else None
+    operations: int | None = None
+    product: Timing | None = None
+    product_operations: int | None = None
+    literal_peak: int | None = None
+    our_peak: int | None = None
 
 
 # ------------------------------------------------------------------------------------ comparison
@@ -185,25 +107,30 @@ def compare(shape: Shape, variant: Variant, options: Options) -> Result:
     torch.compiler.reset()
     torch.manual_seed(0)
     device = torch.device(options.device)
-    recipe_, H = case(shape)
-    images = synthetic(recipe_)
-    published = LiteralStep(H, recipe_, images, device)
-    updater, seconds = our_step(recipe_, variant, images, device)
-    counts = [sum(p.numel() for p in m.parameters()) for m in (published.model, updater.model)]
-    if counts[0] != counts[1]:
-        raise ValueError(f"the literal model has {counts[0]} parameters and ours {counts[1]}")
-    sides = (published, updater.update)
-    theirs, ours = take_turns(sides, options.steps, options.warmup, device)
+    case_ = case(shape, options.batch)
+    images = synthetic(case_.recipe)
+    published = LiteralStep(case_, images, device)
+    updater, seconds = our_step(case_.recipe, variant, images, device)
+    parameters = check_sizes(case_, published.model, updater.model)
+    product = Product(torch.bfloat16 if variant.startswith("bf16") else torch.float32, device)
+    sides = (published, updater.update, product)
+    theirs, ours, products = take_turns(sides, options.steps, options.warmup, device)
+    after = options.warmup + options.steps
     return Result(
         shape,
         variant,
-        counts[0],
-        recipe_.training.batch,
+        parameters,
+        case_.recipe.training.batch,
         theirs,
         ours,
         seconds,
         fell_back=variant.endswith("compiled") and seconds is None,
         skipped=updater.monitor.skipped + updater.monitor.broken,
+        operations=operations(published, after),
+        product=products,
+        product_operations=product.operations,
+        literal_peak=peak_memory(published, after + 1, device),
+        our_peak=peak_memory(updater.update, after, device),
     )
 
 
@@ -220,6 +147,8 @@ HEADINGS = (
     "ours img/s",
     "times faster (min–max)",
     "by CPU time",
+    "GFLOP/s literal, ours, of a product",
+    "MiB literal, ours",
     "compile s",
 )
 
@@ -231,6 +160,7 @@ def rows(results: list[Result]) -> Iterator[tuple[str, ...]]:
         wall = ratios(result.literal.wall, result.ours.wall)
         cpu = ratios(result.literal.cpu, result.ours.cpu)
         compiled = "–" if result.compile_seconds is None else f"{result.compile_seconds:.1f}"
+        peaks = (result.literal_peak, result.our_peak)
         yield (
             result.shape,
             result.variant,
@@ -241,8 +171,20 @@ def rows(results: list[Result]) -> Iterator[tuple[str, ...]]:
             f"{result.batch / seconds:.1f}",
             f"{wall[0]:.2f} ({wall[1]:.2f}–{wall[2]:.2f})",
             f"{cpu[0]:.2f}",
+            _achieved(result),
+            ", ".join("–" if peak is None else f"{peak / 2**20:.0f}" for peak in peaks),
             "failed, ran eager" if result.fell_back else compiled,
         )
+
+
+def _achieved(result: Result) -> str:
+    """Return 10⁹ operations a second of either side and of the product of matrices."""
+    if not (result.operations and result.product and result.product_operations):
+        return "–"
+    steps = (result.literal, result.operations), (result.ours, result.operations)
+    sides = (*steps, (result.product, result.product_operations))
+    rates = (count / statistics.median(timing.wall) / 1e9 for timing, count in sides)
+    return ", ".join(f"{rate:.0f}" for rate in rates)
 
 
 def markdown(results: list[Result]) -> str:
@@ -252,11 +194,7 @@ def markdown(results: list[Result]) -> str:
 
 def read(path: Path) -> list[Result]:
     """Read the results of an earlier run."""
-    found = json.loads(path.read_text())["results"]
-    return [
-        Result(**(each | {side: Timing(**each[side]) for side in ("literal", "ours")}))
-        for each in found
-    ]
+    return [Result(**each) for each in written(path)]
 
 
 def main(options: Options) -> None:
@@ -266,7 +204,8 @@ def main(options: Options) -> None:
         return
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    results = []
+    options = shortened(options) if options.quick else options
+    results, began = [], time.perf_counter()
     for shape in options.shapes:
         for variant in options.variants:
             sys.stderr.write(f"{shape}, {variant} …\n")
@@ -275,7 +214,15 @@ def main(options: Options) -> None:
                 counts = {"steps": options.steps, "warmup": options.warmup}
                 write(options.json, options.device, counts, list(map(asdict, results)))
     title = "One training step: literal / ours, taken in turns"
-    show(title, HEADINGS, list(rows(results)), width=140)
+    show(title, HEADINGS, list(rows(results)), width=190)
+    said(time.perf_counter() - began)
+
+
+def shortened(options: Options) -> Options:
+    """Return what is over within a minute or two."""
+    eager = tuple(each for each in options.variants if not each.endswith("compiled"))
+    batch = options.batch or 16
+    return replace(options, variants=eager, steps=3, warmup=1, batch=batch)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,14 @@ have a skip and a scalar that are registered, counted and never used.
 
 Noise is given from outside, one tensor for each latent, coarse to fine; weight norm, which changes
 no function, is left out; and so are the context and its prior: what the decoder is told is the
-picture.
+picture. The loss and the samples are those of binary images without a context, the baseline of
+656,617 parameters on MNIST.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,6 +43,11 @@ class Shape:
     def top_size(self) -> int:
         """Pixels a side of the coarsest scale."""
         return (1 + self.start_at_x) * self.image_size >> len(self.latents)
+
+
+def mnist() -> Shape:
+    """The released baseline for MNIST and OMNIGLOT: four latents of 14 × 14, four of 7 × 7."""
+    return Shape(latents=(4, 4), channels=(32, 40), image_size=28)
 
 
 class Res(nn.Module):
@@ -128,23 +136,47 @@ class DecoderBlock(nn.Module):
         self.s_to_q = two_threes(width, hidden, 2 * z_width, use_res=False)
 
     def forward(self, s_enc: Tensor, s_dec: Tensor, noise: Tensor) -> tuple[Seen, Tensor]:
-        out = self.s_to_p(s_dec)
-        params, h = out[:, : 2 * self.z_width], out[:, 2 * self.z_width :]
-        p_mean, p_raw = params.chunk(2, dim=1)
+        p_mean, p_logvar, after = self.prior(s_dec)
         q_mean, q_raw = self.s_to_q(s_enc + s_dec).chunk(2, dim=1)
-        p_logvar, q_logvar = log_variance(p_raw), log_variance(q_raw)
-        s_dec = s_dec + h
+        q_logvar = log_variance(q_raw)
         z = q_mean + (0.5 * q_logvar).exp() * noise
-        state = self.resnet(s_dec + self.z_up(z))
-        seen = Seen(p_mean, p_logvar, q_mean, q_logvar, z, state)
-        if self.upsample is not None:
-            state = functional.interpolate(state, size=self.upsample, mode="nearest")
-        return seen, state
+        state = self.resnet(after + self.z_up(z))
+        return Seen(p_mean, p_logvar, q_mean, q_logvar, z, state), self.enlarged(state)
+
+    def unconditional(self, s_dec: Tensor, noise: Tensor, temperature: float) -> Tensor:
+        """The next state with z from the prior, whose variance the temperature multiplies."""
+        mean, logvar, after = self.prior(s_dec)
+        z = mean + (0.5 * (logvar + math.log(temperature))).exp() * noise
+        return self.enlarged(self.resnet(after + self.z_up(z)))
+
+    def prior(self, s_dec: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean and log-variance of the prior, and the state after its own residual."""
+        out = self.s_to_p(s_dec)
+        mean, raw = out[:, : 2 * self.z_width].chunk(2, dim=1)
+        return mean, log_variance(raw), s_dec + out[:, 2 * self.z_width :]
+
+    def enlarged(self, state: Tensor) -> Tensor:
+        """The state at the size of the next block."""
+        if self.upsample is None:
+            return state
+        return functional.interpolate(state, size=self.upsample, mode="nearest")
 
 
 def log_variance(raw: Tensor) -> Tensor:
     """The bounded log-variance of both posterior and prior."""
     return torch.clamp(torch.log(functional.softplus(raw, beta=0.7)), -5, 0)
+
+
+def gaussian_kl(seen: Seen) -> Tensor:
+    """KL of posterior and prior, element by element, from means and log-variances."""
+    squares = seen.q_logvar.exp() + (seen.q_mean - seen.p_mean) ** 2
+    return 0.5 * (seen.p_logvar - seen.q_logvar + squares / seen.p_logvar.exp() - 1)
+
+
+def bernoulli(target: Tensor, logits: Tensor) -> Tensor:
+    """Log-likelihood (B,) of binary targets (0 or 1), no probability below 10⁻⁷."""
+    ones = torch.clamp(torch.sigmoid(logits), 1e-7, 1 - 1e-7)
+    return (target * ones.log() + (1 - target) * (1 - ones).log()).sum((1, 2, 3))
 
 
 class Outcome(NamedTuple):
@@ -241,3 +273,38 @@ class LadderVAE(nn.Module):
         else:
             told = layer(functional.adaptive_avg_pool2d(picture, size))
         return told
+
+    def loss(self, x: Tensor, target: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Bits per dimension, averaged over the batch, of binary images without a context."""
+        given = self.noise(len(x)) if noise is None else list(noise)
+        outcome: Outcome = self(x, given)
+        kl = torch.stack([gaussian_kl(seen).sum((1, 2, 3)) for seen in outcome.seen]).sum(0)
+        nats = kl - bernoulli(target, outcome.out)
+        return nats.mean() / math.prod(x.shape[1:]) / math.log(2)
+
+    def unconditional(self, noise: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
+        """The head's output with every latent from its prior, of a model that is told nothing."""
+        s_dec = self.s_L.repeat(len(noise[0]), 1, 1, 1)
+        for block, eps in zip(self.decoder_blocks, noise, strict=True):
+            if not isinstance(block, DecoderBlock):
+                raise TypeError(f"expected a DecoderBlock, got {type(block).__name__}")
+            s_dec = block.unconditional(s_dec, eps, temperature)
+        out: Tensor = self.post_process(s_dec)
+        return out
+
+    def sample(self, noise: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
+        """Binary images."""
+        return torch.bernoulli(torch.sigmoid(self.unconditional(noise, temperature)))
+
+    def noise(self, batch: int, generator: torch.Generator | None = None) -> list[Tensor]:
+        """Standard normal draws, one tensor for each latent, coarse to fine."""
+        return [
+            torch.randn(
+                (batch, self.H.z_width, self.H.top_size << scale, self.H.top_size << scale),
+                generator=generator,
+                dtype=self.s_L.dtype,
+                device=self.s_L.device,
+            )
+            for scale, count in enumerate(reversed(self.H.latents))
+            for _ in range(count)
+        ]

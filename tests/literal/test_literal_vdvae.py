@@ -20,6 +20,7 @@ from literal.vdvae import (
     logistic_mixture,
     mnist,
     parse_blocks,
+    sampled_mixture,
 )
 
 FULL_CIFAR10 = replace(cifar10(), enc_blocks=CIFAR10_ENCODER, dec_blocks=CIFAR10_DECODER)
@@ -293,3 +294,19 @@ def test_log_scales_are_bounded_below() -> None:
         parameters[:, 2::3] = log_scale
         scores.append(logistic_mixture(x, parameters).item())
     assert scores[0] != scores[1] == scores[2]
+
+
+def test_samples_of_the_mixture_have_its_means_and_spreads() -> None:
+    """Logistic draws: a deviation of π s/√3, and the coefficients times the channels before."""
+    torch.manual_seed(0)
+    log_scale, on_red, blue_on_red, blue_on_green = -4.0, 0.5, -0.4, 0.3
+    red, green, blue = 0.2, -0.1, 0.3
+    one = [0.0, red, log_scale, on_red, green, log_scale, blue_on_red, blue, log_scale]
+    parameters = torch.tensor([*one, blue_on_green], dtype=torch.float64).view(1, 10, 1, 1)
+    drawn = sampled_mixture(parameters.expand(40_000, -1, -1, -1))[:, :, 0, 0]
+    spread = math.pi * math.exp(log_scale) / math.sqrt(3)
+    second = green + math.tanh(on_red) * red
+    third = blue + math.tanh(blue_on_red) * red + math.tanh(blue_on_green) * second
+    for found, mean in zip(drawn.mean(0).tolist(), (red, second, third), strict=True):
+        assert found == pytest.approx(mean, abs=6 * 1.3 * spread / 200)
+    assert drawn[:, 0].std().item() == pytest.approx(spread, rel=0.03)

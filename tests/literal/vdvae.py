@@ -318,6 +318,25 @@ def cropped_bernoulli(x: Tensor, logits: Tensor, size: int) -> Tensor:
     return -terms.sum((1, 2, 3))
 
 
+def sampled_mixture(parameters: Tensor) -> Tensor:
+    """RGB images on [-1, 1] as published: a component by its Gumbel noise, channel by channel."""
+    batch, _, rows, columns = parameters.shape
+    mixtures = parameters.shape[1] // 10
+    logits = parameters[:, :mixtures]
+    rest = parameters[:, mixtures:].reshape(batch, 3, 3, mixtures, rows, columns)
+    gumbel = -torch.log(-torch.log(torch.empty_like(logits).uniform_(1e-5, 1 - 1e-5)))
+    chosen = functional.one_hot((logits + gumbel).argmax(1), mixtures).permute(0, 3, 1, 2)
+    picked = (rest * chosen[:, None, None]).sum(3)
+    means, log_scales = picked[:, :, 0], torch.clamp(picked[:, :, 1], min=-7.0)
+    on_red, blue_on_red, blue_on_green = torch.tanh(picked[:, :, 2]).unbind(1)
+    u = torch.empty_like(means).uniform_(1e-5, 1 - 1e-5)
+    drawn = means + log_scales.exp() * (torch.log(u) - torch.log(1 - u))
+    red = torch.clamp(drawn[:, 0], -1, 1)
+    green = torch.clamp(drawn[:, 1] + on_red * red, -1, 1)
+    blue = torch.clamp(drawn[:, 2] + blue_on_red * red + blue_on_green * green, -1, 1)
+    return torch.stack([red, green, blue], dim=1)
+
+
 class Outcome(NamedTuple):
     """What one pass yields: (B,) nats, (B, blocks) nats, and (B, width, size, size)."""
 
@@ -352,10 +371,21 @@ class VAE(nn.Module):
         per_image = outcome.kl.sum(1) - outcome.log_likelihood
         return per_image.mean() / math.prod(x.shape[1:])
 
+    def sample(self, noise: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
+        """Images, every latent from its prior: 0 and 1, or levels 0 … 255."""
+        parameters = self.decoder.out_net(self.decoder.unconditional(noise, temperature))
+        if not self.H.bernoulli:
+            return ((sampled_mixture(parameters) + 1) * 127.5).to(torch.uint8)
+        edge = (self.H.image_size - self.H.scored_size) // 2
+        inner = parameters[:, :, edge : edge + self.H.scored_size, edge : edge + self.H.scored_size]
+        return torch.bernoulli(torch.sigmoid(inner))
+
     def noise(self, batch: int, generator: torch.Generator | None = None) -> list[Tensor]:
         """Standard normal draws, one tensor per decoder block, in the weights' own dtype."""
-        dtype, z = self.decoder.gain.dtype, self.H.zdim
+        gain, z = self.decoder.gain, self.H.zdim
         return [
-            torch.randn(batch, z, size, size, generator=generator, dtype=dtype)
+            torch.randn(
+                (batch, z, size, size), generator=generator, dtype=gain.dtype, device=gain.device
+            )
             for size, _ in parse_blocks(self.H.dec_blocks)
         ]

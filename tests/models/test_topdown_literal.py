@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from laws.narrow import gaussian
 from literal.kuzina2023 import DecoderBlock, LadderVAE, Outcome, Res, Shape
+from literal.kuzina2023 import mnist as published_mnist
 from mrvae.layers import ReZero, Shortcut
 from mrvae.models import HVAE, ImageFrame, hierarchy, parse_levels
 from mrvae.models.echo import EchoRung, FirstCell, PassingCell
@@ -19,7 +21,7 @@ from mrvae.models.likelihood import SpatialHead
 from mrvae.models.top import ContextTop
 from mrvae.models.topdown import TopDownCell
 from mrvae.models.topdown_encoder import TopDownEncoder
-from mrvae.models.walk import Step, from_posterior
+from mrvae.models.walk import Step, from_posterior, from_prior
 from mrvae.recipes.context import DCT, Context, NoContext, Normal
 from mrvae.recipes.schema import BernoulliPixels, BoundedScale, LogisticMixturePixels, TopDown
 
@@ -242,3 +244,31 @@ def last_weights(cell: TopDownCell) -> list[Tensor]:
         *(list(net.get_submodule("net").children())[-1].get_parameter("weight") for net in nets),
         cell.project.weight,
     ]
+
+
+def test_the_published_shape_has_the_published_count() -> None:
+    with torch.device("meta"):
+        model = LadderVAE(published_mnist())
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 656_617
+
+
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_the_released_loss_is_minus_our_bound_in_bits_per_dimension(shortcut: bool) -> None:
+    ours, theirs = twins(MNIST, shortcut)
+    x, given = images(ours, BATCH), noise(ours, BATCH)
+    pieces = ours.decoder.split_noise(given)
+    loss = theirs.loss(ours.frame.prepare(x, torch.float64), x.double(), pieces)
+    expected = ours.elbo(x, given).nats.mean() / ours.frame.dims / math.log(2)
+    # The released probabilities are clamped at 1e-7, which moves the last digits.
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=0)
+    assert loss > 0
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.25])
+def test_the_released_prior_is_ours_with_a_temperature_of_the_variance(temperature: float) -> None:
+    ours, theirs = twins(MNIST)
+    given = noise(ours, BATCH)
+    choices = [from_prior(temperature**0.5)] * len(ours.decoder.shapes)
+    h, _ = ours.decoder.walk(None, choices, given)
+    assert isinstance(ours.head, SpatialHead)
+    close(ours.head.leave(h), theirs.unconditional(ours.decoder.split_noise(given), temperature))

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrvae.pictures import arrange, write_png
-
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -104,5 +102,7 @@ def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool
 
 def write_images(path: Path, images: Tensor, levels: int, columns: int | None = None) -> None:
     """Write images (N, C, H, W) of levels, or of mean levels, as one picture."""
+    from mrvae.pictures import arrange, write_png
+
     # A mean may leave the range of the levels by a rounding error.
     write_png(path, arrange(images.clamp(0, levels - 1).numpy(), levels, columns))

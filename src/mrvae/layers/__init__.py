@@ -1,6 +1,7 @@
 """Small trainable parts: convolutions, the blocks of the cells, the U-Net of a diffusion."""
 
-from mrvae.layers.convolution import convolution, drawn_convolution, scale_weight
+from mrvae.layers.convolution import Depthwise, convolution, drawn_convolution, scale_weight
+from mrvae.layers.layout import as_it_lies
 from mrvae.layers.memory import recomputed
 from mrvae.layers.norm import unit_norm
 from mrvae.layers.residual import Bottleneck
@@ -9,11 +10,13 @@ from mrvae.layers.unet import UNet
 
 __all__ = [
     "Bottleneck",
+    "Depthwise",
     "ReZero",
     "Shortcut",
     "UNet",
     "activated_after",
     "activated_before",
+    "as_it_lies",
     "convolution",
     "drawn_convolution",
     "recomputed",

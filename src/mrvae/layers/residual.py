@@ -8,6 +8,7 @@ is no normalisation. As a residual block it computes x + f(x).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -40,9 +41,9 @@ class Bottleneck(nn.Module):
         The pointwise convolution of a concatenation is the sum of two, so neither the
         concatenation nor g(e), which all cells of a resolution share, is formed again.
         """
-        weight, split = self.enter.weight, x.shape[1]
-        entered = functional.conv2d(functional.gelu(x), weight[:, :split], self.enter.bias)
-        return self.finish(entered + functional.conv2d(activated, weight[:, split:]))
+        of_x, of_e = torch.split(self.enter.weight, [x.shape[1], activated.shape[1]], dim=1)
+        entered = functional.conv2d(functional.gelu(x), of_x, self.enter.bias)
+        return self.finish(entered + functional.conv2d(activated, of_e))
 
     def finish(self, entered: Tensor) -> Tensor:
         """Return what follows C₁."""

@@ -11,21 +11,27 @@ As a residual block it is let in by a learnt scalar (ReZero, Bachlechner et al. 
 
 S the identity, or a pointwise convolution where the width changes; at the start a deep network of
 such blocks is S alone. With a shortcut the roles are exchanged: N(x) + β S x.
+
+β multiplies a convolution's result, so it can as well multiply its few weights and biases, and β's
+gradient is then a sum over these instead of over all pixels: β (C₄ h) = (β C₄) h.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from mrvae.layers.convolution import drawn_convolution
+from mrvae.layers.convolution import Depthwise, drawn_convolution, normed
 
 
 class ReZero(nn.Module):
     """S x + β N(x), with β = 0 at the start.
 
     Args:
-        net: N, from ``inputs`` channels to ``outputs``.
+        net: N, from ``inputs`` channels to ``outputs``; it ends in a convolution.
         inputs: channels of x.
         outputs: channels of the result.
 
@@ -37,7 +43,7 @@ class ReZero(nn.Module):
         True
     """
 
-    def __init__(self, net: nn.Module, inputs: int, outputs: int) -> None:
+    def __init__(self, net: nn.Sequential, inputs: int, outputs: int) -> None:
         super().__init__()
         self.net = net
         self.beta = nn.Parameter(torch.zeros(1))
@@ -45,7 +51,11 @@ class ReZero(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H, W)."""
-        result: Tensor = self.skip(x) + self.beta * self.net(x)
+        *layers, last = self.net
+        h = x
+        for layer in layers:
+            h = layer(h)
+        result: Tensor = self.skip(x) + _times(self.beta, cast(nn.Conv2d, last), h)
         return result
 
 
@@ -71,8 +81,14 @@ class Shortcut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H, W)."""
-        result: Tensor = self.net(x) + self.beta * self.skip(x)
+        result: Tensor = self.net(x) + _times(self.beta, self.skip, x)
         return result
+
+
+def _times(beta: Tensor, layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """Return β times what a pointwise convolution makes of x."""
+    bias = None if layer.bias is None else beta * layer.bias
+    return functional.conv2d(x, beta * layer.weight, bias)
 
 
 def activated_before(
@@ -103,8 +119,9 @@ def activated_after(
         3010
     """
     layers: list[nn.Module] = [drawn_convolution(inputs, middle, 1, weight_norm=weight_norm)]
-    for kernel in (5,) if depthwise else (3, 3):
-        groups = middle if depthwise else 1
-        spatial = drawn_convolution(middle, middle, kernel, groups=groups, weight_norm=weight_norm)
-        layers += [nn.SiLU(), spatial]
+    if depthwise:
+        layers += [nn.SiLU(), normed(Depthwise(middle, 5), weight_norm)]
+    else:
+        for _ in range(2):
+            layers += [nn.SiLU(), drawn_convolution(middle, middle, 3, weight_norm=weight_norm)]
     return nn.Sequential(*layers, nn.SiLU(), drawn_convolution(middle, outputs, 1))

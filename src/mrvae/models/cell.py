@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from mrvae.distributions import Gaussian
-from mrvae.layers import Bottleneck, convolution, scale_weight
+from mrvae.layers import Bottleneck, as_it_lies, convolution, scale_weight
 
 Scale = Callable[[Tensor], Tensor]
 
@@ -39,8 +39,22 @@ def read_gaussian(raw: Tensor, scale: Scale) -> Gaussian:
     """
     # Latents and their KL stay in full precision whatever the convolutions run in.
     full = raw if raw.dtype == torch.float64 else raw.float()
-    mean, raw_scale = full.chunk(2, dim=1)
+    mean, raw_scale = as_it_lies(full).chunk(2, dim=1)
     return Gaussian(mean, scale(raw_scale))
+
+
+def halves(x: Tensor, first: int) -> tuple[Tensor, Tensor]:
+    """Return the ``first`` channels of x and the others.
+
+    The gradients of two slices are two tensors of zeros, in another order of memory than that of
+    x; those of a split are joined as they are.
+
+    Example:
+        >>> [part.shape[1] for part in halves(torch.zeros(1, 5, 2, 2), 2)]
+        [2, 3]
+    """
+    one, other = torch.split(x, [first, x.shape[1] - first], dim=1)
+    return one, other
 
 
 class LatentCell(nn.Module):
@@ -71,8 +85,8 @@ class LatentCell(nn.Module):
 
     def prior_and_added(self, h: Tensor) -> tuple[Gaussian, Tensor]:
         """Return p(z | h) and u."""
-        out = self.prior_net(h)
-        return self._gaussian(out[:, : 2 * self.latent]), out[:, 2 * self.latent :]
+        raw, added = halves(self.prior_net(h), 2 * self.latent)
+        return self._gaussian(raw), added
 
     def _gaussian(self, raw: Tensor) -> Gaussian:
         return read_gaussian(raw, self.scale)

@@ -128,7 +128,9 @@ class CellRung(nn.Module):
     def enter(self, h: Tensor | None, batch: int) -> Tensor:
         """Return b + E h, the coarser state cut to this level's width; b alone at the top."""
         if h is not None:
-            embedded = self.resampling.embed(h[:, : self.level.width], self.steps)
+            width = self.level.width
+            narrow = h if h.shape[1] == width else torch.split(h, width, dim=1)[0]
+            embedded = self.resampling.embed(narrow, self.steps)
             return embedded if self.bias is None else self.bias + embedded
         if self.bias is None:
             weight = next(self.parameters())

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from mrvae.distributions import Gaussian, Law
 from mrvae.layers import drawn_convolution
+from mrvae.models.cell import halves
 from mrvae.models.decoder import CellRung
 from mrvae.models.walk import Cell, Shape
 
@@ -80,17 +81,19 @@ class PassingCell(nn.Module):
 
     def posterior(self, h: Tensor, features: Tensor) -> Gaussian:
         """Return what the cell returns for its own state."""
-        return _cell(self.cell).posterior(h[:, : -self.carried], features)
+        own, _ = halves(h, h.shape[1] - self.carried)
+        return _cell(self.cell).posterior(own, features)
 
     def prior(self, h: Tensor) -> tuple[Law, Tensor]:
         """Return the cell's prior, and its state with the carried channels beside it."""
-        law, state = _cell(self.cell).prior(h[:, : -self.carried])
-        return law, torch.cat((state, h[:, -self.carried :]), dim=1)
+        own, carried = halves(h, h.shape[1] - self.carried)
+        law, state = _cell(self.cell).prior(own)
+        return law, torch.cat((state, carried), dim=1)
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return the cell's next state, with the carried channels beside it."""
-        advanced = _cell(self.cell).advance(h[:, : -self.carried], z)
-        return torch.cat((advanced, h[:, -self.carried :]), dim=1)
+        own, carried = halves(h, h.shape[1] - self.carried)
+        return torch.cat((_cell(self.cell).advance(own, z), carried), dim=1)
 
 
 def _cell(module: nn.Module) -> Cell:

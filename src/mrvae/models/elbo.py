@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+
+from mrvae.layers import as_it_lies
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Elbo:
         kl: one column for each stochastic layer, coarse to fine, shape (B, layers).
 
     Example:
+        >>> import torch
         >>> elbo = Elbo(torch.tensor([-3.0]), torch.tensor([[0.5, 0.25]]))
         >>> elbo.value
         tensor([-3.7500])
@@ -57,5 +59,12 @@ def bits_per_dim(nats: float, dims: int) -> float:
 
 
 def sum_per_image(elementwise: Tensor) -> Tensor:
-    """Sum all but the first axis: (B, …) → (B,)."""
-    return torch.flatten(elementwise, start_dim=1).sum(dim=1)
+    """Sum all but the first axis: (B, …) → (B,).
+
+    Example:
+        >>> import torch
+        >>> sum_per_image(torch.ones(2, 3, 4, 4))
+        tensor([48., 48.])
+    """
+    axes = tuple(range(1, elementwise.dim()))
+    return as_it_lies(elementwise).sum(dim=axes) if axes else elementwise

@@ -119,5 +119,9 @@ class ImageFrame:
 
     def crop(self, h: Tensor) -> Tensor:
         """Return what is image of (B, C, network_size, network_size): (B, C, size, size)."""
-        start = (self.network_size - self.size) // 2
-        return h[..., start : start + self.size, start : start + self.size]
+        if self.size == self.network_size:
+            return h
+        before = (self.network_size - self.size) // 2
+        after = self.network_size - self.size - before
+        # The gradient of a slice would leave the order of memory in which convolutions are fast.
+        return functional.pad(h, (-before, -after, -before, -after))

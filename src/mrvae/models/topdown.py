@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from mrvae.distributions import Gaussian
 from mrvae.layers import ReZero, Shortcut, activated_after, drawn_convolution, scale_weight
-from mrvae.models.cell import Scale, read_gaussian
+from mrvae.models.cell import Scale, halves, read_gaussian
 
 
 class TopDownCell(nn.Module):
@@ -90,9 +90,8 @@ class TopDownCell(nn.Module):
 
     def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
         """Return p(z | h) and h + u."""
-        out = self.prior_net(h)
-        gaussian = read_gaussian(out[:, : 2 * self.latent], self.scale)
-        return gaussian, h + out[:, 2 * self.latent :]
+        raw, added = halves(self.prior_net(h), 2 * self.latent)
+        return read_gaussian(raw, self.scale), h + added
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return S s + β N_r(s), with s = h + P z."""

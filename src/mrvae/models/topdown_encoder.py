@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from mrvae.layers import ReZero, activated_before, drawn_convolution, recomputed
@@ -87,7 +88,8 @@ class TopDownEncoder(BottomUp):
         ``x`` has shape (B, C, S, S) with S the finest size, normalised.
         """
         advance = recomputed(self._advance) if self.recompute else self._advance
-        h = self.enter(x)
+        # With one channel PyTorch cannot tell the order of memory, and takes the slower one.
+        h = self.enter(x).contiguous(memory_format=torch.channels_last)
         features: list[Tensor] = []
         for index in range(len(self.levels) - 1, -1, -1):
             level = self.levels[index]

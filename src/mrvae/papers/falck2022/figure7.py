@@ -22,7 +22,6 @@ from mrvae.papers.desk import Desk
 from mrvae.papers.falck2022 import figure5, table1
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
-from mrvae.pictures import arrange
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -180,6 +179,8 @@ def _finding(model: str, found: dict[float, Moments], data: Moments, best: float
 def _figure(drawn: Sequence[tuple[float, Tensor]], levels: int) -> Figure:
     """Draw the first samples of each temperature."""
     from matplotlib.figure import Figure
+
+    from mrvae.pictures import arrange
 
     figure = Figure(figsize=(9.0, 1.3 * len(drawn)), dpi=120, layout="constrained")
     for axes, (temperature, images) in zip(

@@ -254,9 +254,35 @@ def measure(run: str, images: int, modes: Sequence[str], draws: int) -> dict[str
     return {**found, "modes": rows}
 
 
+HEADINGS = (
+    "model", "images", "−ELBO, bits/image", "mode", "bits/image", "gap in %", "exact",
+    "encode, images/s", "decode, images/s", "encode, MB/s", "decode, MB/s",
+)  # fmt: skip
+
+
+def rows(results: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Yield one line of the table for each mode of each model."""
+    for found in results:
+        model = (found["model"], str(found["images"]), f"{found['bound_bits_per_image']:.2f}")
+        for row in found["modes"]:
+            bits = (f"{row['bits_per_image']:.2f}", f"{row['gap_percent']:+.2f}")
+            ways = [row["encode"], row["decode"]]
+            yield (
+                *(*model, row["mode"], *bits, "yes" if row["exact"] else "no"),
+                *(f"{way['images_per_second']:.1f}" for way in ways),
+                *(f"{way['mb_per_second']:.4f}" for way in ways),
+            )
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Read the results of earlier runs."""
+    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["results"]
+    return found
+
+
 def written(path: Path, found: dict[str, object]) -> str:
     """Return the file's text with this measurement in the place of an older one of its model."""
-    older = json.loads(path.read_text("utf-8"))["results"] if path.exists() else []
+    older = read(path) if path.exists() else []
     rows = [row for row in older if row["model"] != found["model"]] + [found]
     return json.dumps({"machine": machine("cpu"), "results": rows}, indent=2) + "\n"
 

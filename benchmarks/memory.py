@@ -141,6 +141,12 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
     ]
 
 
+def read(path: Path) -> list[dict[str, object]]:
+    """Read the results of an earlier run."""
+    found: list[dict[str, object]] = json.loads(path.read_text())["results"]
+    return found
+
+
 def main() -> None:
     """Predict and measure every case that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -151,7 +157,7 @@ def main() -> None:
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.table is not None:
-        print(as_markdown(HEADINGS, rows(json.loads(options.table.read_text())["results"])))
+        print(as_markdown(HEADINGS, rows(read(options.table))))
         return
     if options.one is not None:
         print(measured(CASES[options.one]))

@@ -7,8 +7,8 @@ A block lies between two comments, and what stands between them is replaced:
 
     <!-- results:NAME -->…<!-- /results -->    the bounds measured under NAME, mean over seeds
     <!-- results:all -->…<!-- /results -->     a table of everything that was recorded
-    <!-- speed:FILE -->…<!-- /speed -->        the timings of benchmarks/train_step.py in FILE.json
-    <!-- wavelets:FILE -->…<!-- /wavelets -->  the timings of benchmarks/wavelets.py in FILE.json
+    <!-- bench:SCRIPT -->…<!-- /bench -->      what benchmarks/SCRIPT.py measured, in SCRIPT.json
+    <!-- bench:SCRIPT FILE -->…<!-- /bench --> the same, in FILE.json
     <!-- rows:NAME -->…<!-- /rows -->          rows and findings of a paper's item in NAME.json
     <!-- rows:NAME a,b -->…<!-- /rows -->      the same, of the columns a and b alone
     <!-- finding:NAME 0 -->…<!-- /finding -->  the first finding of a paper's item in NAME.json
@@ -28,17 +28,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import tyro
 
 import mrvae
+from benches import timings
 from mrvae.cli.reproduce import shown
 from mrvae.papers.outcome import Value
 from mrvae.recipes import from_json
 from record import ROOT, Result, read
 
-_KINDS = "results|speed|wavelets|rows|finding|recipe|status"
+_KINDS = "results|bench|rows|finding|recipe|status"
 _BLOCK = re.compile(rf"(<!-- ({_KINDS}):(\S+?)(?: (\S+))? -->).*?(<!-- /\2 -->)", re.DOTALL)
 _CONDITION = re.compile(r"(\w+)<=(\d+(?:\.\d+)?)")
 _ABSENT = "not run yet"
@@ -135,7 +136,9 @@ def main(options: Options) -> int:
 
 def pages(root: Path) -> list[Path]:
     """Return the pages that may hold marked blocks."""
-    return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    shown = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    measured = root / "benchmarks" / "README.md"
+    return [*shown, measured] if measured.is_file() else shown
 
 
 def filled(text: str, results: Path) -> str:
@@ -168,10 +171,8 @@ def content(
         case "recipe":
             recipe = mrvae.recipe(name)
             return f"{recipe.parameters:,} parameters, {recipe.depth} stochastic layers"
-        case "speed":
-            return speed(results / f"{name}.json")
-        case "wavelets":
-            return wavelet_speed(results / f"{name}.json")
+        case "bench":
+            return speed(name, results / f"{condition or name}.json")
         case "rows":
             return items(results / f"{name}.json", condition)
         case "finding":
@@ -235,47 +236,12 @@ def _made_with(group: Group) -> Iterator[str]:
         yield f"- **{run.name}**, seed {run.seed}: {run.hardware}; commit `{code}`.{note}"
 
 
-def speed(path: Path) -> str:
-    """Return a table of the timings that benchmarks/train_step.py wrote."""
+def speed(script: str, path: Path) -> str:
+    """Return the table of a benchmark, and what it was measured on."""
     if not path.is_file():
         return f"\n\nThe benchmark was {_ABSENT}.\n\n"
-    found = json.loads(path.read_text("utf-8"))
-    head = ["shape", "ours", "literal, s/step", "ours, s/step", "times faster (least–most)"]
-    rows = []
-    for timing in found["results"]:
-        literal, ours = timing["literal"]["wall"], timing["ours"]["wall"]
-        ratios = [a / b for a, b in zip(literal, ours, strict=True)]
-        shown = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
-        variant = timing["variant"] + (" (fell back to eager)" if timing["fell_back"] else "")
-        seconds = [f"{statistics.median(each):.4f}" for each in (literal, ours)]
-        rows.append([timing["shape"], variant, *seconds, shown])
-    made = f"{_timed_on(found)} {found['machine']['steps']} pairs of steps."
-    return f"\n\n{table([head, *rows])}\n\n{made}\n\n"
-
-
-def wavelet_speed(path: Path) -> str:
-    """Return a table of the timings that benchmarks/wavelets.py wrote."""
-    if not path.is_file():
-        return f"\n\nThe benchmark was {_ABSENT}.\n\n"
-    found = json.loads(path.read_text("utf-8"))
-    head = ["wavelet", "pass", "transform", "ms", "ours is times faster (least–most)", "copies"]
-    rows = []
-    for result in found["results"]:
-        times = {label: timing["wall"] for label, timing in result["times"].items()}
-        for label, seconds in times.items():
-            ratios = [a / b for a, b in zip(seconds, times["ours"], strict=True)]
-            shown = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
-            copies = [a / b for a, b in zip(seconds, times["copy"], strict=True)]
-            ms = f"{1e3 * statistics.median(seconds):.1f}"
-            both = f"{statistics.median(copies):.1f}"
-            rows.append([result["wavelet"], result["passes"], label, ms, shown, both])
-    made = f"{_timed_on(found)} {found['machine']['rounds']} rounds."
-    return f"\n\n{table([head, *rows])}\n\n{made}\n\n"
-
-
-def _timed_on(found: dict[str, Any]) -> str:
-    machine = found["machine"]
-    return f"{machine['processor']}, {machine['threads']} threads; torch {machine['torch']};"
+    rows, made = timings(script, path)
+    return f"\n\n{table(rows)}\n\n{made}\n\n"
 
 
 def items(path: Path, columns: str | None) -> str:

@@ -161,13 +161,25 @@ def test_the_overview_tells_what_every_run_was_made_with(tmp_path: Path) -> None
     assert "seed 0: a machine; commit `0123456789`. On a subset." in text
 
 
-def test_speed_is_shown_as_ratios_of_neighbouring_steps(tmp_path: Path) -> None:
-    machine = {"processor": "P", "threads": 2, "torch": "2", "steps": 3}
-    timing = {"shape": "mnist", "variant": "float32", "fell_back": False}
-    timing |= {"literal": {"wall": [2.0, 6.0, 1.0]}, "ours": {"wall": [1.0, 2.0, 1.0]}}
-    (tmp_path / "step.json").write_text(json.dumps({"machine": machine, "results": [timing]}))
-    line = "| mnist | float32 | 2.0000 | 1.0000 | 2.00 (1.00–3.00) |"
-    assert line in shown("speed:step", tmp_path)
+def test_a_benchmark_s_table_is_its_own(tmp_path: Path) -> None:
+    machine = {"processor": "a processor", "threads": 1, "torch": "2.13.0", "rounds": 3}
+    times = {"wall": [2.0, 6.0, 1.0], "cpu": [1.0, 1.0, 1.0]}
+    one = {"shape": "mnist", "precision": "float32", "images": 6}
+    one |= {"literal": times, "ours": {"wall": [1.0, 2.0, 1.0], "cpu": [0.5, 0.5, 0.5]}}
+    (tmp_path / "other.json").write_text(json.dumps({"machine": machine, "results": [one]}))
+    text = shown("bench:sampling other", tmp_path)
+    assert "| mnist | float32 | 6 | 3.0 | 6.0 | 2.00 (1.00–3.00) | 2.00 |" in text
+    assert "a processor, 1 threads; torch 2.13.0. 3 rounds." in text
+    assert "not run yet" in shown("bench:sampling", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("script", "complaint"), [("none", "there is no"), ("pairing", "no table")]
+)
+def test_scripts_without_a_table_are_refused(tmp_path: Path, script: str, complaint: str) -> None:
+    (tmp_path / f"{script}.json").write_text(json.dumps({"machine": {}, "results": []}))
+    with pytest.raises(ValueError, match=complaint):
+        shown(f"bench:{script}", tmp_path)
 
 
 def test_filling_twice_changes_nothing_and_check_writes_nothing(tmp_path: Path) -> None:
@@ -241,18 +253,3 @@ def test_smoke_runs_and_foreign_files_are_no_results(tmp_path: Path) -> None:
     foreign.write_text(json.dumps({"paper": "falck2022"}))
     with pytest.raises(ValueError, match="lacks item"):
         keep(KeepOptions(foreign, folder=tmp_path))
-
-
-def test_wavelet_timings_are_ratios_of_neighbours(tmp_path: Path) -> None:
-    times = {
-        "ours": {"wall": [1.0, 2.0, 3.0], "cpu": []},
-        "ptwt": {"wall": [4.0, 6.0, 15.0], "cpu": []},
-        "copy": {"wall": [0.5, 0.5, 0.5], "cpu": []},
-    }
-    machine = {"processor": "a processor", "threads": 1, "torch": "2.13.0", "rounds": 3}
-    found = {"machine": machine, "results": [{"wavelet": "haar", "passes": "both", "times": times}]}
-    (tmp_path / "wavelets.json").write_text(json.dumps(found))
-    text = shown("wavelets:wavelets", tmp_path)
-    assert "| haar | both | ptwt | 6000.0 | 4.00 (3.00–5.00) | 12.0 |" in text
-    assert "a processor, 1 threads; torch 2.13.0; 3 rounds." in text
-    assert "not run yet" in shown("wavelets:other", tmp_path)

@@ -66,9 +66,10 @@ def noise_figure(rows: Sequence[Row], oracle: Mapping[float, float]) -> Figure:
     _against_s(first, rows)
     _against_lambda(second, rows, oracle)
     _against_bits(third, rows)
+    first.set_title("dashed: s²", fontsize=9)
+    second.set_title("dashed: the optimum of equation 22", fontsize=9)
     third.set_title("hollow: the rate alone; filled: the whole bound", fontsize=9)
-    for axes in (first, second, third):
-        axes.legend(frameon=False, fontsize=7)
+    figure.legend(*third.get_legend_handles_labels(), loc="outside right center", fontsize=8)
     return figure
 
 
@@ -80,7 +81,7 @@ def _against_s(axes: Axes, rows: Sequence[Row]) -> None:
         axes.plot(scale, added, "o", color=f"C{color}", label=str(row["cell"]))
     if scales:
         ends = [min(scales) / 2, max(scales) * 2]
-        axes.plot(ends, [end**2 for end in ends], "--", color="0.6", label="s²")
+        axes.plot(ends, [end**2 for end in ends], "--", color="0.6")
     _label(axes, "s", "MSE that the noise adds")
 
 
@@ -89,7 +90,7 @@ def _against_lambda(axes: Axes, rows: Sequence[Row], oracle: Mapping[float, floa
     for color, row in enumerate(rows):
         left, weight = number(row, "mse_still"), number(row, "lambda")
         axes.plot(weight, left, "o", color=f"C{color}", label=str(row["cell"]))
-    axes.plot(list(oracle), list(oracle.values()), "--", color="0.6", label="optimum of eq. 22")
+    axes.plot(list(oracle), list(oracle.values()), "--", color="0.6")
     _label(axes, "λ", "MSE without noise")
 
 

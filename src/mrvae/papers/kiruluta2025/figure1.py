@@ -37,8 +37,9 @@ def work(desk: Desk) -> Outcome:
         measures = quality(desk, one.cell)
         numbers = {k: v for k in _COLUMNS if isinstance(v := measures[k], float)}
         rows.append({"cell": one.cell.name, **numbers, **one.course()})
-        true, shown[one.cell.name], drawn[one.cell.name] = _pictures(desk, one.cell)
+        true, made_of_it, drawn[one.cell.name] = _pictures(desk, one.cell)
         shown.setdefault("images", true)
+        shown[one.cell.name] = made_of_it
     figures = {"figure1": _figure(shown), "figure1_samples": _figure(drawn)} if rows else {}
     return Outcome(tuple(rows), tuple(findings(rows)), figures)
 

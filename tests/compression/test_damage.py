@@ -1,6 +1,6 @@
 """Laws of damage: a file is whole, or cut and as good as what is left, or refused.
 
-`tests/compression/damage.py` does the same to ten thousand files, and counts.
+`tests/compression/damaging.py` does the same to ten thousand files, and counts.
 """
 
 from __future__ import annotations

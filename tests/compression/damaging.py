@@ -1,6 +1,6 @@
 """Damage files of mrvae compress again and again, and count what comes of it.
 
-    PYTHONPATH=src:tests python tests/compression/damage.py --files 10000 --json damage.json
+    PYTHONPATH=src:tests python tests/compression/damaging.py --files 10000 --json damage.json
 
 Files of each mode, and a progressive one of a model with a context, are damaged in each way in
 turn: bits turned over, ends cut off, parts left out or repeated, bytes overwritten, random headers

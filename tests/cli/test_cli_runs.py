@@ -303,7 +303,8 @@ def test_inspect_counts_the_units_of_the_evaluation(capsys: Capture, tmp_path: P
     assert values["nats"] == pytest.approx(sum(values["kl"]))
     assert values["without_context"]["latent_units"] == values["latent_units"]
     cdf = values["kl_per_unit_cdf"]
-    assert cdf["nats"] == pytest.approx(report.quantiles(cdf["level"]))
+    # Sums over batches of other sizes are rounded otherwise.
+    assert cdf["nats"] == pytest.approx(report.quantiles(cdf["level"]), rel=1e-4)
     assert main(["inspect", str(lively()), "latents", *map(str, few), "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert f"{values['active_units']} of {values['latent_units']} units are active" in said

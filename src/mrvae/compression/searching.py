@@ -71,6 +71,8 @@ def search(
         >>> [len(k) for k in search(network, units, x, rounds=1)][:3]
         [4, 64, 64]
     """
+    if not every:
+        return ()
     parts = [
         _of_part(network, every, part, rounds) for part in torch.split(x, network.batch(_KEPT))
     ]

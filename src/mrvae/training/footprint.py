@@ -182,7 +182,8 @@ class _Bfloat16(TorchFunctionMode):
 
     Autocast knows devices only. Its rules that matter here are two. A layer, whose weights are
     learnt, computes in bfloat16; what is exact, such as a wavelet transform, has no learnt weights.
-    A weight's bfloat16 copy is made once and kept until the end of the forward pass.
+    A weight's bfloat16 copy is made once and kept until the end of the forward pass. A convolution
+    of each channel by itself stays as it is, as :class:`mrvae.layers.Depthwise` does on a CPU.
     """
 
     _LAYERS: tuple[Callable[..., Tensor], ...] = (functional.conv2d, functional.linear)
@@ -208,7 +209,7 @@ class _Bfloat16(TorchFunctionMode):
     ) -> object:
         """Call a function, its operands in bfloat16 if it is a layer's."""
         named = dict(kwargs or {})
-        if self.enabled and func in self._LAYERS and args[1].requires_grad:
+        if self.enabled and func in self._LAYERS and _lowers(*args[:2]):
             args = tuple(map(self._lowered, args))
             named = {name: self._lowered(value) for name, value in named.items()}
         return func(*args, **named)
@@ -223,6 +224,11 @@ class _Bfloat16(TorchFunctionMode):
         if id(value) not in copies:
             copies[id(value)] = value.to(torch.bfloat16)
         return copies[id(value)]
+
+
+def _lowers(x: Tensor, weight: Tensor) -> bool:
+    """Whether a layer computes in bfloat16: its weights are learnt, and see all of the channels."""
+    return weight.requires_grad and weight.shape[1] == x.shape[1 if weight.dim() == 4 else -1]
 
 
 def _bytes(tensors: Sequence[Tensor]) -> int:

@@ -55,6 +55,7 @@ from mrvae.data import images_for
 from mrvae.models.likelihood import Head, SpatialHead
 from mrvae.models.saved import read_recipe
 from pairing import machine
+from pairing import measured as read
 
 MODEL = "digits-vdvae"
 MODES = ("nearest", "direct", "bitsback", "layers")
@@ -272,12 +273,6 @@ def rows(results: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
                 *(f"{way['images_per_second']:.1f}" for way in ways),
                 *(f"{way['mb_per_second']:.4f}" for way in ways),
             )
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """Read the results of earlier runs."""
-    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["results"]
-    return found
 
 
 def written(path: Path, found: dict[str, object]) -> str:

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from mrvae.data import Images
 from mrvae.evaluation import evaluate
 from mrvae.models import HVAE
-from pairing import Step, Timing, as_markdown, ratios, said, show, take_turns, write, written
+from pairing import Place, Step, Timing, as_markdown, ratios, said, show, take_turns, write, written
 from sides import (
     Case,
     LiteralModel,
@@ -47,7 +47,7 @@ from sides import (
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Place):
     """What to time.
 
     Attributes:
@@ -57,10 +57,6 @@ class Options:
         rounds: timed rounds, in each of which every way has one turn.
         warmup: rounds before them that are not counted.
         quick: one round of 16 images and four samples.
-        threads: of torch; its default if not given.
-        device: such as cpu or cuda.
-        json: file to write the measurements to.
-        table: only print the Markdown table of such a file.
     """
 
     shapes: tuple[Shape, ...] = ("mnist", "cifar10", "dct-mnist")
@@ -69,10 +65,6 @@ class Options:
     rounds: int = 5
     warmup: int = 1
     quick: bool = False
-    threads: int | None = None
-    device: str = "cpu"
-    json: Path | None = None
-    table: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -194,8 +186,7 @@ def main(options: Options) -> None:
     if options.table is not None:
         sys.stdout.write(as_markdown(HEADINGS, list(rows(read(options.table)))) + "\n")
         return
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    options.begin()
     if options.quick:
         options = replace(options, images=16, samples=4, rounds=1, warmup=1)
     results, began = [], time.perf_counter()

@@ -29,6 +29,7 @@ from mrvae.models import build
 from mrvae.recipes import Recipe, override
 from mrvae.training.update import Updater
 from pairing import as_markdown, machine, ratios, show, take_turns
+from pairing import measured as read
 
 SHAPES = {
     "digits": ("digits-vdvae", ()),
@@ -92,12 +93,6 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
         (str(found["shape"]), str(found["batch"]), *(f"{found[name]:,.0f}" for name in numbers))
         for found in results
     ]
-
-
-def read(path: Path) -> list[dict[str, object]]:
-    """Read the results of an earlier run."""
-    found: list[dict[str, object]] = json.loads(path.read_text())["results"]
-    return found
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ from mrvae.recipes import Recipe, override
 from mrvae.training.footprint import footprint
 from mrvae.training.update import Updater
 from pairing import as_markdown, machine, show
+from pairing import measured as read
 
 PLAIN = ("compile=false", "bf16=false")
 HEADINGS = ("recipe", "batch", "changes", "predicted MiB", "measured MiB", "predicted / measured")
@@ -139,12 +140,6 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
         )
         for found in results
     ]
-
-
-def read(path: Path) -> list[dict[str, object]]:
-    """Read the results of an earlier run."""
-    found: list[dict[str, object]] = json.loads(path.read_text())["results"]
-    return found
 
 
 def main() -> None:

@@ -31,6 +31,28 @@ _PROC = Path("/proc/self")
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a benchmark runs, and where its numbers go.
+
+    Attributes:
+        threads: of torch; its default if not given.
+        device: such as cpu or cuda.
+        json: file to write the measurements to.
+        table: only print the Markdown table of such a file.
+    """
+
+    threads: int | None = None
+    device: str = "cpu"
+    json: Path | None = None
+    table: Path | None = None
+
+    def begin(self) -> None:
+        """Let torch have as many threads as were asked for."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+
+
+@dataclass(frozen=True)
 class Timing:
     """Seconds of every counted step, by the wall and of the process's own CPUs."""
 
@@ -165,11 +187,17 @@ def write(
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
+def measured(path: Path) -> list[dict[str, Any]]:
+    """Read the measurements in a file, as they were written."""
+    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["results"]
+    return found
+
+
 def written(path: Path) -> list[dict[str, Any]]:
-    """Read the measurements that :func:`write` wrote, their timings as such."""
+    """Read the measurements in a file, their timings as such."""
     return [
         {key: Timing(**value) if isinstance(value, dict) else value for key, value in each.items()}
-        for each in json.loads(path.read_text())["results"]
+        for each in measured(path)
     ]
 
 

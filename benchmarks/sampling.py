@@ -22,14 +22,14 @@ from typing import Literal
 import torch
 import tyro
 
-from pairing import Step, Timing, as_markdown, ratios, said, show, take_turns, write, written
+from pairing import Place, Step, Timing, as_markdown, ratios, said, show, take_turns, write, written
 from sides import LiteralModel, Shape, case, check_sizes, our_model, published
 
 Precision = Literal["float32", "bf16"]
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Place):
     """What to time.
 
     Attributes:
@@ -39,10 +39,6 @@ class Options:
         rounds: timed pairs.
         warmup: pairs before them that are not counted.
         quick: two pairs of 16 images.
-        threads: of torch; its default if not given.
-        device: such as cpu or cuda.
-        json: file to write the measurements to.
-        table: only print the Markdown table of such a file.
     """
 
     shapes: tuple[Shape, ...] = ("mnist", "cifar10", "dct-mnist")
@@ -51,10 +47,6 @@ class Options:
     rounds: int = 10
     warmup: int = 2
     quick: bool = False
-    threads: int | None = None
-    device: str = "cpu"
-    json: Path | None = None
-    table: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -125,8 +117,7 @@ def main(options: Options) -> None:
     if options.table is not None:
         sys.stdout.write(as_markdown(HEADINGS, list(rows(read(options.table)))) + "\n")
         return
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    options.begin()
     if options.quick:
         options = replace(options, images=16, rounds=2, warmup=1)
     results, began = [], time.perf_counter()

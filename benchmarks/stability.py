@@ -28,6 +28,7 @@ from mrvae.models import build
 from mrvae.recipes import override
 from mrvae.training.update import Updater
 from pairing import as_markdown, machine, show
+from pairing import measured as read
 
 SCALES = ("raw", "softplus")
 HEADINGS = ("scale", "seed", "steps", "skips / 1,000", "not finite", "largest norm", "nats")
@@ -74,12 +75,6 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
         )
         for found in results
     ]
-
-
-def read(path: Path) -> list[dict[str, object]]:
-    """Read the results of an earlier run."""
-    found: list[dict[str, object]] = json.loads(path.read_text())["results"]
-    return found
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ import torch
 import tyro
 
 from pairing import (
+    Place,
     Product,
     Timing,
     as_markdown,
@@ -46,7 +47,7 @@ from sides import LiteralStep, Shape, Variant, case, check_sizes, our_step, synt
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Place):
     """What to time.
 
     Attributes:
@@ -57,10 +58,6 @@ class Options:
         warmup: pairs before them that are not counted.
         batch: images of a step; the published number if not given.
         quick: three pairs of 16 images, and nothing compiled.
-        threads: of torch; its default if not given.
-        device: such as cpu or cuda.
-        json: file to write the measurements to.
-        table: only print the Markdown table of such a file.
     """
 
     shapes: tuple[Shape, ...] = ("mnist", "cifar10", "dct-mnist")
@@ -69,10 +66,6 @@ class Options:
     warmup: int = 3
     batch: int | None = None
     quick: bool = False
-    threads: int | None = None
-    device: str = "cpu"
-    json: Path | None = None
-    table: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -202,8 +195,7 @@ def main(options: Options) -> None:
     if options.table is not None:
         sys.stdout.write(markdown(read(options.table)) + "\n")
         return
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    options.begin()
     options = shortened(options) if options.quick else options
     results, began = [], time.perf_counter()
     for shape in options.shapes:

@@ -41,14 +41,14 @@ from mrvae.recipes.schema import SkipRule, Training
 from mrvae.resolution import Coefficients, Wavelet
 from mrvae.resolution.haar import Haar
 from mrvae.training.update import Updater
-from pairing import Step, Timing, as_markdown, ratios, show, take_turns, write
+from pairing import Place, Step, Timing, as_markdown, ratios, show, take_turns, write
 
 _IMAGES = 64
 _OURS, _TRANSFORM, _PTWT = "step", "transform alone", "step with ptwt"
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Place):
     """What to time.
 
     Attributes:
@@ -56,20 +56,12 @@ class Options:
         batch: images in a step.
         rounds: timed rounds, in each of which every side has one turn.
         warmup: rounds before them that are not counted.
-        threads: of torch; its default if not given.
-        device: such as cpu or cuda.
-        json: file to write the measurements to.
-        table: only print the Markdown table of such a file.
     """
 
     sizes: tuple[int, ...] = (32, 128)
     batch: int = 8
     rounds: int = 20
     warmup: int = 3
-    threads: int | None = None
-    device: str = "cpu"
-    json: Path | None = None
-    table: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -249,8 +241,7 @@ def main(options: Options) -> None:
     if options.table is not None:
         sys.stdout.write(as_markdown(HEADINGS, list(rows(read(options.table)))) + "\n")
         return
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    options.begin()
     results = []
     for size in options.sizes:
         sys.stderr.write(f"{size} × {size} …\n")

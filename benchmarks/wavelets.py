@@ -28,7 +28,7 @@ import tyro
 from torch import Tensor
 
 from mrvae.resolution import Wavelet
-from pairing import Step, Timing, as_markdown, ratios, show, take_turns, write
+from pairing import Place, Step, Timing, as_markdown, ratios, show, take_turns, write
 
 Pass = Literal["forward", "both"]
 Transform = Callable[[Tensor], Tensor]
@@ -39,7 +39,7 @@ _OURS, _FLOOR = "ours", "copy"
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Place):
     """What to time.
 
     Attributes:
@@ -48,10 +48,6 @@ class Options:
         rounds: timed rounds, in each of which every transform has one turn.
         warmup: rounds before them that are not counted.
         compiled: also time ours under torch.compile.
-        threads: of torch; its default if not given.
-        device: such as cpu or cuda.
-        json: file to write the measurements to.
-        table: only print the Markdown table of such a file.
     """
 
     wavelets: tuple[str, ...] = ("haar", "db4")
@@ -59,10 +55,6 @@ class Options:
     rounds: int = 20
     warmup: int = 3
     compiled: bool = False
-    threads: int | None = None
-    device: str = "cpu"
-    json: Path | None = None
-    table: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -232,8 +224,7 @@ def main(options: Options) -> None:
     if options.table is not None:
         sys.stdout.write(as_markdown(HEADINGS, list(rows(read(options.table)))) + "\n")
         return
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    options.begin()
     results = []
     for name in options.wavelets:
         for passes in options.passes:

@@ -22,7 +22,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from mrvae.data import Images
 from mrvae.evaluation import evaluate
 from mrvae.models import HVAE
-from pairing import Place, Step, Timing, as_markdown, ratios, said, show, take_turns, write, written
+from pairing import Place, Step, Timing, as_markdown, ratios, said, show, take_turns, written
 from sides import (
     Case,
     LiteralModel,
@@ -193,9 +193,7 @@ def main(options: Options) -> None:
     for shape in options.shapes:
         sys.stderr.write(f"{shape} …\n")
         results.append(compare(shape, options))
-        if options.json is not None:
-            counts = {"rounds": options.rounds, "warmup": options.warmup}
-            write(options.json, options.device, counts, list(map(asdict, results)))
+        options.keep({"rounds": options.rounds, "warmup": options.warmup}, results)
     show("Draws of the importance-weighted bound", HEADINGS, list(rows(results)), width=150)
     said(time.perf_counter() - began)
 

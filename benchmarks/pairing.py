@@ -16,14 +16,17 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Step = Callable[[int], object]
 
@@ -50,6 +53,11 @@ class Place:
         """Let torch have as many threads as were asked for."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
+
+    def keep(self, counts: Mapping[str, int], results: Sequence[DataclassInstance]) -> None:
+        """Write what is measured so far, if a file was named."""
+        if self.json is not None:
+            write(self.json, self.device, counts, [asdict(each) for each in results])
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 import tyro
 
-from pairing import Place, Step, Timing, as_markdown, ratios, said, show, take_turns, write, written
+from pairing import Place, Step, Timing, as_markdown, ratios, said, show, take_turns, written
 from sides import LiteralModel, Shape, case, check_sizes, our_model, published
 
 Precision = Literal["float32", "bf16"]
@@ -125,9 +125,7 @@ def main(options: Options) -> None:
         for precision in options.precisions:
             sys.stderr.write(f"{shape}, {precision} …\n")
             results.append(compare(shape, precision, options))
-            if options.json is not None:
-                counts = {"rounds": options.rounds, "warmup": options.warmup}
-                write(options.json, options.device, counts, list(map(asdict, results)))
+            options.keep({"rounds": options.rounds, "warmup": options.warmup}, results)
     show("Images from the prior: literal / ours", HEADINGS, list(rows(results)), width=110)
     said(time.perf_counter() - began)
 

@@ -23,7 +23,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -40,7 +40,6 @@ from pairing import (
     said,
     show,
     take_turns,
-    write,
     written,
 )
 from sides import LiteralStep, Shape, Variant, case, check_sizes, our_step, synthetic
@@ -202,9 +201,7 @@ def main(options: Options) -> None:
         for variant in options.variants:
             sys.stderr.write(f"{shape}, {variant} …\n")
             results.append(compare(shape, variant, options))
-            if options.json is not None:
-                counts = {"steps": options.steps, "warmup": options.warmup}
-                write(options.json, options.device, counts, list(map(asdict, results)))
+            options.keep({"steps": options.steps, "warmup": options.warmup}, results)
     title = "One training step: literal / ours, taken in turns"
     show(title, HEADINGS, list(rows(results)), width=190)
     said(time.perf_counter() - began)

@@ -23,7 +23,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,7 +41,7 @@ from mrvae.recipes.schema import SkipRule, Training
 from mrvae.resolution import Coefficients, Wavelet
 from mrvae.resolution.haar import Haar
 from mrvae.training.update import Updater
-from pairing import Place, Step, Timing, as_markdown, ratios, show, take_turns, write
+from pairing import Place, Step, Timing, as_markdown, ratios, show, take_turns
 
 _IMAGES = 64
 _OURS, _TRANSFORM, _PTWT = "step", "transform alone", "step with ptwt"
@@ -246,9 +246,7 @@ def main(options: Options) -> None:
     for size in options.sizes:
         sys.stderr.write(f"{size} × {size} …\n")
         results.append(compare(size, options))
-        if options.json is not None:
-            counts = {"rounds": options.rounds, "warmup": options.warmup}
-            write(options.json, options.device, counts, list(map(asdict, results)))
+        options.keep({"rounds": options.rounds, "warmup": options.warmup}, results)
     show("A training step of a wavelet VAE", HEADINGS, list(rows(results)), width=160)
 
 

@@ -18,7 +18,7 @@ import json
 import statistics
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,7 @@ import tyro
 from torch import Tensor
 
 from mrvae.resolution import Wavelet
-from pairing import Place, Step, Timing, as_markdown, ratios, show, take_turns, write
+from pairing import Place, Step, Timing, as_markdown, ratios, show, take_turns
 
 Pass = Literal["forward", "both"]
 Transform = Callable[[Tensor], Tensor]
@@ -230,9 +230,7 @@ def main(options: Options) -> None:
         for passes in options.passes:
             sys.stderr.write(f"{name}, {passes} …\n")
             results.append(compare(name, passes, options))
-            if options.json is not None:
-                counts = {"rounds": options.rounds, "warmup": options.warmup}
-                write(options.json, options.device, counts, list(map(asdict, results)))
+            options.keep({"rounds": options.rounds, "warmup": options.warmup}, results)
     shape = " × ".join(map(str, _SHAPE))
     title = f"{_LEVELS} levels there and back, {shape}, taken in turns"
     show(title, HEADINGS, list(rows(results)), width=120)

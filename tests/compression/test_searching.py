@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from mrvae.compression import Codec, Network, Stack, search
 from mrvae.compression.coder import Standard
 from mrvae.compression.latents import Units, all_active, choose_numbers, of_shapes
 from mrvae.compression.packing import codec_for
-from mrvae.compression.searching import prior_bits
+from mrvae.compression.searching import _round, prior_bits
 from mrvae.data import load
 from mrvae.recipes.context import DCT, Autoregressive, MidTread
 
@@ -101,3 +101,30 @@ def test_digits_take_ten_percent_more_than_the_bound_at_most() -> None:
         bounds = [network.model.elbo(x, network.model.noise(100, stream)).value for _ in range(8)]
     expected = -float(torch.stack(bounds).mean()) / math.log(2)
     assert expected < bits(coded, x, 3) / 100 < 1.1 * expected < bits(coded, x, 0) / 100
+
+
+@dataclass
+class Hollow:
+    """A problem whose every move is a bad one, and which remembers what was tried."""
+
+    tried: list[tuple[float, ...]]
+    steps: Tensor
+    reach: Tensor
+
+    def slopes(self, k: Tensor) -> Tensor:
+        return torch.zeros_like(k)
+
+    def bits(self, k: Tensor) -> Tensor:
+        self.tried.append(tuple(k[0].tolist()))
+        return 1000 * k.square().sum(1)
+
+
+def test_a_move_that_failed_is_not_tried_again() -> None:
+    problem = Hollow([], torch.ones(20).double(), torch.full((20,), 9.0).double())
+    k, refused = torch.zeros(1, 20).double(), torch.zeros(2, 1, 20, dtype=torch.bool)
+    bits = problem.bits(k)
+    for _ in range(6):
+        k, bits, refused = _round(problem, k, bits, torch.zeros_like(k), refused)  # type: ignore[arg-type]
+    single = [move for move in problem.tried if sum(map(abs, move)) == 1]
+    assert len(single) == len(set(single)) == 40
+    assert not k.any()

@@ -64,9 +64,7 @@ def test_a_step_costs_what_was_predicted(kind: str, way: tuple[str, ...]) -> Non
     flops, peak = real_updates(recipe)
     found = footprint(recipe)
     assert found.flops == flops > 0
-    # Of the smallest model in parts of 4 images, 90 kB are not foreseen; all others are within 2 %.
-    small = kind == "wavelet" and "accumulate=3" in way
-    assert added(found) == pytest.approx(peak, rel=0.15 if small else 0.02)
+    assert added(found) == pytest.approx(peak, rel=0.02)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -80,11 +78,12 @@ def test_the_quick_bound_is_one(kind: str, way: tuple[str, ...]) -> None:
 
 def test_several_processes_share_the_operations_and_the_images_and_not_the_weights() -> None:
     recipe = make("vdvae")
-    one, four = footprint(recipe), footprint(recipe, processes=4)
+    one, two, four = (footprint(recipe, processes=count) for count in (1, 2, 4))
     assert one.flops == four.flops
     assert one.weights == four.weights
     assert four.gradients == 2 * one.gradients
-    assert one.kept - 4 == pytest.approx(4 * (four.kept - 4), rel=0.01)
+    # 12, 6 and 3 images each, and what is kept once whatever their number.
+    assert one.kept - two.kept == 2 * (two.kept - four.kept) > 0
 
 
 def test_an_uneven_share_is_refused() -> None:

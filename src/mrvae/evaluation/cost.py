@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import torch
 
+from mrvae.meter import Meter
 from mrvae.models import HVAE, build
-from mrvae.models.meter import Meter
 from mrvae.recipes import Recipe
 
 

@@ -18,11 +18,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from statistics import stdev
 from typing import TYPE_CHECKING, cast
 
 from mrvae.papers.desk import Desk, Job, Measures
-from mrvae.papers.outcome import Row
+from mrvae.papers.outcome import Row, standard_error
 from mrvae.report import read_events
 
 if TYPE_CHECKING:
@@ -227,9 +226,9 @@ def paired_error(a: Made, b: Made, bound: str = "nats") -> float | None:
     None where the bounds of single images are not known, or the images are not as many.
     """
     one, other = a.each.get(bound, ()), b.each.get(bound, ())
-    if len(one) != len(other) or len(one) < 2:
+    if len(one) != len(other):
         return None
-    return stdev(x - y for x, y in zip(one, other, strict=True)) / math.sqrt(len(one))
+    return standard_error([x - y for x, y in zip(one, other, strict=True)])
 
 
 def compared(one: Made, other: Made, bound: str = "nats") -> str:

@@ -8,8 +8,10 @@ computed from the rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -33,3 +35,23 @@ class Outcome:
     rows: tuple[Row, ...]
     findings: tuple[str, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Return the mean of a column's values; None of none.
+
+    Example:
+        >>> mean([1.0, 2.0]), mean([])
+        (1.5, None)
+    """
+    return fmean(values) if values else None
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """Return the standard error of that mean; None of fewer than two values.
+
+    Example:
+        >>> standard_error([1.0, 3.0]), standard_error([1.0])
+        (1.0, None)
+    """
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None

@@ -33,8 +33,8 @@ from torch.autograd.graph import _engine_run_backward
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from mrvae.meter import Meter
 from mrvae.models import HVAE, Elbo, build, parse_levels
-from mrvae.models.meter import Meter
 from mrvae.recipes.schema import Adamax, Model, Recipe
 from mrvae.training.loss import loss_of
 
@@ -157,7 +157,8 @@ def _passes(model: HVAE, recipe: Recipe, images: int) -> tuple[int, int, int]:
     with ExitStack() as modes:
         meter = modes.enter_context(Meter())
         modes.enter_context(torch.device("meta"))
-        lowered = modes.enter_context(_Bfloat16(training.bf16))
+        modes.enter_context(torch.autocast("cpu", torch.bfloat16, enabled=training.bf16))
+        lowered = modes.enter_context(_Bfloat16())
         for _ in range(min(training.accumulate, 2)):
             x = torch.empty(shape, dtype=torch.uint8)
             noise = torch.empty(images, model.noise_size)
@@ -180,17 +181,16 @@ def _backward(loss: Tensor) -> None:
 class _Bfloat16(TorchFunctionMode):
     """Does to tensors without values what autocast does to those of a device: it lowers layers.
 
-    Autocast knows devices only. Its rules that matter here are two. A layer, whose weights are
-    learnt, computes in bfloat16; what is exact, such as a wavelet transform, has no learnt weights.
-    A weight's bfloat16 copy is made once and kept until the end of the forward pass. A convolution
-    of each channel by itself stays as it is, as :class:`mrvae.layers.Depthwise` does on a CPU.
+    Autocast knows devices only, and here it is the CPU's that says whether it is on: a layer that
+    turns it off is left alone. Its rules that matter are two. A layer, whose weights are learnt,
+    computes in bfloat16; what is exact, such as a wavelet transform, has no learnt weights. A
+    weight's bfloat16 copy is made once and kept until the end of the forward pass.
     """
 
     _LAYERS: tuple[Callable[..., Tensor], ...] = (functional.conv2d, functional.linear)
 
-    def __init__(self, enabled: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.enabled = enabled
         self._copies: dict[int, Tensor] | None = None
 
     @contextmanager
@@ -209,7 +209,8 @@ class _Bfloat16(TorchFunctionMode):
     ) -> object:
         """Call a function, its operands in bfloat16 if it is a layer's."""
         named = dict(kwargs or {})
-        if self.enabled and func in self._LAYERS and _lowers(*args[:2]):
+        on = torch.is_autocast_enabled("cpu")
+        if on and func in self._LAYERS and args[1].requires_grad:
             args = tuple(map(self._lowered, args))
             named = {name: self._lowered(value) for name, value in named.items()}
         return func(*args, **named)
@@ -224,11 +225,6 @@ class _Bfloat16(TorchFunctionMode):
         if id(value) not in copies:
             copies[id(value)] = value.to(torch.bfloat16)
         return copies[id(value)]
-
-
-def _lowers(x: Tensor, weight: Tensor) -> bool:
-    """Whether a layer computes in bfloat16: its weights are learnt, and see all of the channels."""
-    return weight.requires_grad and weight.shape[1] == x.shape[1 if weight.dim() == 4 else -1]
 
 
 def _bytes(tensors: Sequence[Tensor]) -> int:

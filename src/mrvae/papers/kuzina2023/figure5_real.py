@@ -4,13 +4,15 @@ The paper's rates are theoretical, and so are those of ``figure5``. Here every r
 a file that was read back. Three questions are asked:
 
 1. **What is a learnt prior of a context worth?** Each photograph becomes a file of its context
-   alone, 6 × 6 frequencies of luminance and chrominance of patches of 32 × 32. The prior and the
-   scale S are learnt from one half of the photographs, the files are those of the other half, and
-   the other way round. JPEG, WebP and AVIF are set to the same PSNR, photograph by photograph.
+   alone, 7 × 7 frequencies of luminance and 4 × 4 of chrominance of patches of 32 × 32. The prior
+   and the scale S are learnt from one half of the photographs, the files are those of the other
+   half, and the other way round. JPEG, WebP and AVIF are set to the same PSNR, photograph by
+   photograph.
 2. **Does a prior of small images do?** The same with a prior of CIFAR-10.
 3. **What does a model lose to codecs where nothing may be lost?** A hierarchy trained on CIFAR-10,
-   below the same context, codes photographs and test images of CIFAR-10, beside PNG, WebP and
-   JPEG-XL. The images of CIFAR-10 share one file of the model; the codecs write a file for each.
+   below a context of 6 × 6 frequencies, codes photographs and test images of CIFAR-10, beside PNG,
+   WebP and JPEG-XL. The images of CIFAR-10 share one file of the model; the codecs write a file
+   for each.
 
 Seconds of training stand beside ours; the codecs need none.
 """

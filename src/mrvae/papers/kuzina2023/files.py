@@ -12,10 +12,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from mrvae.papers.outcome import Row
+from mrvae.papers.outcome import Row, mean, standard_error
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -157,17 +156,12 @@ def row(pictures: str, method: str, coded: Sequence[Coded], training: float | No
         "lossless": not psnr,
         "files": len(coded),
         "bytes": sum(each.size for each in coded),
-        "bpp": fmean(bpp),
-        "bpp_se": _error(bpp),
-        "psnr": fmean(psnr) if psnr else None,
-        "psnr_se": _error(psnr),
-        "ms_ssim": fmean(similar) if similar else None,
+        "bpp": mean(bpp),
+        "bpp_se": standard_error(bpp),
+        "psnr": mean(psnr),
+        "psnr_se": standard_error(psnr),
+        "ms_ssim": mean(similar),
         "encode_mb_s": values / sum(each.encoding for each in coded),
         "decode_mb_s": values / sum(each.decoding for each in coded),
         "training_seconds": training,
     }
-
-
-def _error(values: Sequence[float]) -> float | None:
-    """Return the standard error of a mean; None of one value."""
-    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None

@@ -10,14 +10,12 @@ numbers and have no rate.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from mrvae.papers.kuzina2023.cifar import kept, meaning
-from mrvae.papers.outcome import Row
+from mrvae.papers.outcome import Row, mean, standard_error
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -148,21 +146,11 @@ def averaged(
         "rate": versions[0].rate,
         "matched": matched,
         "images": len(versions),
-        "bpp": _mean(bpp),
-        "bpp_se": _error(bpp),
-        "psnr": _mean(psnr),
-        "psnr_se": _error(psnr),
-        "decoder_gain": _mean(gains),
-        "decoder_gain_se": _error(gains),
-        "ms_ssim": _mean(similar),
+        "bpp": mean(bpp),
+        "bpp_se": standard_error(bpp),
+        "psnr": mean(psnr),
+        "psnr_se": standard_error(psnr),
+        "decoder_gain": mean(gains),
+        "decoder_gain_se": standard_error(gains),
+        "ms_ssim": mean(similar),
     }
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    """Return a mean; None of no value."""
-    return fmean(values) if values else None
-
-
-def _error(values: Sequence[float]) -> float | None:
-    """Return the standard error of a mean; None of fewer than two values."""
-    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None

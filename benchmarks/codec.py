@@ -256,22 +256,28 @@ def measure(run: str, images: int, modes: Sequence[str], draws: int) -> dict[str
 
 
 HEADINGS = (
-    "model", "images", "−ELBO, bits/image", "mode", "bits/image", "gap in %", "exact",
-    "encode, images/s", "decode, images/s", "encode, MB/s", "decode, MB/s",
+    "model", "images", "−ELBO, bits/dim", "mode", "bits/dim", "above −ELBO", "net bits/dim",
+    "net above −ELBO", "seed images", "exact", "encode, decode: images/s", "MB/s",
+    "network, tables, coder when encoding",
 )  # fmt: skip
 
 
 def rows(results: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     """Yield one line of the table for each mode of each model."""
     for found in results:
-        model = (found["model"], str(found["images"]), f"{found['bound_bits_per_image']:.2f}")
+        model = (found["model"], str(found["images"]), f"{found['bound_bits_per_dim']:.4f}")
         for row in found["modes"]:
-            bits = (f"{row['bits_per_image']:.2f}", f"{row['gap_percent']:+.2f}")
+            searched = f", {row['search_rounds']} rounds" if row["search_rounds"] else ""
             ways = [row["encode"], row["decode"]]
+            share = row["encode"]["percent"]
             yield (
-                *(*model, row["mode"], *bits, "yes" if row["exact"] else "no"),
-                *(f"{way['images_per_second']:.1f}" for way in ways),
-                *(f"{way['mb_per_second']:.4f}" for way in ways),
+                *(*model, row["mode"] + searched),
+                *(f"{row['bits_per_dim']:.4f}", f"{row['gap_percent']:.2f} %"),
+                *(f"{row['net_bits_per_dim']:.4f}", f"{row['net_gap_percent']:.2f} %"),
+                *(str(row["seed_images"]), "yes" if row["exact"] else "no"),
+                ", ".join(f"{way['images_per_second']:.1f}" for way in ways),
+                ", ".join(f"{way['mb_per_second']:.4f}" for way in ways),
+                ", ".join(f"{share[part]:.1f} %" for part in ("network", "tables", "coder")),
             )
 
 

@@ -253,3 +253,19 @@ def test_smoke_runs_and_foreign_files_are_no_results(tmp_path: Path) -> None:
     foreign.write_text(json.dumps({"paper": "falck2022"}))
     with pytest.raises(ValueError, match="lacks item"):
         keep(KeepOptions(foreign, folder=tmp_path))
+
+
+def test_the_bits_of_the_digits_are_those_that_were_measured() -> None:
+    """The page's small table is written by hand; its numbers are the benchmark's."""
+    found = json.loads((ROOT / "results" / "codec.json").read_text("utf-8"))["results"]
+    (split,) = (each["split_bits_per_image"] for each in found if each["model"] == "digits-vdvae")
+    page = (ROOT / "docs" / "compression.md").read_text("utf-8")
+    coded = [each for each in split["each_latent"] if each["coded"]]
+    lines = [
+        ("the 38 units that are coded", split["bound_coded_units"], split["direct_latents"]),
+        *(("", each["bound_coded"], each["direct"]) for each in coded),
+        ("pixels", split["bound_pixels"], split["direct_pixels"]),
+    ]
+    assert len(lines) == 5
+    for name, bound, direct in lines:
+        assert f"{name} | {bound:.1f} | {direct:.1f} |" in page

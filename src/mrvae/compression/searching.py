@@ -40,7 +40,7 @@ from mrvae.models.top import Above
 from mrvae.models.walk import Choose, Step, from_prior
 
 ROUNDS = 3
-"""Rounds of a search; of digits, three more save another third of a percent."""
+"""Rounds of a search; three more make digits shorter by another half of a percent."""
 
 _TRIED = 8
 _LEAST = 2.0**-24

@@ -56,8 +56,8 @@ def normed(layer: nn.Conv2d, weight_norm: bool) -> nn.Conv2d:
 class Depthwise(nn.Conv2d):
     """A convolution of each channel by itself that keeps the image's size.
 
-    On the CPU it stays in float32 under autocast to bfloat16: the gradient of its weights takes
-    four times as long there in bfloat16, which is more than all else of it.
+    On the CPU it stays in float32 under autocast to bfloat16, in which the gradient of its weights
+    is slower there than all that is gained elsewhere.
 
     Args:
         channels: of x and of the result.

@@ -1,8 +1,9 @@
 """Models that are a context and its learnt prior alone, for files of few bytes.
 
 The context has luminance and chrominance of 32 × 32 pixels, 7 × 7 frequencies of the one and 4 × 4
-of the other, in steps of 96 grey levels of an orthonormal transform: of several such choices the one
-with the least entropy on the photographs of Kodak at the quality of 6 × 6 of both in steps of 64.
+of the other, in steps of 96 grey levels of an orthonormal transform: of several such choices the
+one with the least entropy on the photographs of Kodak, at the quality of 6 × 6 of both in steps of
+64.
 
 One prior is learnt from half of the photographs, so that the other half can be coded by it, and the
 other way round with ``data.cut.fold=1``; another one from CIFAR-10.

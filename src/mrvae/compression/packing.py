@@ -213,7 +213,7 @@ def codec_for(network: Network, seen: Tensor) -> Codec:
     return Codec(
         network,
         of_shapes([each > units.DIRECT for each in bits], DIRECT_STEP),
-        of_shapes([each > units.CHAINED for each in bits], CHAINED_STEP),
+        of_shapes(units.telling(bits), CHAINED_STEP),
     )
 
 

@@ -2,8 +2,9 @@
 
 A unit's share of the bound is KL(q ‖ p) in bits, its mean over some images. In direct coding a unit
 that is coded costs most of a bit even where it says nothing; it is left at its prior's mean below
-``DIRECT`` bits. In bits-back coding a unit costs what it says, but borrows bits for a draw; below
-``CHAINED`` bits it is drawn from the prior, which changes the bound by about as much.
+``DIRECT`` bits. In bits-back coding a unit costs what it says, but borrows bits for a draw; the units that say
+least are drawn from the prior, as many as hold ``LEFT`` of what all units say together. That share
+is of all latents at once: a bar for each unit would leave more the more units a model has.
 
 The answer is a bit for each unit, and goes into the file: for each latent the share of units that
 are coded, in 65,535ths, two bytes; then all units' bits, coded by these shares on one stack.
@@ -25,7 +26,7 @@ from mrvae.data import normal
 from mrvae.models.walk import Shape, from_posterior
 
 DIRECT = 0.3
-CHAINED = 0.01
+LEFT = 0.002
 _WHOLE = 0xFFFF
 
 
@@ -45,6 +46,22 @@ def bits_per_unit(network: Network, x: Tensor) -> tuple[Tensor, ...]:
             if step.posterior is not None:
                 total += step.prior.kl_from(step.posterior, step.z).sum(0)
     return tuple(total / (len(x) * math.log(2)) for total in sums)
+
+
+def telling(bits: Sequence[Tensor]) -> list[Tensor]:
+    """Return the fewest units that hold all of the bits but the share ``LEFT``, as masks.
+
+    Example:
+        >>> telling([torch.tensor([5.0, 0.004]), torch.tensor([0.01, 3.0, 0.0])])
+        [tensor([ True, False]), tensor([False,  True, False])]
+    """
+    flat = torch.cat([each.flatten() for each in bits])
+    falling, order = flat.sort(descending=True, stable=True)
+    before = falling.cumsum(0) - falling
+    mask = torch.zeros_like(flat, dtype=torch.bool)
+    mask[order] = before < (1 - LEFT) * falling.sum()
+    parts = mask.split([each.numel() for each in bits])
+    return [part.view_as(each) for part, each in zip(parts, bits, strict=True)]
 
 
 def pack(active: Sequence[Tensor]) -> bytes:

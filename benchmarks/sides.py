@@ -2,6 +2,7 @@
 
     mnist       Child (2021) at the smallest size of Falck et al. (2022): 106,689 parameters
     cifar10     the same for CIFAR-10: 8,744,356 parameters
+    imagenet32  the whole of Child's model for ImageNet at 32 × 32: 119,280,868
     dct-mnist   the hierarchy of Kuzina & Tomczak (2023): 656,617 parameters
 
 The literal ones are those of ``tests/literal``, NCHW, float32 and eager. Of the 656,617 parameters
@@ -34,7 +35,7 @@ from mrvae.recipes.schema import SkipRule
 from mrvae.training.compiling import try_compile
 from mrvae.training.update import Updater
 
-Shape = Literal["mnist", "cifar10", "dct-mnist"]
+Shape = Literal["mnist", "cifar10", "imagenet32", "dct-mnist"]
 Variant = Literal["float32", "float32-compiled", "bf16", "bf16-compiled"]
 
 _IMAGES = 512
@@ -97,6 +98,11 @@ def case(shape: Shape, batch: int | None = None) -> Case:
             training = replace(full.training, batch=16)
             ours = replace(full, model=model, training=training)
             found = _as_child(Case(ours, lambda: vdvae.VAE(vdvae.cifar10())))
+        case "imagenet32":
+            full = recipe("vdvae-imagenet32")
+            # Of the published 256 images each of 32 GPUs had 8.
+            ours = replace(full, training=replace(full.training, batch=8))
+            found = _as_child(Case(ours, lambda: vdvae.VAE(vdvae.imagenet32())))
         case "dct-mnist":
             found = Case(
                 override(recipe("kuzina2023-mnist-vdvae"), ["model.cell.shortcut=false"]),

@@ -50,8 +50,8 @@ class Options(Place):
     """What to time.
 
     Attributes:
-        shapes: models: MNIST x1 (106,689 parameters), CIFAR-10 x1 (8,744,356), and the hierarchy of
-            Kuzina & Tomczak's MNIST (656,617).
+        shapes: models: MNIST x1 (106,689 parameters), CIFAR-10 x1 (8,744,356), ImageNet-32
+            (119,280,868; not by default), and the hierarchy of Kuzina & Tomczak's MNIST (656,617).
         variants: ours, each timed against the literal one.
         steps: timed pairs of steps.
         warmup: pairs before them that are not counted.

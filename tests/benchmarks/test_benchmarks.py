@@ -13,10 +13,12 @@ import torch
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import importance
+import one_call
 import operators
 import sampling
 import startup
 import train_step
+from mrvae.models import build
 from pairing import Product, Timing, operations, peak_memory
 from sides import Shape, case, check_sizes, literal_inputs, our_model, published, synthetic
 
@@ -35,12 +37,15 @@ def test_ratios_are_of_neighbours_and_operations_of_medians() -> None:
     assert line[6:11] == ("2.0", "2.00 (2.00–3.00)", "4.00", "2, 4, 1", "3, –")
 
 
-@pytest.mark.parametrize(("shape", "parameters"), [("mnist", 106_689), ("dct-mnist", 656_617)])
+@pytest.mark.parametrize(
+    ("shape", "parameters"),
+    [("mnist", 106_689), ("imagenet32", 119_280_868), ("dct-mnist", 656_617)],
+)
 def test_both_sides_have_the_published_size(shape: Shape, parameters: int) -> None:
     case_ = case(shape)
     with torch.device("meta"):
-        theirs = case_.published()
-    assert check_sizes(case_, theirs, our_model(case_.recipe, CPU)) == parameters
+        theirs, ours = case_.published(), build(case_.recipe)
+    assert check_sizes(case_, theirs, ours) == parameters
 
 
 def test_other_sizes_are_refused() -> None:
@@ -164,3 +169,22 @@ def test_the_floor_is_one() -> None:
     floor, line = startup.rows(results)
     assert floor[3:] == ("1.00", "1.00")
     assert line[3:] == ("2.00", "4.00")
+
+
+def test_one_call_and_two_are_the_same_networks(tmp_path: Path) -> None:
+    """In float64, with gradients of every weight."""
+    pair = [each.double() for each in one_call.networks(8)]
+    h, e = torch.randn(2, 2, one_call.WIDTH, 8, 8, dtype=torch.float64).unbind()
+    found = []
+    for way in (one_call.two_calls(*pair), one_call.one_call(*pair)):
+        answer = torch.cat(way(h, e), dim=1)
+        weights = [weight for each in pair for weight in each.parameters()]
+        slopes = torch.autograd.grad(answer.square().sum(), weights)
+        found.append([answer, *slopes])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    options = one_call.Options(sizes=(4,), compiled=(False,), rounds=2, warmup=0)
+    one_call.main(replace(options, json=tmp_path / "one.json"))
+    (line,) = one_call.rows(one_call.read(tmp_path / "one.json"))
+    assert line[:2] == ("4", "no")
+    assert float(line[6]) < 1e-5

@@ -17,6 +17,7 @@ from literal.vdvae import (
     Hyperparameters,
     cifar10,
     cropped_bernoulli,
+    imagenet32,
     logistic_mixture,
     mnist,
     parse_blocks,
@@ -25,12 +26,6 @@ from literal.vdvae import (
 
 FULL_CIFAR10 = replace(cifar10(), enc_blocks=CIFAR10_ENCODER, dec_blocks=CIFAR10_DECODER)
 FULL_MNIST = replace(mnist(), enc_blocks=CIFAR10_ENCODER, dec_blocks=CIFAR10_DECODER)
-IMAGENET32 = replace(
-    FULL_CIFAR10,
-    enc_blocks="32x15,32d2,16x9,16d2,8x8,8d2,4x6,4d4,1x6",
-    dec_blocks="1x2,4m1,4x4,8m4,8x9,16m8,16x19,32m16,32x40",
-    width=512,
-)
 FFHQ1024 = Hyperparameters(
     enc_blocks="1024x1,1024d2,512x3,512d2,256x5,256d2,128x7,128d2,64x10,64d2,32x14,32d2,"
     "16x7,16d2,8x5,8d2,4x5,4d4,1x4",
@@ -69,7 +64,7 @@ WIDENING = Hyperparameters(
         (cifar10(1), 8_744_356),
         (cifar10(4), 21_577_444),
         (FULL_CIFAR10, 39_145_700),
-        (IMAGENET32, 119_280_868),
+        (imagenet32(), 119_280_868),
         (FFHQ1024, 109_366_904),
     ],
 )

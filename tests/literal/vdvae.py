@@ -25,6 +25,8 @@ from torch.nn import functional
 
 CIFAR10_ENCODER = "32x11,32d2,16x6,16d2,8x6,8d2,4x3,4d4,1x3"
 CIFAR10_DECODER = "1x1,4m1,4x2,8m4,8x5,16m8,16x10,32m16,32x21"
+IMAGENET32_ENCODER = "32x15,32d2,16x9,16d2,8x8,8d2,4x6,4d4,1x6"
+IMAGENET32_DECODER = "1x2,4m1,4x4,8m4,8x9,16m8,16x19,32m16,32x40"
 
 
 def small_ladder(blocks: int) -> tuple[str, str]:
@@ -71,6 +73,13 @@ def cifar10(blocks: int = 1) -> Hyperparameters:
     """CIFAR-10, as in the small study of Falck et al. (2022)."""
     encoder, decoder = small_ladder(blocks)
     return Hyperparameters(encoder, decoder, width=384, zdim=16, image_channels=3)
+
+
+def imagenet32() -> Hyperparameters:
+    """ImageNet at 32 × 32, the whole published model."""
+    return Hyperparameters(
+        IMAGENET32_ENCODER, IMAGENET32_DECODER, width=512, zdim=16, image_channels=3
+    )
 
 
 def parse_blocks(text: str) -> list[tuple[int, int | None]]:

@@ -2,9 +2,10 @@
 
 A unit's share of the bound is KL(q ‖ p) in bits, its mean over some images. In direct coding a unit
 that is coded costs most of a bit even where it says nothing; it is left at its prior's mean below
-``DIRECT`` bits. In bits-back coding a unit costs what it says, but borrows bits for a draw; the units that say
-least are drawn from the prior, as many as hold ``LEFT`` of what all units say together. That share
-is of all latents at once: a bar for each unit would leave more the more units a model has.
+``DIRECT`` bits. In bits-back coding a unit costs what it says, but borrows bits for a draw; the
+units that say least are drawn from the prior, as many as hold ``LEFT`` of what all say together.
+That share is of all latents at once: by a bar for each unit, a model would leave the more the more
+units it has.
 
 The answer is a bit for each unit, and goes into the file: for each latent the share of units that
 are coded, in 65,535ths, two bytes; then all units' bits, coded by these shares on one stack.
@@ -60,7 +61,7 @@ def telling(bits: Sequence[Tensor]) -> list[Tensor]:
     before = falling.cumsum(0) - falling
     mask = torch.zeros_like(flat, dtype=torch.bool)
     mask[order] = before < (1 - LEFT) * falling.sum()
-    parts = mask.split([each.numel() for each in bits])
+    parts = torch.split(mask, [each.numel() for each in bits])
     return [part.view_as(each) for part, each in zip(parts, bits, strict=True)]
 
 

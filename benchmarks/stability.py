@@ -1,13 +1,15 @@
-"""How often an update is skipped at four times the usual rate, by the scale of the latents.
+"""How often an update is skipped at a multiple of the usual rate, by the scale of the latents.
 
     python benchmarks/stability.py --threads 1 --json results/stability.json
+    python benchmarks/stability.py --recipe falck2022-mnist-x1 --times 4 --steps 500
     python benchmarks/stability.py --table results/stability.json     # as Markdown
 
 ``raw`` is σ = exp(s), as published (Child 2021); ``softplus`` is σ = softplus(β s)/β, as in
-Efficient-VDVAE (Hazami et al. 2022). Both train the recipe of the digits from the same weights, in
-the same order and with the same noise. Counted are the updates that are left out, for size (the
-norm of the gradient is more than four times a running quantile) or because something is not finite,
-in a thousand steps. The largest norm over the median of a run says how far its jumps go.
+Efficient-VDVAE (Hazami et al. 2022). Both train one recipe, by default that of the digits, from the
+same weights, in the same order and with the same noise. Counted are the updates that are left out,
+for size (the norm of the gradient is more than four times a running quantile) or because something
+is not finite, in a thousand of those that were made: a run that diverges stops, as training does.
+The largest norm over the median of a run says how far its jumps go.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import json
 import math
 import statistics
 import sys
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -25,20 +28,32 @@ from accelerate import Accelerator
 import mrvae
 from mrvae.data import Stream, images_for
 from mrvae.models import build
-from mrvae.recipes import override
-from mrvae.training.update import Updater
+from mrvae.recipes import Recipe, override
+from mrvae.training.stop import Diverged
+from mrvae.training.update import Report, Updater
 from pairing import as_markdown, machine, show
 from pairing import measured as read
 
 SCALES = ("raw", "softplus")
-HEADINGS = ("scale", "seed", "steps", "skips / 1,000", "not finite", "largest norm", "nats")
+HEADINGS = (
+    "recipe",
+    "usual rate ×",
+    "scale",
+    "seed",
+    "steps",
+    "skips / 1,000",
+    "not finite",
+    "largest norm",
+    "nats",
+)
 PLAIN = ("compile=false", "bf16=false")
-WIDTH = 100
+WIDTH = 130
 
 
-def one(scale: str, seed: int, steps: int, times: float, changes: list[str]) -> dict[str, object]:
+def one(
+    usual: Recipe, times: float, scale: str, seed: int, steps: int, changes: list[str]
+) -> dict[str, object]:
     """Train, and count what was left out."""
-    usual = mrvae.recipe("digits-vdvae")
     rate = times * usual.training.optimizer.rate
     own = (f"model.scale={scale}", f"optimizer.rate={rate}", f"steps={steps}")
     recipe = override(usual, [*PLAIN, *changes, *own])
@@ -46,16 +61,25 @@ def one(scale: str, seed: int, steps: int, times: float, changes: list[str]) -> 
     model = build(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     stream = Stream(images_for(recipe, "train"), recipe.training.batch, seed)
     updater = Updater(model, recipe.training, stream, Accelerator(cpu=True))
-    reports = [updater.update(step) for step in range(steps)]
+    reports: list[Report] = []
+    for step in range(steps):
+        try:
+            reports.append(updater.update(step))
+        except Diverged:
+            break
     norms = [report.norm for report in reports if math.isfinite(report.norm)]
-    last = [report.nats for report in reports[-steps // 10 :] if math.isfinite(report.nats)]
+    last = [report.nats for report in reports[9 * steps // 10 :] if math.isfinite(report.nats)]
     return {
+        "recipe": usual.name,
+        "times": times,
         "scale": scale,
         "seed": seed,
         "steps": steps,
+        "changes": changes,
         "rate": rate,
-        "skips_per_1000": 1000 * sum(report.skipped for report in reports) / steps,
-        "not_finite": steps - len(norms),
+        "made": len(reports),
+        "skips_per_1000": 1000 * sum(report.skipped for report in reports) / len(reports),
+        "not_finite": len(reports) - len(norms),
         "largest_over_median_norm": max(norms) / statistics.median(norms),
         "nats": statistics.fmean(last) if last else None,
     }
@@ -65,24 +89,27 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
     """Return the cells of the table."""
     return [
         (
+            str(found["recipe"]),
+            f"{found['times']:g}",
             str(found["scale"]),
             str(found["seed"]),
-            str(found["steps"]),
+            f"{found['made']} of {found['steps']}",
             f"{found['skips_per_1000']:.1f}",
             str(found["not_finite"]),
             f"{found['largest_over_median_norm']:.1f} medians",
-            "none" if found["nats"] is None else f"{found['nats']:.1f}",
+            "diverged" if found["nats"] is None else f"{found['nats']:.1f}",
         )
         for found in results
     ]
 
 
 def main() -> None:
-    """Train with both scales from every seed."""
+    """Train with both scales, at every rate, from every seed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--recipe", default="digits-vdvae", help="what is trained")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--times", type=float, default=4.0, help="the usual learning rate")
+    parser.add_argument("--times", type=float, nargs="+", default=[4.0], help="the usual rate")
     parser.add_argument("--change", nargs="+", default=[], help="key=value changes to the recipe")
     parser.add_argument("--threads", type=int, help="threads of torch; by default its own choice")
     parser.add_argument("--json", type=Path, help="file to write the measurements into")
@@ -93,13 +120,14 @@ def main() -> None:
         return
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    results = []
-    for seed in options.seeds:
-        for scale in SCALES:
-            results.append(one(scale, seed, options.steps, options.times, options.change))
-            print(*rows(results)[-1], file=sys.stderr, flush=True)
+    usual, results = mrvae.recipe(options.recipe), []
+    for times, seed, scale in product(options.times, options.seeds, SCALES):
+        results.append(one(usual, times, scale, seed, options.steps, options.change))
+        print(*rows(results)[-1], file=sys.stderr, flush=True)
     if options.json is not None:
-        value = {"machine": machine("cpu"), "changes": options.change, "results": results}
+        earlier = read(options.json) if options.json.exists() else []
+        kept = [each for each in earlier if each["recipe"] != usual.name]
+        value = {"machine": machine("cpu"), "results": [*kept, *results]}
         options.json.write_text(json.dumps(value, indent=2) + "\n")
     show("stability at a high rate", HEADINGS, rows(results), WIDTH)
 

@@ -1,7 +1,8 @@
 """The format is a promise: a file that was written once is read for ever, and written so again.
 
 golden.mrv holds the first 20 test digits, coded by the shipped model digits-vdvae: six directly,
-fourteen by giving bits back. golden-progressive.mrv holds the same in layers.
+fourteen by giving bits back. golden-progressive.mrv holds the same in layers. golden-context.mrv
+holds the contexts of a drawn RGB picture, coded by the prior that was trained for the photographs.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from mrvae.compression.chunks import write_chunk
 from mrvae.compression.container import Container, Entry, Mode
 from mrvae.compression.identity import find
 from mrvae.compression.layers import Layers, write_layers
+from mrvae.compression.patches import to_patches, to_picture
 from mrvae.compression.unpacking import codec_of, decoded
 from mrvae.data import load
 
 GOLDEN = Path(__file__).with_name("golden.mrv")
 LAYERED = Path(__file__).with_name("golden-progressive.mrv")
+CONTEXT = Path(__file__).with_name("golden-context.mrv")
+PRIOR = Path(__file__).parents[2] / "results/runs/kuzina2023-cpu/cifar10-context-seed0"
 MODEL = "c1d700169cacc07542c3d14c6017de811f813d12e2481cbd093858ecda73e835"
 
 
@@ -78,3 +82,27 @@ def test_the_golden_layers_decode(layered: Container, shipped: Known) -> None:
     digits = load("digits", "test").take(torch.arange(20))
     found = torch.stack([picture for _, picture in decoded(layered, shipped)])
     assert torch.equal(found, digits)
+
+
+def drawn() -> torch.Tensor:
+    """Return a picture of slopes and squares, uint8 (3, 48, 80)."""
+    c, i, j = torch.meshgrid(torch.arange(3), torch.arange(48), torch.arange(80), indexing="ij")
+    return (60 + 2 * i + c * j // 2 + 50 * ((i // 12 + j // 20) % 2)).clamp(0, 255).byte()
+
+
+def test_the_golden_contexts_are_as_they_were_written() -> None:
+    container, known = read_container(CONTEXT), open_model(PRIOR)
+    assert container.header.mode is Mode.PROGRESSIVE
+    assert container.header.entries == (Entry("drawn", 48, 80),)
+    layers = Layers(codec_of(CONTEXT, container.header, known.network), lossless=False)
+    (again,) = write_layers(layers, to_patches(drawn(), 32), container.header.most)
+    assert again.payload == container.payload(0)
+
+
+def test_the_golden_contexts_decode() -> None:
+    known = open_model(PRIOR)
+    ((_, found),) = decoded(read_container(CONTEXT), known)
+    with torch.no_grad():
+        shown = known.network.model.reconstruct(to_patches(drawn(), 32), keep=1)
+    assert torch.equal(found, to_picture(shown, 48, 80))
+    assert (found.double() - drawn().double()).square().mean().sqrt() < 14

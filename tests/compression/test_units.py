@@ -28,3 +28,4 @@ def test_units_that_tell_nothing_are_drawn_from_the_prior() -> None:
     bits[0][1, 2, 0] = 1e-6
     assert [int(mask.sum()) for mask in units.telling(bits)] == [1, 0]
     assert units.telling(bits)[0][1, 2, 0]
+    assert units.telling([]) == []

@@ -56,7 +56,8 @@ def telling(bits: Sequence[Tensor]) -> list[Tensor]:
         >>> telling([torch.tensor([5.0, 0.004]), torch.tensor([0.01, 3.0, 0.0])])
         [tensor([ True, False]), tensor([False,  True, False])]
     """
-    flat = torch.cat([each.flatten() for each in bits])
+    # A model that is a context alone has no units.
+    flat = torch.cat([torch.zeros(0, dtype=torch.float64), *(each.flatten() for each in bits)])
     falling, order = flat.sort(descending=True, stable=True)
     before = falling.cumsum(0) - falling
     mask = torch.zeros_like(flat, dtype=torch.bool)

@@ -59,7 +59,8 @@ def one(
     recipe = override(usual, [*PLAIN, *changes, *own])
     torch.manual_seed(seed)
     model = build(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    stream = Stream(images_for(recipe, "train"), recipe.training.batch, seed)
+    binary = recipe.data.binary
+    stream = Stream(images_for(recipe, "train"), recipe.training.batch, seed, binary)
     updater = Updater(model, recipe.training, stream, Accelerator(cpu=True))
     reports: list[Report] = []
     for step in range(steps):
@@ -80,7 +81,7 @@ def one(
         "made": len(reports),
         "skips_per_1000": 1000 * sum(report.skipped for report in reports) / len(reports),
         "not_finite": len(reports) - len(norms),
-        "largest_over_median_norm": max(norms) / statistics.median(norms),
+        "largest_over_median_norm": max(norms) / statistics.median(norms) if norms else None,
         "nats": statistics.fmean(last) if last else None,
     }
 
@@ -96,11 +97,15 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
             f"{found['made']} of {found['steps']}",
             f"{found['skips_per_1000']:.1f}",
             str(found["not_finite"]),
-            f"{found['largest_over_median_norm']:.1f} medians",
+            _medians(found["largest_over_median_norm"]),
             "diverged" if found["nats"] is None else f"{found['nats']:.1f}",
         )
         for found in results
     ]
+
+
+def _medians(ratio: object) -> str:
+    return "–" if ratio is None else f"{ratio:.3g} medians"
 
 
 def main() -> None:

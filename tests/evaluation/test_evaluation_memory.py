@@ -61,3 +61,12 @@ def test_no_memory_is_refused() -> None:
     model = mrvae.build(mrvae.recipe("digits-vdvae"))
     with pytest.raises(ValueError, match="memory is 0"):
         rows_within(0, model)
+
+
+def test_on_a_cpu_states_stay_in_the_cache_whatever_memory_there_is() -> None:
+    """32 · 32 · 32 values of 4 bytes are the widest state of MNIST x1; eight rows at least."""
+    model = mrvae.build(mrvae.recipe("falck2022-mnist-x1"))
+    assert rows_within(1 << 50, model) == (4 << 20) // (4 * 32**3)
+    wide = mrvae.build(override(mrvae.recipe("cifar10-vdvae-small"), ["width=256"]))
+    assert rows_within(1 << 50, wide) == 8
+    assert rows_within(1 << 50, mrvae.build(mrvae.recipe("digits-vdvae"))) == 128

@@ -39,7 +39,7 @@ def timings(script: str, path: Path) -> tuple[list[Sequence[str]], str]:
     made = (
         f"{machine['processor']}, {machine['threads']} threads; torch {machine['torch']}.{counts}"
     )
-    return [module.HEADINGS, *module.rows(module.read(path))], made + counts
+    return [module.HEADINGS, *module.rows(module.read(path))], made
 
 
 def _load(script: str) -> Benchmark:

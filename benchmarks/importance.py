@@ -19,10 +19,9 @@ How often an image went through the encoder is counted, not assumed.
 from __future__ import annotations
 
 import statistics
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,7 +31,15 @@ from torch import Tensor, nn
 from mrvae.data import Images
 from mrvae.evaluation import evaluate
 from mrvae.models import HVAE
-from pairing import Place, Step, Timing, as_markdown, ratios, said, show, take_turns, written
+from pairing import (
+    Place,
+    Report,
+    Step,
+    Timing,
+    ratios,
+    take_turns,
+    written,
+)
 from sides import (
     Case,
     LiteralModel,
@@ -181,21 +188,17 @@ def read(path: Path) -> list[Result]:
     return [Result(**each) for each in written(path)]
 
 
+REPORT = Report("Draws of the importance-weighted bound", HEADINGS, rows, read, width=150)
+
+
 def main(options: Options) -> None:
     """Time what is asked for, and print and write it."""
-    if options.table is not None:
-        sys.stdout.write(as_markdown(HEADINGS, list(rows(read(options.table)))) + "\n")
-        return
-    options.begin()
     if options.quick:
         options = replace(options, images=16, samples=4, rounds=1, warmup=1)
-    results, began = [], time.perf_counter()
-    for shape in options.shapes:
-        sys.stderr.write(f"{shape} …\n")
-        results.append(compare(shape, options))
-        options.keep({"rounds": options.rounds, "warmup": options.warmup}, results)
-    show("Draws of the importance-weighted bound", HEADINGS, list(rows(results)), width=150)
-    said(time.perf_counter() - began)
+    counts = {"rounds": options.rounds, "warmup": options.warmup}
+    REPORT.make(
+        options, counts, ((each, partial(compare, each, options)) for each in options.shapes)
+    )
 
 
 if __name__ == "__main__":

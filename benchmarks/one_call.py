@@ -15,10 +15,10 @@ two calls.
 from __future__ import annotations
 
 import statistics
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mrvae.layers import Bottleneck
-from pairing import Place, Timing, as_markdown, ratios, said, show, take_turns, written
+from pairing import Place, Report, Timing, ratios, take_turns, written
 
 WIDTH, MIDDLE, LATENT, BATCH = 32, 8, 8, 32
 _READ, _WRITTEN = 2 * LATENT, 2 * LATENT + WIDTH
@@ -168,22 +168,22 @@ def read(path: Path) -> list[Result]:
     return [Result(**each) for each in written(path)]
 
 
+REPORT = Report("Prior and posterior of one cell", HEADINGS, rows, read, width=120)
+
+
 def main(options: Options) -> None:
     """Time what is asked for, and print and write it."""
-    if options.table is not None:
-        sys.stdout.write(as_markdown(HEADINGS, list(rows(read(options.table)))) + "\n")
-        return
-    options.begin()
     if options.quick:
         options = replace(options, sizes=(4,), compiled=(False,), rounds=3, warmup=1)
-    results, began = [], time.perf_counter()
-    for compiled in options.compiled:
-        for size in options.sizes:
-            sys.stderr.write(f"{size}, {'compiled' if compiled else 'eager'} …\n")
-            results.append(compare(size, compiled, options))
-            options.keep({"rounds": options.rounds, "warmup": options.warmup}, results)
-    show("Prior and posterior of one cell", HEADINGS, list(rows(results)), width=120)
-    said(time.perf_counter() - began)
+    counts = {"rounds": options.rounds, "warmup": options.warmup}
+    cases = (
+        (
+            f"{size}, {'compiled' if compiled else 'eager'}",
+            partial(compare, size, compiled, options),
+        )
+        for compiled, size in product(options.compiled, options.sizes)
+    )
+    REPORT.make(options, counts, cases)
 
 
 if __name__ == "__main__":

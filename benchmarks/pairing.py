@@ -15,10 +15,10 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from rich.console import Console
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Step = Callable[[int], object]
+Result = TypeVar("Result", bound="DataclassInstance")
+Case = Callable[[], Result]
 
 _PROC = Path("/proc/self")
 
@@ -58,6 +60,42 @@ class Place:
         """Write what is measured so far, if a file was named."""
         if self.json is not None:
             write(self.json, self.device, counts, [asdict(each) for each in results])
+
+
+@dataclass(frozen=True)
+class Report(Generic[Result]):
+    """A table of measurements.
+
+    Attributes:
+        title: what stands over it in a terminal, which is taken to be ``width`` wide at least.
+        headings: of its columns.
+        rows: makes its lines of the measurements.
+        read: reads these from the file to which they were written.
+    """
+
+    title: str
+    headings: Sequence[str]
+    rows: Callable[[list[Result]], Iterable[Sequence[str]]]
+    read: Callable[[Path], list[Result]]
+    width: int
+
+    def make(
+        self, place: Place, counts: Mapping[str, int], cases: Iterable[tuple[str, Case[Result]]]
+    ) -> None:
+        """Measure one case after the other, and write and show them; or print what is written."""
+        if place.table is not None:
+            lines = list(self.rows(self.read(place.table)))
+            sys.stdout.write(as_markdown(self.headings, lines) + "\n")
+            return
+        place.begin()
+        results: list[Result] = []
+        began = time.perf_counter()
+        for name, measure in cases:
+            sys.stderr.write(f"{name} …\n")
+            results.append(measure())
+            place.keep(counts, results)
+        show(self.title, self.headings, list(self.rows(results)), self.width)
+        said(time.perf_counter() - began)
 
 
 @dataclass(frozen=True)

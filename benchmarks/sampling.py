@@ -12,17 +12,25 @@ and pixels are timed, and no encoder is run. They take turns in one process, as 
 from __future__ import annotations
 
 import statistics
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 import torch
 import tyro
 
-from pairing import Place, Step, Timing, as_markdown, ratios, said, show, take_turns, written
+from pairing import (
+    Place,
+    Report,
+    Step,
+    Timing,
+    ratios,
+    take_turns,
+    written,
+)
 from sides import LiteralModel, Shape, case, check_sizes, our_model, published
 
 Precision = Literal["float32", "bf16"]
@@ -112,22 +120,18 @@ def read(path: Path) -> list[Result]:
     return [Result(**each) for each in written(path)]
 
 
+REPORT = Report("Images from the prior: literal / ours", HEADINGS, rows, read, width=110)
+
+
 def main(options: Options) -> None:
     """Time what is asked for, and print and write it."""
-    if options.table is not None:
-        sys.stdout.write(as_markdown(HEADINGS, list(rows(read(options.table)))) + "\n")
-        return
-    options.begin()
     if options.quick:
         options = replace(options, images=16, rounds=2, warmup=1)
-    results, began = [], time.perf_counter()
-    for shape in options.shapes:
-        for precision in options.precisions:
-            sys.stderr.write(f"{shape}, {precision} …\n")
-            results.append(compare(shape, precision, options))
-            options.keep({"rounds": options.rounds, "warmup": options.warmup}, results)
-    show("Images from the prior: literal / ours", HEADINGS, list(rows(results)), width=110)
-    said(time.perf_counter() - began)
+    counts = {"rounds": options.rounds, "warmup": options.warmup}
+    cases = product(options.shapes, options.precisions)
+    REPORT.make(
+        options, counts, ((", ".join(case), partial(compare, *case, options)) for case in cases)
+    )
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ convolutions, on both sides: what has to be done, however it is done.
 from __future__ import annotations
 
 import statistics
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -32,13 +32,12 @@ import tyro
 from pairing import (
     Place,
     Product,
+    Report,
     Timing,
     as_markdown,
     operations,
     peak_memory,
     ratios,
-    said,
-    show,
     take_turns,
     written,
 )
@@ -189,22 +188,19 @@ def read(path: Path) -> list[Result]:
     return [Result(**each) for each in written(path)]
 
 
+REPORT = Report(
+    "One training step: literal / ours, taken in turns", HEADINGS, rows, read, width=190
+)
+
+
 def main(options: Options) -> None:
     """Time what is asked for, and print and write it."""
-    if options.table is not None:
-        sys.stdout.write(markdown(read(options.table)) + "\n")
-        return
-    options.begin()
     options = shortened(options) if options.quick else options
-    results, began = [], time.perf_counter()
-    for shape in options.shapes:
-        for variant in options.variants:
-            sys.stderr.write(f"{shape}, {variant} …\n")
-            results.append(compare(shape, variant, options))
-            options.keep({"steps": options.steps, "warmup": options.warmup}, results)
-    title = "One training step: literal / ours, taken in turns"
-    show(title, HEADINGS, list(rows(results)), width=190)
-    said(time.perf_counter() - began)
+    counts = {"steps": options.steps, "warmup": options.warmup}
+    cases = product(options.shapes, options.variants)
+    REPORT.make(
+        options, counts, ((", ".join(case), partial(compare, *case, options)) for case in cases)
+    )
 
 
 def shortened(options: Options) -> Options:

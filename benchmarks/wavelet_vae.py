@@ -24,6 +24,7 @@ import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from mrvae.recipes.schema import SkipRule, Training
 from mrvae.resolution import Coefficients, Wavelet
 from mrvae.resolution.haar import Haar
 from mrvae.training.update import Updater
-from pairing import Place, Step, Timing, as_markdown, ratios, show, take_turns
+from pairing import Place, Report, Step, Timing, ratios, take_turns
 
 _IMAGES = 64
 _OURS, _TRANSFORM, _PTWT = "step", "transform alone", "step with ptwt"
@@ -236,18 +237,14 @@ def read(path: Path) -> list[Result]:
     ]
 
 
+REPORT = Report("A training step of a wavelet VAE", HEADINGS, rows, read, width=160)
+
+
 def main(options: Options) -> None:
     """Time what is asked for, and print and write it."""
-    if options.table is not None:
-        sys.stdout.write(as_markdown(HEADINGS, list(rows(read(options.table)))) + "\n")
-        return
-    options.begin()
-    results = []
-    for size in options.sizes:
-        sys.stderr.write(f"{size} × {size} …\n")
-        results.append(compare(size, options))
-        options.keep({"rounds": options.rounds, "warmup": options.warmup}, results)
-    show("A training step of a wavelet VAE", HEADINGS, list(rows(results)), width=160)
+    counts = {"rounds": options.rounds, "warmup": options.warmup}
+    cases = ((f"{size} × {size}", partial(compare, size, options)) for size in options.sizes)
+    REPORT.make(options, counts, cases)
 
 
 if __name__ == "__main__":

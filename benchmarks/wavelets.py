@@ -19,7 +19,9 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +30,7 @@ import tyro
 from torch import Tensor
 
 from mrvae.resolution import Wavelet
-from pairing import Place, Step, Timing, as_markdown, ratios, show, take_turns
+from pairing import Place, Report, Step, Timing, ratios, take_turns
 
 Pass = Literal["forward", "both"]
 Transform = Callable[[Tensor], Tensor]
@@ -219,21 +221,22 @@ def read(path: Path) -> list[Result]:
     ]
 
 
+REPORT = Report(
+    f"{_LEVELS} levels there and back, {' × '.join(map(str, _SHAPE))}, taken in turns",
+    HEADINGS,
+    rows,
+    read,
+    width=120,
+)
+
+
 def main(options: Options) -> None:
     """Time what is asked for, and print and write it."""
-    if options.table is not None:
-        sys.stdout.write(as_markdown(HEADINGS, list(rows(read(options.table)))) + "\n")
-        return
-    options.begin()
-    results = []
-    for name in options.wavelets:
-        for passes in options.passes:
-            sys.stderr.write(f"{name}, {passes} …\n")
-            results.append(compare(name, passes, options))
-            options.keep({"rounds": options.rounds, "warmup": options.warmup}, results)
-    shape = " × ".join(map(str, _SHAPE))
-    title = f"{_LEVELS} levels there and back, {shape}, taken in turns"
-    show(title, HEADINGS, list(rows(results)), width=120)
+    counts = {"rounds": options.rounds, "warmup": options.warmup}
+    cases = product(options.wavelets, options.passes)
+    REPORT.make(
+        options, counts, ((", ".join(case), partial(compare, *case, options)) for case in cases)
+    )
 
 
 if __name__ == "__main__":

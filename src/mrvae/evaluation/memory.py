@@ -42,12 +42,16 @@ def rows_within(memory: int, model: HVAE) -> int:
     """
     if memory < 1:
         raise ValueError(f"memory is {memory} bytes; give a positive bound, such as 2**30")
-    return max(min(memory // row_bytes(model), _useful_rows(model)), 1)
+    features = _features(model)
+    return max(min(memory // _bytes(model, features), _useful_rows(model, features)), 1)
 
 
 def row_bytes(model: HVAE) -> int:
     """Return the bytes that one row takes at its peak, weights not counted; an upper estimate."""
-    features = _features(model)
+    return _bytes(model, _features(model))
+
+
+def _bytes(model: HVAE, features: Sequence[Tensor]) -> int:
     distinct = {id(feature): 2 * feature.numel() for feature in features}
     states = [feature.numel() for feature in features]
     held = sum(distinct.values()) + 2 * sum(states) + _LATENT_COPIES * model.decoder.noise_size
@@ -55,12 +59,12 @@ def row_bytes(model: HVAE) -> int:
     return values * next(model.parameters()).element_size()
 
 
-def _useful_rows(model: HVAE) -> int:
+def _useful_rows(model: HVAE, features: Sequence[Tensor]) -> int:
     """Return the number of rows beyond which more make nothing faster."""
     weight = next(model.parameters())
     if weight.device.type != "cpu":
         return _MOST_ROWS
-    state = max((feature.numel() for feature in _features(model)), default=1)
+    state = max((feature.numel() for feature in features), default=1)
     return min(max(_CACHE // (state * weight.element_size()), _LEAST_ROWS), _MOST_ROWS)
 
 

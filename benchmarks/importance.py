@@ -31,15 +31,7 @@ from torch import Tensor, nn
 from mrvae.data import Images
 from mrvae.evaluation import evaluate
 from mrvae.models import HVAE
-from pairing import (
-    Place,
-    Report,
-    Step,
-    Timing,
-    ratios,
-    take_turns,
-    written,
-)
+from pairing import Place, Report, Step, Timing, ratios, take_turns, written
 from sides import (
     Case,
     LiteralModel,

@@ -22,15 +22,7 @@ from typing import Literal
 import torch
 import tyro
 
-from pairing import (
-    Place,
-    Report,
-    Step,
-    Timing,
-    ratios,
-    take_turns,
-    written,
-)
+from pairing import Place, Report, Step, Timing, ratios, take_turns, written
 from sides import LiteralModel, Shape, case, check_sizes, our_model, published
 
 Precision = Literal["float32", "bf16"]

@@ -98,7 +98,7 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
             f"{found['skips_per_1000']:.1f}",
             str(found["not_finite"]),
             _medians(found["largest_over_median_norm"]),
-            "diverged" if found["nats"] is None else f"{found['nats']:.1f}",
+            f"{found['nats']:.1f}" if found["made"] == found["steps"] else "diverged",
         )
         for found in results
     ]

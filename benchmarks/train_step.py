@@ -34,7 +34,6 @@ from pairing import (
     Product,
     Report,
     Timing,
-    as_markdown,
     operations,
     peak_memory,
     ratios,
@@ -176,11 +175,6 @@ def _achieved(result: Result) -> str:
     sides = (*steps, (result.product, result.product_operations))
     rates = (count / statistics.median(timing.wall) / 1e9 for timing, count in sides)
     return ", ".join(f"{rate:.0f}" for rate in rates)
-
-
-def markdown(results: list[Result]) -> str:
-    """Return the table in Markdown."""
-    return as_markdown(HEADINGS, list(rows(results)))
 
 
 def read(path: Path) -> list[Result]:

@@ -13,9 +13,11 @@ import torch
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import importance
+import mrvae
 import one_call
 import operators
 import sampling
+import stability
 import startup
 import train_step
 from mrvae.models import build
@@ -84,7 +86,8 @@ def test_one_pair_of_steps_is_measured_whole(
     # 3.79 GFLOP for 32 images, forward and backward, are what the published program does.
     assert result.operations == pytest.approx(2 / 32 * 3.79e9, rel=0.01)
     printed = capsys.readouterr()
-    assert train_step.markdown([result]).splitlines()[0].startswith("| shape | ours |")
+    train_step.main(replace(options, table=path))
+    assert capsys.readouterr().out.splitlines()[0].startswith("| shape | ours |")
     assert "106,689" in printed.out
     assert printed.err.endswith(" s in all\n")
 
@@ -188,3 +191,13 @@ def test_one_call_and_two_are_the_same_networks(tmp_path: Path) -> None:
     (line,) = one_call.rows(one_call.read(tmp_path / "one.json"))
     assert line[:2] == ("4", "no")
     assert float(line[6]) < 1e-5
+
+
+def test_a_run_that_diverges_ends_and_says_so() -> None:
+    """At the usual rate nothing is left out; at a billion times as much all is, soon."""
+    usual, narrow = mrvae.recipe("digits-vdvae"), ["width=8", "batch=4"]
+    calm, wild = (stability.one(usual, times, "raw", 0, 40, narrow) for times in (1.0, 1e9))
+    assert (calm["made"], calm["skips_per_1000"], calm["not_finite"]) == (40, 0.0, 0)
+    assert isinstance(wild["made"], int)
+    assert 24 <= wild["made"] < 40
+    assert [line[-1] == "diverged" for line in stability.rows([calm, wild])] == [False, True]

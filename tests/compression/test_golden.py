@@ -2,7 +2,7 @@
 
 golden.mrv holds the first 20 test digits, coded by the shipped model digits-vdvae: six directly,
 fourteen by giving bits back. golden-progressive.mrv holds the same in layers. golden-context.mrv
-holds the contexts of a drawn RGB picture, coded by the prior that was trained for the photographs.
+holds the contexts of a drawn RGB picture, coded by the prior that was learnt from CIFAR-10.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which units are coded: the fewest that tell nearly all, and their masks as bytes."""
+"""Which units are coded: the fewest that tell nearly all."""
 
 import pytest
 import torch

@@ -24,8 +24,7 @@ _LATENT_COPIES = 10
 _STATE_COPIES = 8
 _PIXEL_COPIES = 200
 _LEAST_ROWS, _MOST_ROWS = 8, 128
-# On a CPU the widest states of all rows together are to stay in the cache, or as many rows take
-# longer: a fifth for MNIST in 32 × 32 by 128 rows instead of 32.
+# On a CPU the widest states of all rows together are to stay in the cache, or a row takes longer.
 _CACHE = 4 << 20
 
 

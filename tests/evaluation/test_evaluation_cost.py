@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mrvae
 from mrvae.evaluation import describe
+from mrvae.recipes import ALL
 
 
 @pytest.mark.parametrize("name", ["digits-vdvae", "digits-dct", "digits-wavelet"])
@@ -21,3 +22,19 @@ def test_operations_are_counted_as_pytorch_counts_them(name: str) -> None:
     with counter:
         model.elbo(x)
     assert describe(recipe).flops_per_image == counter.get_total_flops() > 0
+
+
+QUICK = [each.name for each in ALL if each.name.startswith("kuzina2023")]
+SLOW = [pytest.param(each.name, marks=pytest.mark.slow) for each in ALL if each.name not in QUICK]
+
+
+@pytest.mark.parametrize("name", [*QUICK, *SLOW])
+def test_every_recipe_is_described_as_it_says(name: str) -> None:
+    """Its parameters and depth, and over all resolutions as many latents as the model has."""
+    recipe = mrvae.recipe(name)
+    with torch.device("meta"):
+        model = mrvae.build(recipe)
+    found = describe(recipe)
+    assert (found.parameters, found.stochastic_depth) == (recipe.parameters, recipe.depth)
+    context = sum(channels * height * width for channels, height, width in model.top.shapes)
+    assert sum(level["latents"] for level in found.levels) == model.decoder.noise_size + context

@@ -22,6 +22,7 @@ from mrvae.distributions import Gaussian, Law
 from mrvae.layers import drawn_convolution
 from mrvae.models.cell import halves
 from mrvae.models.decoder import CellRung
+from mrvae.models.level import Level
 from mrvae.models.walk import Cell, Shape
 
 
@@ -116,6 +117,11 @@ class EchoRung(nn.Module):
         self.carried = carried
         self.goes_on = goes_on
         self.echo = drawn_convolution(carried, rung.level.width, 1) if heard else None
+
+    @property
+    def level(self) -> Level:
+        """The rung's."""
+        return self.rung.level
 
     @property
     def visits(self) -> Sequence[Cell]:

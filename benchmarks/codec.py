@@ -52,8 +52,8 @@ from mrvae.compression.layers import Layers, read_layers, write_layers
 from mrvae.compression.packing import codec_for
 from mrvae.compression.units import bits_per_unit
 from mrvae.data import images_for
-from mrvae.models.likelihood import Head, SpatialHead
-from mrvae.models.saved import read_recipe
+from mrvae.models.build.weights import read_recipe
+from mrvae.models.heads.pixels import Head, SpatialHead
 from pairing import machine
 from pairing import measured as read
 
@@ -132,18 +132,18 @@ def bound(network: Network, x: Tensor, draws: int) -> Tensor:
     return total / draws / math.log(2)
 
 
-def one(codec: Codec, x: Tensor, chained: bool, expected: Tensor) -> dict[str, object]:
+def one(codec: Codec, x: Tensor, bits_back: bool, expected: Tensor) -> dict[str, object]:
     """Code all images in one way, and decode them."""
     most, dims = codec.network.batch(), x[0].numel()
     with measured() as there:
-        written = write_chunk(codec, x, 0, most, chained)
+        written = write_chunk(codec, x, 0, most, bits_back)
     with measured() as back:
         exact = torch.equal(read_chunk(codec, written.payload, len(x), 0, most), x)
     bits = 8 * len(written.payload)
     rest, count = bits - written.seed, len(x) - written.seeds
     mean, mean_of_rest = float(expected.mean()), float(expected[written.seeds :].mean())
     return {
-        "mode": "bitsback" if chained else "direct",
+        "mode": "bitsback" if bits_back else "direct",
         "search_rounds": codec.rounds,
         "exact": exact,
         "bits_per_image": bits / len(x),
@@ -170,12 +170,12 @@ def speed(clock: Clock, x: Tensor) -> dict[str, object]:
 
 def borrowed(codec: Codec, x: Tensor) -> float:
     """Return the bits that one image's latents borrow when they are drawn from the posterior."""
-    stack, enough = Stack(), 16 * 16 * sum(int(units.active.sum()) for units in codec.chained)
+    stack, enough = Stack(), 16 * 16 * sum(int(units.active.sum()) for units in codec.bits_back)
     while stack.bits < enough:
         codec.push_direct(stack, x)
     before = stack.ideal
     with patch.object(Network, "push_pixels"), patch("mrvae.compression.codec.push_by_prior"):
-        codec.push_chained(stack, x[:16], 0)
+        codec.push_bits_back(stack, x[:16], 0)
     return (before - stack.ideal) / 16
 
 
@@ -213,7 +213,7 @@ def layered(codec: Codec, x: Tensor) -> list[dict[str, object]]:
     layers, most = Layers(codec, lossless=True), codec.network.batch()
     payloads = [message.payload for message in write_layers(layers, x, most)]
     rows: list[dict[str, object]] = []
-    largest = codec.network.model.frame.levels - 1
+    largest = codec.network.model.frame.bins - 1
     for count, name in enumerate(layers.names, 1):
         found = read_layers(layers, payloads[:count], len(x), most)
         error = (found.double() - x).square().mean(dim=(1, 2, 3))
@@ -240,7 +240,7 @@ def measure(run: str, images: int, modes: Sequence[str], draws: int) -> dict[str
         "bound_bits_per_dim": float(expected.mean()) / x[0].numel(),
         "bound_draws": draws,
         "direct_units": sum(int(each.active.sum()) for each in codec.direct),
-        "chained_units": sum(int(each.active.sum()) for each in codec.chained),
+        "chained_units": sum(int(each.active.sum()) for each in codec.bits_back),
         "units": network.noise_size,
     }
     rows = []

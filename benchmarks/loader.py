@@ -25,7 +25,7 @@ from accelerate import Accelerator
 
 import mrvae
 from mrvae.data import Images, Stream, images_for
-from mrvae.models import build
+from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
 from mrvae.training.update import Updater
 from pairing import as_markdown, machine, ratios, show, take_turns

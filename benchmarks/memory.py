@@ -30,7 +30,7 @@ from accelerate import Accelerator
 
 import mrvae
 from mrvae.data import Images, Stream
-from mrvae.models import build
+from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
 from mrvae.training.footprint import footprint
 from mrvae.training.update import Updater
@@ -86,7 +86,7 @@ def two_updates(recipe: Recipe) -> None:
     stream = Stream(images, recipe.training.batch, 0)
     network = build(recipe)
     if recipe.training.checkpoint:
-        network.keep_no_activations()
+        network.enable_activation_checkpointing()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     updater = Updater(network, recipe.training, stream, Accelerator(cpu=True))
     for step in range(2):

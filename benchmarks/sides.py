@@ -29,7 +29,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from literal import kuzina2023, vdvae
 from mrvae.data import Images, Stream
-from mrvae.models import HVAE, build
+from mrvae.models import HVAE
+from mrvae.models.build import build
 from mrvae.recipes import Recipe, override, recipe
 from mrvae.recipes.schema import SkipRule
 from mrvae.training.compiling import try_compile

@@ -34,9 +34,10 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from mrvae.data import Images, Stream
-from mrvae.models import HVAE, build
-from mrvae.models.bands import Synthesis
-from mrvae.models.wavelet_vae import WaveletEncoder
+from mrvae.models import HVAE
+from mrvae.models.build import build
+from mrvae.models.wavelet.bands import Synthesis
+from mrvae.models.wavelet.encoder import WaveletEncoder
 from mrvae.recipes import recipe
 from mrvae.recipes.schema import SkipRule, Training
 from mrvae.resolution import Coefficients, Wavelet
@@ -177,7 +178,7 @@ def compare(size: int, options: Options) -> Result:
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = images.take(torch.arange(options.batch)).to(device)
     floats = (x.float() / 255).contiguous(memory_format=torch.channels_last)
-    depth = len(model.decoder.shapes) - 1
+    depth = len(model.latent_shapes) - 1
     sides: dict[str, Step] = {_TRANSFORM: transform_alone(Wavelet("haar"), depth, floats)}
     if find_spec("ptwt") is None:
         sys.stderr.write("ptwt is left out: it is not installed\n")

@@ -30,10 +30,10 @@ import mrvae
 from mrvae.distributions import RawScale
 from mrvae.layers import Bottleneck
 from mrvae.models import HVAE, Encoder
-from mrvae.models.cell import VDVAECell
-from mrvae.models.decoder import CellRung
-from mrvae.models.likelihood import Head
-from mrvae.models.saved import save_weights
+from mrvae.models.build.weights import save_weights
+from mrvae.models.cells.base import VDVAECell
+from mrvae.models.heads.pixels import Head
+from mrvae.models.hierarchy.decoder import CellStage
 from mrvae.recipes.schema import BernoulliPixels, LogisticMixturePixels, Recipe
 from mrvae.training.rundir import RunDirectory
 
@@ -50,8 +50,8 @@ def convert(state: Mapping[str, object], model: HVAE) -> None:
         ValueError: if the model is no plain VDVAE, or a tensor is missing, unexpected, of another
             shape or not finite; the first one is named.
     """
-    encoder, rungs, head = parts(model)
-    targets = dict(counterparts(encoder, rungs, head))
+    encoder, stages, head = parts(model)
+    targets = dict(counterparts(encoder, stages, head))
     order = output_order(head)
     found = checked({name.removeprefix("module."): t for name, t in state.items()}, targets)
     with torch.no_grad():
@@ -81,40 +81,40 @@ def checked(state: Mapping[str, object], targets: Mapping[str, Tensor]) -> dict[
     return found
 
 
-def parts(model: HVAE) -> tuple[Encoder, list[CellRung], Head]:
+def parts(model: HVAE) -> tuple[Encoder, list[CellStage], Head]:
     """Return what the model is made of, if it is what was published.
 
     Raises:
         ValueError: if a part is of another kind, reads scales otherwise, or is shared in time.
     """
     encoder, head = model.encoder, model.head
-    rungs = [rung for rung in model.decoder.rungs if isinstance(rung, CellRung)]
-    cells = [cell for rung in rungs for cell in cells_of(rung)]
-    if not (isinstance(encoder, Encoder) and isinstance(head, Head) and rungs):
+    stages = [stage for stage in model.stages if isinstance(stage, CellStage)]
+    cells = [cell for stage in stages for cell in cells_of(stage)]
+    if not (isinstance(encoder, Encoder) and isinstance(head, Head) and stages):
         raise ValueError("only a VDVAE has a published counterpart; name a recipe of one")
     shared = any(level.block_repeat > 1 for level in encoder.levels)
-    if len(rungs) != len(model.decoder.rungs) or len(cells) != model.stochastic_depth or shared:
+    if len(stages) != len(model.stages) or len(cells) != model.stochastic_depth or shared:
         raise ValueError("only a VDVAE without shared weights has a published counterpart")
     if not all(isinstance(cell.scale, RawScale) for cell in cells):
         raise ValueError("published scales are log σ itself; name a recipe with the raw scale")
-    return encoder, rungs, head
+    return encoder, stages, head
 
 
-def cells_of(rung: CellRung) -> list[VDVAECell]:
+def cells_of(stage: CellStage) -> list[VDVAECell]:
     """Return the cells of one level, each of them once."""
-    return [cell for cell in rung.cells if isinstance(cell, VDVAECell)]
+    return [cell for cell in stage.cells if isinstance(cell, VDVAECell)]
 
 
-def counterparts(encoder: Encoder, rungs: Sequence[CellRung], head: Head) -> Pairs:
+def counterparts(encoder: Encoder, stages: Sequence[CellStage], head: Head) -> Pairs:
     """Yield every published name, in the published order, with our tensor for it."""
     yield from layer("encoder.in_conv", encoder.enter)
     for index, block in enumerate(encoder_blocks(encoder)):
         yield from bottleneck(f"encoder.enc_blocks.{index}", block)
     yield "decoder.gain", head.gain
     yield "decoder.bias", head.bias
-    for index, cell in enumerate(cell for rung in rungs for cell in cells_of(rung)):
+    for index, cell in enumerate(cell for stage in stages for cell in cells_of(stage)):
         yield from cell_layers(f"decoder.dec_blocks.{index}", cell)
-    biases = [rung.bias for rung in rungs if rung.bias is not None]
+    biases = [stage.bias for stage in stages if stage.bias is not None]
     for index, bias in enumerate(biases):
         yield f"decoder.bias_xs.{index}", bias
     yield from layer("decoder.out_net.out_conv", head.leave)

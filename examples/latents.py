@@ -20,7 +20,7 @@ from torch import Tensor
 import mrvae
 from mrvae.data import images_for
 from mrvae.models import HVAE
-from mrvae.models.saved import locate, read_recipe
+from mrvae.models.build.weights import locate, read_recipe
 from mrvae.pictures import arrange, write_png
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from mrvae.recipes import recipe
 
 if TYPE_CHECKING:
-    from mrvae.models.saved import load
-    from mrvae.models.variants import build
+    from mrvae.models.build import build
+    from mrvae.models.build.weights import load
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "build", "load", "recipe"]
@@ -25,11 +25,11 @@ def __getattr__(name: str) -> object:
     """Import what needs torch when it is asked for (PEP 562)."""
     match name:
         case "build":
-            from mrvae.models.variants import build
+            from mrvae.models.build import build
 
             return build
         case "load":
-            from mrvae.models.saved import load
+            from mrvae.models.build.weights import load
 
             return load
     raise AttributeError(f"module 'mrvae' has no attribute {name!r}")

@@ -27,7 +27,7 @@ from mrvae.files import reason
 _LONGEST = 2000
 
 
-def several() -> bool:
+def is_distributed() -> bool:
     """Tell whether a launcher started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
@@ -37,7 +37,7 @@ def on_cpu() -> bool:
 
     Without being told so, accelerate would let each of them do the whole task by itself.
     """
-    return several() and not torch.cuda.is_available()
+    return is_distributed() and not torch.cuda.is_available()
 
 
 def present() -> PartialState:
@@ -61,27 +61,27 @@ def share(count: int, index: int, processes: int) -> range:
     return range(index * count // processes, (index + 1) * count // processes)
 
 
-def summed(value: float) -> float:
+def all_reduce_sum(value: float) -> float:
     """Return the sum of a number over all processes, in double precision.
 
     Example:
-        >>> summed(2.5)
+        >>> all_reduce_sum(2.5)
         2.5
     """
-    if not several():
+    if not is_distributed():
         return value
     total = torch.tensor([value], dtype=torch.float64, device=present().device)
     return float(reduce(total, "sum"))
 
 
-def largest(value: int) -> int:
+def all_reduce_max(value: int) -> int:
     """Return the largest of a whole number over all processes.
 
     Example:
-        >>> largest(15)
+        >>> all_reduce_max(15)
         15
     """
-    if not several():
+    if not is_distributed():
         return value
     return int(gather(torch.tensor([value], device=present().device)).max())
 
@@ -94,7 +94,7 @@ def joined(rows: Tensor) -> Tensor:
         tensor([[1.],
                 [2.]])
     """
-    if not several():
+    if not is_distributed():
         return rows
     device = present().device
     counts = gather(torch.tensor([len(rows)], device=device)).tolist()
@@ -105,19 +105,19 @@ def joined(rows: Tensor) -> Tensor:
 
 
 @contextmanager
-def alike() -> Iterator[None]:
+def raise_together() -> Iterator[None]:
     """Let a mistake that one process makes inside the block be the mistake of all.
 
     A process that stopped alone would leave the others waiting. So all of them end the block with
     the ``ValueError`` of the first that made one.
 
     Example:
-        >>> with alike():
+        >>> with raise_together():
         ...     raise ValueError("no such data set")
         Traceback (most recent call last):
         ValueError: no such data set
     """
-    if not several():
+    if not is_distributed():
         yield
         return
     problem = ""
@@ -141,11 +141,11 @@ def _first_said(text: str) -> str:
     return next((text for text in texts if text), "")
 
 
-def left_alone(error: RuntimeError) -> bool:
+def peer_lost(error: RuntimeError) -> bool:
     """Tell whether an error says that another process has gone, or no longer answers.
 
     Example:
-        >>> left_alone(RuntimeError("[/gloo/gloo/transport/tcp/pair.cc:553] Connection closed"))
+        >>> peer_lost(RuntimeError("[/gloo/gloo/transport/tcp/pair.cc:553] Connection closed"))
         True
     """
     return isinstance(error, distributed.DistError) or "/gloo/" in str(error)

@@ -20,7 +20,7 @@ import sampling
 import stability
 import startup
 import train_step
-from mrvae.models import build
+from mrvae.models.build import build
 from pairing import Product, Timing, operations, peak_memory
 from sides import Shape, case, check_sizes, literal_inputs, our_model, published, synthetic
 

@@ -99,9 +99,9 @@ def test_an_interrupted_item_goes_on_with_the_same_command(
     with pytest.MonkeyPatch.context() as patch:
         after_step(patch, 2, lambda: signal.raise_signal(signal.SIGTERM))
         assert main(reproduce("figure5")) == 128 + signal.SIGTERM
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "the same command goes on" in told
+    conditioning = capsys.readouterr().err
+    assert conditioning.count("\n") == 1
+    assert "the same command goes on" in conditioning
     assert not (here / "figure5.json").exists()
     resumed = ask(capsys, *reproduce("figure5"))["rows"]
     whole = ask(capsys, *reproduce("figure5", "--out", str(tmp_path / "whole")))["rows"]

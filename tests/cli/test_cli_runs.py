@@ -17,7 +17,7 @@ from mrvae.cli.reconstruct import interleave
 from mrvae.cli.runs import open_run
 from mrvae.data import load, normal
 from mrvae.evaluation import latent_units, unit_report
-from mrvae.models.walk import from_posterior
+from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.pictures import Grid, grey
 from mrvae.recipes import ALL, Recipe
 from mrvae.recipes.wavelet import WaveletVAE
@@ -334,7 +334,7 @@ def test_inspect_measures_the_norms_of_the_last_state(capsys: Capture, tmp_path:
     assert values["encoder"]["sizes"] == [8, 8, 4]
     assert values["decoder"]["sizes"] == [4, 8, 8]
     model, x = mrvae.load(trained()), load("digits", "test").take(torch.arange(50))
-    noise = normal(2, 0, range(50), model.decoder.noise_size, x.device, torch.float32)
+    noise = normal(2, 0, range(50), model.latent_noise_size, x.device, torch.float32)
     with torch.inference_mode():
         h, _ = model.decoder.walk(model.features(x), [from_posterior()] * 3, noise)
     norms = h.flatten(1).norm(dim=1)

@@ -84,15 +84,15 @@ def run(count: int, seed: int, folder: Path) -> dict[str, object]:
     return {
         "files": count,
         "seed": seed,
-        "by_mode": summed(counts, 0),
-        "by_kind": summed(counts, 1),
+        "by_mode": all_reduce_sum(counts, 0),
+        "by_kind": all_reduce_sum(counts, 1),
         "slowest_cpu_seconds": round(slowest, 3),
         "memory_grown_mib": round(grown / 1024, 1),
         "cpu_seconds": round(time.process_time() - began, 1),
     }
 
 
-def summed(counts: Counter[tuple[str, str, str]], place: int) -> dict[str, dict[str, int]]:
+def all_reduce_sum(counts: Counter[tuple[str, str, str]], place: int) -> dict[str, dict[str, int]]:
     """Return the outcomes of all modes, or of all kinds."""
     found: dict[str, dict[str, int]] = {}
     for key, number in counts.items():

@@ -37,25 +37,25 @@ every_context = pytest.mark.parametrize(
 def test_a_context_comes_back_and_takes_what_its_prior_says(context: Context) -> None:
     network, stack = tiny_context(context), Stack()
     above = network.above(images(7))
-    network.push_above(stack, above)
-    noise = torch.zeros(7, network.model.top.noise_size, dtype=torch.float64)
+    network.push_context(stack, above)
+    noise = torch.zeros(7, network.model.context.noise_size, dtype=torch.float64)
     with torch.no_grad():
-        nats = float(network.model.top.nats(above, noise, None).sum())
+        nats = float(network.model.context.nats(above, noise, None).sum())
     # The floor of 2⁻¹⁶ makes the likely levels longer by a little.
     assert stack.ideal == pytest.approx(nats / math.log(2), rel=2e-3)
-    (found,) = network.pop_above(stack, 7)
+    (found,) = network.pop_context(stack, 7)
     assert torch.equal(found, above[0])
     assert stack.empty
 
 
 @every_context
 @pytest.mark.parametrize("chained", [False, True], ids=["direct", "bits-back"])
-def test_images_below_a_context_come_back(context: Context, chained: bool) -> None:
+def test_images_below_a_context_come_back(context: Context, bits_back: bool) -> None:
     network = tiny_context(context)
     active = all_active(network.shapes)
     units = of_shapes(active, 16), of_shapes(active, 4)
     x = images(13)
-    written = write_chunk(Codec(network, *units), x, 0, 5, chained)
+    written = write_chunk(Codec(network, *units), x, 0, 5, bits_back)
     other = Codec(Network(network.model, rows=2), *units)
     assert torch.equal(read_chunk(other, written.payload, 13, 0, 5), x)
 

@@ -41,9 +41,9 @@ def threads(count: int) -> Iterator[None]:
 
 @either
 @both
-def test_images_come_back_whatever_is_computed_at_once(colour: bool, chained: bool) -> None:
+def test_images_come_back_whatever_is_computed_at_once(colour: bool, bits_back: bool) -> None:
     x = images(15, colour)
-    written = write_chunk(codec(colour, rows=9), x, 100, 5, chained)
+    written = write_chunk(codec(colour, rows=9), x, 100, 5, bits_back)
     for rows, count in ((64, 2), (4, 1)):
         with threads(count):
             found = read_chunk(codec(colour, rows), written.payload, len(x), 100, 5)
@@ -68,8 +68,8 @@ def test_messages_come_back_in_other_processes_of_other_threads() -> None:
 
 @either
 @both
-def test_a_chunk_is_as_long_as_its_laws_say(colour: bool, chained: bool) -> None:
-    written = write_chunk(codec(colour), images(21, colour), 0, 5, chained)
+def test_a_chunk_is_as_long_as_its_laws_say(colour: bool, bits_back: bool) -> None:
+    written = write_chunk(codec(colour), images(21, colour), 0, 5, bits_back)
     assert abs(8 * len(written.payload) - written.ideal) < 48 + 64 + 1e-3 * written.ideal
 
 
@@ -78,8 +78,8 @@ def test_bits_back_gives_back_what_it_borrowed() -> None:
     x, stack = images(6), Stack()
     codec().push_direct(stack, images(40, seed=1))
     before = stack.words
-    codec().push_chained(stack, x, 7)
-    assert torch.equal(codec(rows=2).pop_chained(stack, 6, 7), x)
+    codec().push_bits_back(stack, x, 7)
+    assert torch.equal(codec(rows=2).pop_bits_back(stack, 6, 7), x)
     assert (stack.words == before).all()
 
 
@@ -87,17 +87,17 @@ def test_the_encoder_waits_until_the_stack_holds_enough(monkeypatch: pytest.Monk
     """One image has not the bits of another one's latents, so that the pace is doubled."""
     monkeypatch.setattr(chunks, "FIRST_PACE", 1)
     x, fine = images(14), codec(sixteenths=1)
-    written = write_chunk(fine, x, 0, 8, chained=True)
-    pace = int.from_bytes(written.payload[:2], "little")
-    assert pace in (2, 4, 8)
-    assert written.seeds == pace
+    written = write_chunk(fine, x, 0, 8, bits_back=True)
+    growth = int.from_bytes(written.payload[:2], "little")
+    assert growth in (2, 4, 8)
+    assert written.seeds == growth
     assert torch.equal(read_chunk(fine, written.payload, 14, 0, 8), x)
 
 
 def test_without_enough_images_all_are_coded_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "FIRST_PACE", 1)
     x, fine = images(2), codec(sixteenths=1)
-    written = write_chunk(fine, x, 0, 8, chained=True)
+    written = write_chunk(fine, x, 0, 8, bits_back=True)
     assert (written.payload[:2], written.seeds) == (bytes(2), 0)
     assert torch.equal(read_chunk(fine, written.payload, 2, 0, 8), x)
 
@@ -115,12 +115,12 @@ def silent(colour: bool = False) -> Codec:
 @pytest.mark.parametrize("latents", [False, True], ids=["no latents", "latents"])
 @pytest.mark.parametrize("count", [1, 2, 11])
 def test_images_of_one_value_come_back(
-    count: int, latents: bool, value: int, chained: bool, colour: bool
+    count: int, latents: bool, value: int, bits_back: bool, colour: bool
 ) -> None:
     """Black ones without latents take no bits at all: their message is empty."""
     x = torch.full_like(images(count, colour), value)
     used = codec(colour) if latents else silent(colour)
-    written = write_chunk(used, x, 0, 3, chained)
+    written = write_chunk(used, x, 0, 3, bits_back)
     assert (len(written.payload) == 6) == (value == 0 and not latents)
     assert torch.equal(read_chunk(used, written.payload, count, 0, 3), x)
 
@@ -129,7 +129,7 @@ def test_black_images_come_back_beside_others() -> None:
     """Before others they leave the message empty, and behind them they do not."""
     black, others, used = torch.zeros(7, 1, 8, 8, dtype=torch.uint8), images(3), silent()
     for x in (torch.cat([black, others]), torch.cat([others, black]), black[:1]):
-        written = write_chunk(used, x, 0, 2, chained=False)
+        written = write_chunk(used, x, 0, 2, bits_back=False)
         assert torch.equal(read_chunk(used, written.payload, len(x), 0, 2), x)
 
 
@@ -137,36 +137,36 @@ def test_more_black_images_than_the_bytes_could_hold_come_back() -> None:
     """An empty message is refused for no number of images, but for what they are."""
     x = torch.zeros(4000, 1, 8, 8, dtype=torch.uint8)
     x_white = torch.full_like(x[:1], 16)
-    written = write_chunk(silent(), x, 0, 64, chained=False)
+    written = write_chunk(silent(), x, 0, 64, bits_back=False)
     assert len(written.payload) == 6
     assert torch.equal(read_chunk(silent(), written.payload, 4000, 0, 64), x)
-    wrong = write_chunk(silent(), x_white, 0, 64, chained=False).payload[:6]
+    wrong = write_chunk(silent(), x_white, 0, 64, bits_back=False).payload[:6]
     with pytest.raises(DamagedError, match="other pixels"):
         read_chunk(silent(), wrong, 4000, 0, 64)
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 100])
 @pytest.mark.parametrize("pace", [0, 1, 8, 64])
-def test_batches_cover_all_images_once(count: int, pace: int) -> None:
-    sizes = list(batches(count, pace, 16))
+def test_batches_cover_all_images_once(count: int, growth: int) -> None:
+    sizes = list(batches(count, growth, 16))
     assert [start for start, _ in sizes] == [
         sum(s for _, s in sizes[:i]) for i in range(len(sizes))
     ]
     assert sum(size for _, size in sizes) == count
     for start, size in sizes[1:]:
-        assert 1 <= size <= (max(1, start // pace) if pace else 16)
+        assert 1 <= size <= (max(1, start // growth) if growth else 16)
 
 
 @both
-def test_another_model_does_not_decode_to_a_wrong_picture(chained: bool) -> None:
+def test_another_model_does_not_decode_to_a_wrong_picture(bits_back: bool) -> None:
     x = images(12)
-    payload = write_chunk(codec(), x, 0, 5, chained).payload
+    payload = write_chunk(codec(), x, 0, 5, bits_back).payload
     other = Network.of(known().network.model)
     with torch.no_grad():
         next(other.model.decoder.parameters()).add_(1e-2)
     units = codec()
     with pytest.raises(DamagedError, match=r"other pixels|end before"):
-        read_chunk(Codec(other, units.direct, units.chained), payload, 12, 0, 5)
+        read_chunk(Codec(other, units.direct, units.bits_back), payload, 12, 0, 5)
 
 
 def test_shared_noise_is_standard_normal_and_each_image_has_its_own() -> None:
@@ -187,7 +187,7 @@ def test_bits_back_takes_as_many_bits_as_the_bound_says() -> None:
     units.push_direct(stack, load("digits", "train").take(torch.arange(60)))
     before = stack.ideal
     for start in range(0, 24, 8):
-        units.push_chained(stack, x[start : start + 8], start)
+        units.push_bits_back(stack, x[start : start + 8], start)
     with torch.no_grad():
         noise = network.model.noise(192, torch.Generator().manual_seed(0))
         bound = network.model.elbo(x.repeat(8, 1, 1, 1), noise).value.mean()
@@ -201,7 +201,7 @@ def test_the_digits_take_one_percent_more_than_the_bound_at_most() -> None:
     network = Network.of(mrvae.load("digits-vdvae"))
     x = load("digits", "test").take(torch.arange(397))
     units = codec_for(network, load("digits", "train").take(torch.arange(256)))
-    written = write_chunk(units, x, 0, 64, chained=True)
+    written = write_chunk(units, x, 0, 64, bits_back=True)
     with torch.no_grad():
         stream = torch.Generator().manual_seed(0)
         bounds = [network.model.elbo(x, network.model.noise(397, stream)).value for _ in range(8)]

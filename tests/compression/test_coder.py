@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrvae.compression.coder import Law, Rounded, Stack, Standard, Symbols, Table, cheapest
+from mrvae.compression.coder import Rounded, Stack, Standard, SymbolModel, Symbols, Table, cheapest
 from mrvae.compression.coder import weights_of as weights
 
-Maker = Callable[[np.random.Generator, int], tuple[Law, Symbols]]
+Maker = Callable[[np.random.Generator, int], tuple[SymbolModel, Symbols]]
 REACH = 48
 
 
-def table(rng: np.random.Generator, count: int) -> tuple[Law, Symbols]:
+def table(rng: np.random.Generator, count: int) -> tuple[SymbolModel, Symbols]:
     """Return laws of which some are all but certain, and symbols drawn from a flatter one."""
     levels = int(rng.integers(2, 257))
     pmf = rng.dirichlet(np.full(levels, 0.05), size=count)
@@ -24,7 +24,7 @@ def table(rng: np.random.Generator, count: int) -> tuple[Law, Symbols]:
     return Table(weights(pmf)), np.array(chosen, dtype=np.int32)
 
 
-def rounded(rng: np.random.Generator, count: int) -> tuple[Law, Symbols]:
+def rounded(rng: np.random.Generator, count: int) -> tuple[SymbolModel, Symbols]:
     mean = rng.normal(0, 30, count)
     scale = np.exp(rng.uniform(-8, 8, count))
     near = np.rint(rng.normal(mean, scale)).clip(-REACH, REACH)
@@ -33,7 +33,7 @@ def rounded(rng: np.random.Generator, count: int) -> tuple[Law, Symbols]:
     return Rounded(mean, scale, REACH), symbols.astype(np.int32)
 
 
-def standard(rng: np.random.Generator, count: int) -> tuple[Law, Symbols]:
+def standard(rng: np.random.Generator, count: int) -> tuple[SymbolModel, Symbols]:
     scale = float(np.exp(rng.uniform(-2, 3)))
     symbols = np.rint(rng.normal(0, scale, count)).clip(-REACH, REACH)
     return Standard(count, scale, REACH), symbols.astype(np.int32)

@@ -13,16 +13,16 @@ from torch import Tensor
 
 from laws.tiny_codec import known
 from mrvae.compression import Known, Network, Pictures, pack, pack_layers, read_container, unpack
-from mrvae.compression.above import push_above
 from mrvae.compression.coder import Stack
+from mrvae.compression.context_coding import push_context
 from mrvae.compression.patches import to_patches, to_picture
 from mrvae.compression.unpacking import decoded
 from mrvae.data.pictures import read
-from mrvae.models.alone import make_alone
-from mrvae.models.top import Top
-from mrvae.recipes.alone import ContextAlone
+from mrvae.models.build import make_context_only
+from mrvae.models.context.conditioner import Conditioner
 from mrvae.recipes.context import DCT, Autoregressive, MidTread, Pooled
-from mrvae.recipes.wavelet import LogisticAround
+from mrvae.recipes.context_only import ContextOnly
+from mrvae.recipes.wavelet import LogisticImage
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def alone() -> Known:
     """A context of RGB pixels with a random prior."""
     torch.manual_seed(1)
     context = DCT(3, MidTread(0.5), Autoregressive(8, 2), ycbcr=True, chroma=2)
-    model = make_alone(ContextAlone(3, 8, context))
-    model.top.fit(torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8))
+    model = make_context_only(ContextOnly(3, 8, context))
+    model.context.fit(torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8))
     return Known(Path("alone"), bytes(32), Network.of(model))
 
 
@@ -69,10 +69,10 @@ def test_a_file_of_contexts_decodes_to_the_picture_of_the_model(
 
 @pytest.mark.parametrize("chained", [False, True], ids=["direct", "bits-back"])
 def test_a_model_without_latents_loses_nothing_if_nothing_may_be_lost(
-    alone: Known, photographs: tuple[Path, ...], tmp_path: Path, chained: bool
+    alone: Known, photographs: tuple[Path, ...], tmp_path: Path, bits_back: bool
 ) -> None:
     out = tmp_path / "all.mrv"
-    packed = pack(alone, Pictures(photographs, alone.network), out, chained, verify=False)
+    packed = pack(alone, Pictures(photographs, alone.network), out, bits_back, verify=False)
     assert packed.payload_bits >= packed.ideal_bits
     found = list(decoded(read_container(out), alone))
     for path, (_, back) in zip(photographs, found, strict=True):
@@ -96,11 +96,11 @@ def dependent(n: int, seed: int) -> Tensor:
     return torch.cat([first, first + coins], dim=1).view(n, 1, 2, 2).byte()
 
 
-def learnt(seen: Tensor) -> Top:
+def learnt(seen: Tensor) -> Conditioner:
     """Return a context whose levels are the pixels, and its prior after a few steps on images."""
     torch.manual_seed(0)
     context = Pooled(1, MidTread(2 / 7), Autoregressive(hidden=32, components=2))
-    top = make_alone(ContextAlone(1, 2, context, LogisticAround(8))).top
+    top = make_context_only(ContextOnly(1, 2, context, LogisticImage(8))).top
     top.fit(seen)
     (c,) = top.encode(seen)
     steps = torch.optim.Adam(top.parameters(), lr=1e-2)
@@ -113,11 +113,11 @@ def learnt(seen: Tensor) -> Top:
     return top.double()
 
 
-def bits(top: Top, x: Tensor) -> float:
+def bits(top: Conditioner, x: Tensor) -> float:
     """Return the bits of a real message of contexts, for each of them."""
     stack = Stack()
     with torch.no_grad():
-        push_above(stack, top, top.encode(x))
+        push_context(stack, top, top.encode(x))
     assert stack.bits >= stack.ideal
     return stack.bits / len(x)
 

@@ -40,7 +40,7 @@ def shipped(container: Container) -> Known:
 
 def test_the_header_is_as_it_was_written(container: Container) -> None:
     header = container.header
-    assert header.chained
+    assert header.bits_back
     assert header.model.hex() == MODEL
     assert (header.channels, header.size, header.levels) == (1, 8, 17)
     assert (header.direct_step, header.chained_step) == (32, 4)
@@ -59,7 +59,7 @@ def test_the_same_pictures_and_units_give_the_same_chunk(
 ) -> None:
     digits = load("digits", "test").take(torch.arange(20))
     codec = codec_of(GOLDEN, container.header, shipped.network)
-    assert write_chunk(codec, digits, 0, 64, chained=True).payload == container.payload(0)
+    assert write_chunk(codec, digits, 0, 64, bits_back=True).payload == container.payload(0)
 
 
 @pytest.fixture(scope="module")

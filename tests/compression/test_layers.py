@@ -15,7 +15,7 @@ from mrvae.compression.chunks import DamagedError
 from mrvae.compression.coder import Stack, Table, cheapest, weights_of
 from mrvae.compression.latents import all_active, of_shapes
 from mrvae.compression.layers import _BOTTOM, Layers, read_layers, write_layers
-from mrvae.distributions import Gaussian, Law
+from mrvae.distributions import Distribution, Gaussian
 from mrvae.models import HVAE
 from mrvae.recipes import override
 from mrvae.recipes.context import DCT, Autoregressive, MidRise, MidTread, Normal, Pooled
@@ -49,18 +49,20 @@ def layers_of(network: Network, rows: int = 64) -> Layers:
 
 def quantised(model: HVAE, x: Tensor, active: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Return the context, and latents rounded to μ + σ Δ k, or μ, without the codec."""
-    above, waiting = model.top.encode(x), list(active)
+    above, waiting = model.context.encode(x), list(active)
 
-    def rounded(law: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def rounded(law: Distribution, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         prior = gaussian(law)
         assert posterior is not None
         step = STEP * prior.log_scale.exp()
         k = ((posterior.mean - prior.mean) / step + 0.5).floor().clamp(-12 / STEP, 12 / STEP)
         return torch.where(waiting.pop(0), prior.mean + step * k, prior.mean)
 
-    noise = torch.zeros(len(x), model.decoder.noise_size, dtype=torch.float64)
+    noise = torch.zeros(len(x), model.latent_noise_size, dtype=torch.float64)
     choices = [rounded] * len(active)
-    _, steps = model.decoder.walk(model.features(x), choices, noise, model.top.told(above))
+    _, steps = model.decoder.walk(
+        model.features(x), choices, noise, model.context.conditioning(above)
+    )
     return (*above, *(step.z for step in steps))
 
 
@@ -155,12 +157,12 @@ def test_the_context_alone_is_a_picture_of_the_published_sizes(name: str) -> Non
     x = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     x = (x // 8 + torch.arange(32, dtype=torch.uint8) * 6).to(torch.uint8)
     x[1] = 255 - x[1].flip(1)
-    model.top.fit(x)
+    model.context.fit(x)
     network = Network.of(model)
     units = of_shapes(all_active(network.shapes), 32)
     layers = Layers(Codec(network, units, ()), lossless=True).upto(1)
     assert layers.names == ("context",)
     (message,) = write_layers(layers, x, most=2)
     with torch.no_grad():
-        expected = network.model.decode((network.model.top.encode(x)[0],))
+        expected = network.model.decode((network.model.context.encode(x)[0],))
     assert torch.equal(read_layers(layers, [message.payload], 2, most=2), expected)

@@ -10,7 +10,7 @@ import torch
 from scipy import integrate, stats
 from torch import Tensor
 
-from mrvae.distributions import Gaussian, Laplace, Law, Logistic, gaussian_laplace_kl
+from mrvae.distributions import Distribution, Gaussian, Laplace, Logistic, gaussian_laplace_kl
 
 FAMILIES = (Laplace, Logistic)
 TWINS = {Laplace: stats.laplace, Logistic: stats.logistic}
@@ -98,7 +98,7 @@ def test_densities_are_scipys(family: type[Laplace] | type[Logistic]) -> None:
 def test_draws_are_quantiles(family: type[Laplace] | type[Logistic]) -> None:
     """The quantile of z is that of its noise, at 30 standard deviations too."""
     noise = torch.tensor([-30.0, -8.0, -1.0, -1e-9, 0.0, 0.5, 3.0, 30.0], dtype=torch.float64)
-    law: Law = family(*double(0.3, -0.7))
+    law: Distribution = family(*double(0.3, -0.7))
     found = TWINS[family].logcdf(law.sample(noise), 0.3, math.exp(-0.7))
     expected = torch.as_tensor(stats.norm.logcdf(noise))
     torch.testing.assert_close(torch.as_tensor(found), expected, rtol=1e-9, atol=1e-12)

@@ -34,7 +34,7 @@ class Member:
     bins: int
     parameters: int
     build: Callable[[Tensor], PixelDistribution]
-    chained: bool = False
+    bits_back: bool = False
 
     def random_parameters(self, *sides: int, batch: int = 2, seed: int = 0) -> Tensor:
         g = torch.Generator().manual_seed(seed)
@@ -49,12 +49,12 @@ class Member:
 
 def mixture(channels: int, bins: int, autoregressive: bool) -> Member:
     return Member(
-        f"mixture-{channels}-{bins}-{'chained' if autoregressive else 'free'}",
+        f"mixture-{channels}-{bins}-{'bits_back' if autoregressive else 'free'}",
         channels,
         bins,
         DiscretizedLogisticMixture.parameter_channels(channels, 3, autoregressive),
         lambda p: DiscretizedLogisticMixture(p, channels, bins, autoregressive),
-        chained=autoregressive and channels > 1,
+        bits_back=autoregressive and channels > 1,
     )
 
 
@@ -129,7 +129,7 @@ def test_mean_is_that_of_the_pmf(member: Member) -> None:
     """In a chain, of the conditional pmf with the earlier channels at their rounded means."""
     p = member.build(member.random_parameters(3, 5))
     mean = p.mean()
-    check_mean(mean, p.pmf(mean.round().to(torch.uint8) if member.chained else None))
+    check_mean(mean, p.pmf(mean.round().to(torch.uint8) if member.bits_back else None))
 
 
 @small_member

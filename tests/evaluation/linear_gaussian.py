@@ -20,7 +20,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 from mrvae.data import Images
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE, Decoder, ImageFrame
-from mrvae.models.walk import Cell, Shape
+from mrvae.models.hierarchy.walk import Cell, Shape
 
 LATENTS = 3
 FRAME = ImageFrame(channels=1, size=2, network_size=2, mean=128.0, std=32.0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mrvae.data import Images
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE, Decoder, ImageFrame
-from mrvae.models.walk import Cell, Shape
+from mrvae.models.hierarchy.walk import Cell, Shape
 
 FRAME = ImageFrame(channels=1, size=1, network_size=1, mean=128.0, std=32.0)
 

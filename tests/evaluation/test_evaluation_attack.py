@@ -199,10 +199,10 @@ def test_a_context_passes_the_gradient_straight_through(quantiser: Quantiser) ->
 
     x = (4 + noise(3, 1, 4, 4)).requires_grad_()
     levels, places = context.place(x)
-    told, weight = straight_through(levels, places), noise(3, 1, 2, 2)
-    assert torch.equal(told, levels.double())
-    assert (told - places).abs().max() <= 0.5 + 1e-9
-    (through,) = torch.autograd.grad((weight * told).sum(), x)
+    conditioning, weight = straight_through(levels, places), noise(3, 1, 2, 2)
+    assert torch.equal(conditioning, levels.double())
+    assert (conditioning - places).abs().max() <= 0.5 + 1e-9
+    (through,) = torch.autograd.grad((weight * conditioning).sum(), x)
     # Per level a coefficient has to move by one spacing: that of decode.
     zero = torch.zeros_like(levels)
     step = quantiser.decode(zero + 1, context.scale) - quantiser.decode(zero, context.scale)
@@ -216,7 +216,7 @@ def test_a_context_is_attacked_by_its_places_and_has_no_divergence() -> None:
     torch.manual_seed(0)
     model = mrvae.build(mrvae.recipe("digits-dct")).eval()
     images = digits(4)
-    model.top.fit(images.take(torch.arange(4)))
+    model.context.fit(images.take(torch.arange(4)))
     start, end = (
         attack(model, images, ascent, radius=0.2, keep=1, restarts=2)
         for ascent in (Stay(), SignGradient(steps=8))

@@ -12,12 +12,12 @@ import torch
 import mrvae
 from mrvae.data import Images, load
 from mrvae.evaluation import band_report, layout
-from mrvae.models import make_wavelet_vae
-from mrvae.recipes.wavelet import GlobalNoise, LogisticAround, Transform, WaveletVAE
+from mrvae.models.build import make_wavelet_vae
+from mrvae.recipes.wavelet import GlobalNoise, LogisticImage, Transform, WaveletVAE
 from mrvae.resolution import Wavelet
 
 SPEC = WaveletVAE(
-    *(1, 8, 3, LogisticAround(17)), encoder=Transform(), noise=GlobalNoise(0.25, learnt=False)
+    *(1, 8, 3, LogisticImage(17)), encoder=Transform(), noise=GlobalNoise(0.25, learnt=False)
 )
 
 

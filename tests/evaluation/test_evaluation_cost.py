@@ -17,7 +17,7 @@ def test_operations_are_counted_as_pytorch_counts_them(name: str) -> None:
     recipe = mrvae.recipe(name)
     model = mrvae.build(recipe)
     x = torch.arange(64, dtype=torch.uint8).view(1, 1, 8, 8) % 17
-    model.top.fit(x)
+    model.context.fit(x)
     counter = FlopCounterMode(display=False)
     with counter:
         model.elbo(x)
@@ -36,5 +36,5 @@ def test_every_recipe_is_described_as_it_says(name: str) -> None:
         model = mrvae.build(recipe)
     found = describe(recipe)
     assert (found.parameters, found.stochastic_depth) == (recipe.parameters, recipe.depth)
-    context = sum(channels * height * width for channels, height, width in model.top.shapes)
-    assert sum(level["latents"] for level in found.levels) == model.decoder.noise_size + context
+    context = sum(channels * height * width for channels, height, width in model.context.shapes)
+    assert sum(level["latents"] for level in found.levels) == model.latent_noise_size + context

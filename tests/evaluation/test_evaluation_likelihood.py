@@ -128,10 +128,12 @@ def test_an_image_is_encoded_once_however_many_samples() -> None:
 
 
 def test_progress_adds_up_to_all_draws() -> None:
-    model, told = crude(problem()).model(), list[int]()
-    evaluate(model, pictures(11), samples=6, memory=4 * row_bytes(model), progress=told.append)
-    assert sum(told) == draws(11, 6) == 77
-    assert len(told) > 6
+    model, conditioning = crude(problem()).model(), list[int]()
+    evaluate(
+        model, pictures(11), samples=6, memory=4 * row_bytes(model), progress=conditioning.append
+    )
+    assert sum(conditioning) == draws(11, 6) == 77
+    assert len(conditioning) > 6
 
 
 def test_another_seed_draws_other_latents() -> None:

@@ -51,7 +51,7 @@ def test_a_latent_is_in_the_state_that_it_leads_to() -> None:
         dict(model.named_parameters())["decoder.modules_.0.cells.0.project.weight"].fill_(0.7)
     images = digits(5)
     _, down = state_norms(model, images, seed=3)
-    size = model.decoder.noise_size
+    size = model.latent_noise_size
     noise = normal(3, 0, range(5), size, torch.device("cpu"), torch.float64)
     top = 0.5 + 0.7 * noise[:, :2].sum(dim=1)
     for side, mean in zip(down.sizes, down.means, strict=True):

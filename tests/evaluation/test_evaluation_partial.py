@@ -27,7 +27,7 @@ def with_context() -> tuple[HVAE, Images]:
     images = digits(6)
     torch.manual_seed(0)
     model = mrvae.build(mrvae.recipe("digits-dct")).double().eval()
-    model.top.fit(everything(digits(40)))
+    model.context.fit(everything(digits(40)))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.05)
@@ -67,9 +67,9 @@ def test_what_is_not_kept_is_drawn_from_the_prior_at_its_temperature() -> None:
         top = [step.z for step in model.infer(x, noise)[:m]]
         pieces = model.decoder.split_noise(noise)
         h, index = None, 0
-        for rung in model.decoder.rungs:
-            h = rung.enter(h, 4)
-            for cell in rung.visits:
+        for stage in model.stages:
+            h = stage.enter(h, 4)
+            for cell in stage.visits:
                 law, h = cell.prior(h)
                 prior = gaussian(law)
                 drawn = prior.mean + temperature * prior.log_scale.exp() * pieces[index]

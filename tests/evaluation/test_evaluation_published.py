@@ -31,7 +31,7 @@ from mrvae.models import (
     PredictStart,
     parse_levels,
 )
-from mrvae.models.top import ContextTop
+from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import override
 from mrvae.recipes.context import DCT, Context, Diffusion, Normal
 from mrvae.recipes.context import MidRise as MidRiseLevels
@@ -57,7 +57,7 @@ def with_context(context: Context | None) -> HVAE:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.15)
-    model.top.fit(images_for(recipe, "train").take(torch.arange(300)))
+    model.context.fit(images_for(recipe, "train").take(torch.arange(300)))
     return model.eval()
 
 
@@ -113,11 +113,11 @@ def moments(report: LikelihoodReport) -> tuple[float, float]:
 # ------------------------------------------------------------------------------------- D2 to D4
 
 
-def values(model: HVAE, count: int) -> tuple[ContextTop, Tensor, list[Tensor]]:
+def values(model: HVAE, count: int) -> tuple[ContextConditioner, Tensor, list[Tensor]]:
     """The top, the contexts, and the noise of each of the first values of their bound."""
-    top = model.top
-    assert isinstance(top, ContextTop)
-    start, size = model.decoder.noise_size, top.noise_size
+    top = model.context
+    assert isinstance(top, ContextConditioner)
+    start, size = model.latent_noise_size, top.noise_size
     first = normal(0, 0, range(3), model.noise_size, dtype=torch.float64)[:, start:]
     more = [normal(0, (1 << 32) + k, range(3), size, dtype=torch.float64) for k in range(1, count)]
     return top, top.context.encode(digits().take(torch.arange(3))), [first, *more]
@@ -227,9 +227,11 @@ def one_value() -> HVAE:
     base = with_context(DIFFUSED)
     context = PooledContext((1, 8, 8), 8, MidRise(2), bins=17)
     prior = DiffusionPrior(context, Tilted(), LinearSchedule(2, 0.6, 0.8), PredictStart())
-    assert isinstance(base.top, ContextTop)
+    assert isinstance(base.top, ContextConditioner)
     levels = parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])
-    top = ContextTop(prior, levels, base.frame, base.top.ladder, everywhere=False).double()
+    top = ContextConditioner(
+        prior, levels, base.frame, base.context.ladder, everywhere=False
+    ).double()
     top.fit(images_for(mrvae.recipe("digits-vdvae"), "train").take(torch.arange(300)))
     return HVAE(base.encoder, base.decoder, base.head, base.frame, top)
 
@@ -251,12 +253,12 @@ def test_trajectories_tighten_the_contexts_bound_towards_its_probability() -> No
     """log p(c) by brute force ≥ the bound of J trajectories, J = 1 being the bound in the mean."""
     model, image = one_value(), digits(1).pixels
     assert isinstance(image, Tensor)
-    assert isinstance(model.top, ContextTop)
-    prior: object = model.top.prior
+    assert isinstance(model.context, ContextConditioner)
+    prior: object = model.context.prior
     assert isinstance(prior, DiffusionPrior)
     log_pmf = exact_log_pmf(prior)
     assert log_pmf.exp().sum().item() == pytest.approx(1, abs=1e-9)
-    truth = float(log_pmf[int(model.top.encode(image)[0])])
+    truth = float(log_pmf[int(model.context.encode(image)[0])])
     many = Images(image.repeat(400, 1, 1, 1), "one", "test")
     plain = evaluate(model, many, samples=1)
     # The latents have the same draws whatever J is.

@@ -22,7 +22,7 @@ from mrvae.evaluation import (
 )
 from mrvae.evaluation.rate_distortion import _word as word
 from mrvae.models import HVAE, AutoregressivePrior
-from mrvae.models.top import ContextTop
+from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.papers.kuzina2023.cifar import made_up
 from mrvae.recipes import override
 from mrvae.resolution import DCT
@@ -36,7 +36,7 @@ def model(name: str, *changes: str, seen: Tensor | None = None) -> HVAE:
     """A tiny model with weights of its own, whose context was fitted to noise or what it saw."""
     torch.manual_seed(0)
     made = mrvae.build(override(mrvae.recipe(name), (*TINY, *changes)))
-    made.top.fit(torch.randint(0, 256, (50, 3, 32, 32)).byte() if seen is None else seen)
+    made.context.fit(torch.randint(0, 256, (50, 3, 32, 32)).byte() if seen is None else seen)
     with torch.no_grad():
         for weight in made.parameters():
             weight.add_(torch.randn_like(weight), alpha=0.05)
@@ -47,9 +47,9 @@ def test_the_rate_of_an_explicit_context_is_the_length_of_its_file() -> None:
     """Bits per pixel times pixels are Σ -log₂ p(c) over patches, each by itself."""
     explicit = model(f"{DCT_}-explicit", "context.prior.hidden=16")
     found = sketch(explicit, PICTURE, keep=1)
-    contexts = [explicit.top.encode(patch[None])[0] for patch in cut(PICTURE.pixels, 32)]
-    assert isinstance(explicit.top, ContextTop)
-    prior = explicit.top.prior
+    contexts = [explicit.context.encode(patch[None])[0] for patch in cut(PICTURE.pixels, 32)]
+    assert isinstance(explicit.top, ContextConditioner)
+    prior = explicit.context.prior
     assert isinstance(prior, AutoregressivePrior)
     bits = -math.fsum(prior.log_pmf(c).item() for c in contexts) / math.log(2)
     assert found.bpp * 37 * 40 == pytest.approx(bits, rel=1e-5)

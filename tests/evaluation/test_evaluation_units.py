@@ -196,7 +196,7 @@ def with_context() -> tuple[HVAE, Images]:
     images = digits(40)
     torch.manual_seed(0)
     model = mrvae.build(mrvae.recipe("digits-dct")).double().eval()
-    model.top.fit(everything(images))
+    model.context.fit(everything(images))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.05)
@@ -206,7 +206,7 @@ def with_context() -> tuple[HVAE, Images]:
 def test_the_units_of_a_context_are_counted_by_their_values() -> None:
     model, images = with_context()
     report = unit_report(model, images, draws=2)
-    (values,) = model.top.values(model.top.encode(everything(images)))
+    (values,) = model.context.values(model.context.encode(everything(images)))
     units = values.flatten(start_dim=1)
     expected = units.double().var(dim=0, correction=0)
     count = units.shape[1]

@@ -14,7 +14,8 @@ from torch import Tensor
 
 import mrvae
 from literal.vdvae import VAE, Hyperparameters, logistic_mixture
-from mrvae.models import HVAE, build
+from mrvae.models import HVAE
+from mrvae.models.build import build
 from mrvae.recipes.schema import (
     BernoulliPixels,
     CategoricalPixels,

@@ -9,7 +9,7 @@ import torch
 
 import mrvae
 from mrvae.data import load, normal
-from mrvae.models.saved import load as load_model
+from mrvae.models.build.weights import load as load_model
 from mrvae.recipes import override
 from mrvae.training import train
 
@@ -25,7 +25,7 @@ def test_bound_on_cuda_equals_bound_on_cpu() -> None:
     torch.manual_seed(0)
     model = mrvae.build(mrvae.recipe("digits-vdvae")).double()
     x = load("digits", "test").take(torch.arange(8))
-    noise = normal(0, 0, range(8), model.decoder.noise_size, dtype=torch.float64)
+    noise = normal(0, 0, range(8), model.latent_noise_size, dtype=torch.float64)
     on_cpu = model.elbo(x, noise)
     on_cuda = model.cuda().elbo(x.cuda(), noise.cuda())
     torch.testing.assert_close(on_cuda.kl.cpu(), on_cpu.kl, rtol=1e-9, atol=1e-9)

@@ -28,7 +28,8 @@ from laws.tiny_run import after_step, tiny
 from mrvae.cli import main
 from mrvae.data import Images, images_for
 from mrvae.evaluation import evaluate
-from mrvae.models import HVAE, build
+from mrvae.models import HVAE
+from mrvae.models.build import build
 from mrvae.processes import present, share
 from mrvae.recipes import Recipe
 from mrvae.training import train

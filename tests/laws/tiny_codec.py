@@ -12,7 +12,8 @@ from torch import Tensor
 from laws.tiny_vdvae import tiny_vdvae
 from mrvae.compression import Codec, Known, Network
 from mrvae.compression.latents import all_active, of_shapes
-from mrvae.models import HVAE, ImageFrame, hierarchy, parse_levels
+from mrvae.models import HVAE, ImageFrame, parse_levels
+from mrvae.models.build import hierarchy
 from mrvae.recipes.context import Context
 from mrvae.recipes.schema import CategoricalPixels, LogisticMixturePixels
 
@@ -73,5 +74,5 @@ def tiny_context(context: Context) -> Network:
         for parameter in model.parameters():
             noise = torch.randn(parameter.shape, generator=stream, dtype=torch.float64)
             parameter.add_(0.2 * noise)
-    model.top.fit(images(100, seed=3))
+    model.context.fit(images(100, seed=3))
     return Network.of(model)

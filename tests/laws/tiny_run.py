@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 import mrvae
 from mrvae.data import Stream, images_for
-from mrvae.models import build
+from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
 from mrvae.training import Interrupted, train
 from mrvae.training.update import Report, Updater

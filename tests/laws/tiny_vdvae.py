@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from mrvae.models import HVAE, ImageFrame, hierarchy, parse_levels
+from mrvae.models import HVAE, ImageFrame, parse_levels
+from mrvae.models.build import hierarchy
 from mrvae.recipes.schema import CategoricalPixels
 
 SHARED = 3

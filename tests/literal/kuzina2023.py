@@ -37,7 +37,7 @@ class Shape:
     start_at_x: bool = False
     shared_encoder: bool = False
     outputs: int = 1
-    told: str = ""
+    conditioning: str = ""
 
     @property
     def top_size(self) -> int:
@@ -200,14 +200,18 @@ class LadderVAE(nn.Module):
         )
         self.decoder_blocks = self._decoder()
         self.post_process = nn.Conv2d(shape.channels[0], shape.outputs, 3, padding=1)
-        told, kernel = (shape.image_channels, 3) if shape.told == "x" else (shape.z_width, 1)
+        conditioning, kernel = (
+            (shape.image_channels, 3) if shape.conditioning == "x" else (shape.z_width, 1)
+        )
         wide = [
             width
             for index, width in enumerate(reversed(shape.channels))
-            if shape.latents[::-1][index] > 0 and (index > 0 or shape.told == "x")
+            if shape.latents[::-1][index] > 0 and (index > 0 or shape.conditioning == "x")
         ]
         self.z_L_up = nn.ModuleList(
-            nn.Conv2d(told, width, kernel, padding=kernel // 2) for width in wide if shape.told
+            nn.Conv2d(conditioning, width, kernel, padding=kernel // 2)
+            for width in wide
+            if shape.conditioning
         )
 
     def _encoder(self) -> tuple[nn.ModuleList, list[int]]:
@@ -254,25 +258,27 @@ class LadderVAE(nn.Module):
     def forward(self, x: Tensor, noise: list[Tensor], picture: Tensor | None = None) -> Outcome:
         features = self.encode(x)[::-1]
         s_dec = self.s_L.repeat(len(x), 1, 1, 1)
-        told = list(self.z_L_up)
+        conditioning = list(self.z_L_up)
         if picture is not None:
-            s_dec = s_dec + told.pop(0)(functional.adaptive_avg_pool2d(picture, s_dec.shape[-1]))
+            s_dec = s_dec + conditioning.pop(0)(
+                functional.adaptive_avg_pool2d(picture, s_dec.shape[-1])
+            )
         seen: list[Seen] = []
         for index, block in enumerate(self.decoder_blocks):
             size = s_dec.shape[-1]
             found, s_dec = block(features[index], s_dec, noise[index])
             seen.append(found)
-            if told and s_dec.shape[-1] != size and index < len(self.decoder_blocks) - 1:
-                s_dec = s_dec + self._tell(told.pop(0), seen[0].z, picture, s_dec.shape[-1])
+            if conditioning and s_dec.shape[-1] != size and index < len(self.decoder_blocks) - 1:
+                s_dec = s_dec + self._tell(conditioning.pop(0), seen[0].z, picture, s_dec.shape[-1])
         return Outcome(features, seen, self.post_process(s_dec))
 
     def _tell(self, layer: nn.Module, z: Tensor, picture: Tensor | None, size: int) -> Tensor:
         """What the first latent, or else the picture of the context, says at a size."""
         if picture is None:
-            told: Tensor = layer(functional.interpolate(z, size=size, mode="nearest"))
+            conditioning: Tensor = layer(functional.interpolate(z, size=size, mode="nearest"))
         else:
-            told = layer(functional.adaptive_avg_pool2d(picture, size))
-        return told
+            conditioning = layer(functional.adaptive_avg_pool2d(picture, size))
+        return conditioning
 
     def loss(self, x: Tensor, target: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """Bits per dimension, averaged over the batch, of binary images without a context."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mrvae.models import HVAE, ImageFrame, hierarchy, parse_levels
+from mrvae.models import HVAE, ImageFrame, parse_levels
+from mrvae.models.build import hierarchy
 from mrvae.recipes.schema import (
     VDVAE,
     BernoulliPixels,
@@ -81,11 +82,11 @@ def images(model: HVAE, count: int, seed: int = 0) -> Tensor:
     frame = model.frame
     stream = torch.Generator().manual_seed(seed)
     shape = (count, frame.channels, frame.size, frame.size)
-    return torch.randint(0, frame.levels, shape, generator=stream).to(torch.uint8)
+    return torch.randint(0, frame.bins, shape, generator=stream).to(torch.uint8)
 
 
 def noise(model: HVAE, *shape: int, seed: int = 0) -> Tensor:
     """Draw standard normal noise (*shape, noise_size) in float64."""
     stream = torch.Generator().manual_seed(seed)
-    size = (*shape, model.decoder.noise_size)
+    size = (*shape, model.latent_noise_size)
     return torch.randn(size, generator=stream, dtype=torch.float64)

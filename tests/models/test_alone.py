@@ -9,17 +9,17 @@ import torch
 
 from mrvae.distributions import Bins
 from mrvae.models import HVAE
-from mrvae.models.alone import make_alone
-from mrvae.models.top import ContextTop
-from mrvae.recipes.alone import ContextAlone
+from mrvae.models.build import make_context_only
+from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes.context import DCT, Autoregressive, MidTread, Normal
-from mrvae.recipes.wavelet import LogisticAround
+from mrvae.recipes.context_only import ContextOnly
+from mrvae.recipes.wavelet import LogisticImage
 
 
 def stirred(model: HVAE, images: torch.Tensor) -> HVAE:
     """Return a model in double precision, fitted, with weights that are nobody's."""
     stream = torch.Generator().manual_seed(4)
-    model.top.fit(images)
+    model.context.fit(images)
     model.double()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -36,11 +36,11 @@ def every_image(levels: int) -> torch.Tensor:
 
 def test_the_bound_is_one_on_all_images_there_are() -> None:
     x = every_image(3)
-    spec = ContextAlone(1, 2, DCT(2, MidTread(0.4), Autoregressive(8, 2)), LogisticAround(3))
-    model = stirred(make_alone(spec), x)
-    contexts = torch.unique(model.top.encode(x)[0], dim=0)
+    spec = ContextOnly(1, 2, DCT(2, MidTread(0.4), Autoregressive(8, 2)), LogisticImage(3))
+    model = stirred(make_context_only(spec), x)
+    contexts = torch.unique(model.context.encode(x)[0], dim=0)
     with torch.no_grad():
-        prior = -model.top.nats((contexts,), torch.zeros(len(contexts), 0), None)[:, 0]
+        prior = -model.context.nats((contexts,), torch.zeros(len(contexts), 0), None)[:, 0]
         given = [
             model.likelihood((c[None].expand(len(x), -1, -1, -1),)).log_prob(x) for c in contexts
         ]
@@ -53,8 +53,8 @@ def test_the_bound_is_one_on_all_images_there_are() -> None:
 
 def test_the_importance_weights_are_the_bound_for_nothing_is_drawn() -> None:
     x = every_image(3)[::7]
-    spec = ContextAlone(1, 2, DCT(2, MidTread(0.4), Normal()), LogisticAround(3))
-    model = stirred(make_alone(spec), every_image(3))
+    spec = ContextOnly(1, 2, DCT(2, MidTread(0.4), Normal()), LogisticImage(3))
+    model = stirred(make_context_only(spec), every_image(3))
     with torch.no_grad():
         weights, elbo = model.log_weights(x, samples=3), model.elbo(x).value
     assert torch.allclose(weights, elbo.expand(3, -1), atol=1e-12)
@@ -63,12 +63,14 @@ def test_the_importance_weights_are_the_bound_for_nothing_is_drawn() -> None:
 def test_where_pixels_are_sure_the_picture_is_what_the_context_stands_for() -> None:
     stream = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (20, 3, 8, 8), generator=stream, dtype=torch.uint8)
-    model = make_alone(ContextAlone(3, 8, DCT(4, MidTread(0.2), Normal(), ycbcr=True, chroma=2)))
-    model.top.fit(x)
+    model = make_context_only(
+        ContextOnly(3, 8, DCT(4, MidTread(0.2), Normal(), ycbcr=True, chroma=2))
+    )
+    model.context.fit(x)
     with torch.no_grad():
         model.get_parameter("head.log_scale").fill_(-7.0)
-        (c,) = model.top.encode(x)
-        shown = Bins(256).to_level(cast(ContextTop, model.top).context.decode(c))
+        (c,) = model.context.encode(x)
+        shown = Bins(256).to_level(cast(ContextConditioner, model.context).context.decode(c))
         assert int((model.reconstruct(x).int() - shown.int()).abs().max()) <= 1
         assert float((model.reconstruct(x) != shown).double().mean()) < 0.01
 
@@ -77,7 +79,9 @@ def test_frequencies_of_chrominance_beyond_those_kept_have_one_level() -> None:
     stream = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (9, 3, 8, 8), generator=stream, dtype=torch.uint8)
     few, every = (
-        make_alone(ContextAlone(3, 8, DCT(4, MidTread(0.2), Normal(), ycbcr=True, chroma=n))).top
+        make_context_only(
+            ContextOnly(3, 8, DCT(4, MidTread(0.2), Normal(), ycbcr=True, chroma=n))
+        ).top
         for n in (2, 0)
     )
     few.fit(x)

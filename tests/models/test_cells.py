@@ -10,7 +10,7 @@ from torch import Tensor
 from laws.narrow import gaussian
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE, Encoder
-from mrvae.models.walk import Choose, given
+from mrvae.models.hierarchy.walk import Choose, given
 from mrvae.recipes.schema import NVAE, VDVAE, Cell, Markov, Plain
 
 CELLS: tuple[Cell, ...] = (VDVAE(), NVAE(), Markov(), Plain())
@@ -31,7 +31,7 @@ def silence(model: HVAE, *endings: str) -> None:
 
 
 def next_state(model: HVAE, h: Tensor, z: Tensor) -> Tensor:
-    cell = model.decoder.rungs[0].visits[0]
+    cell = model.stages[0].visits[0]
     return cell.advance(cell.prior(h)[1], z)
 
 
@@ -55,7 +55,7 @@ def test_every_parameter_of_every_cell_is_used(cell: Cell, normalise: bool) -> N
 def test_every_prior_begins_as_a_standard_normal(cell: Cell) -> None:
     h, _ = state_and_latent()
     zero = torch.zeros(1, dtype=torch.float64)
-    for visit in cell_model(cell, seed=None).decoder.rungs[0].visits:
+    for visit in cell_model(cell, seed=None).decoder.stages[0].visits:
         assert gaussian(visit.prior(h)[0]).kl(Gaussian(zero, zero)).abs().max() < 1e-12
 
 
@@ -92,7 +92,7 @@ def test_a_markov_prior_knows_the_last_latent_alone() -> None:
 
 
 def third_prior(model: HVAE, first: float) -> Gaussian:
-    shape = (1, *model.decoder.shapes[0])
+    shape = (1, *model.latent_shapes[0])
     fixed = torch.full(shape, 0.3, dtype=torch.float64)
     choices: list[Choose] = [given(torch.full_like(fixed, first)), given(fixed), given(fixed)]
     _, steps = model.decoder.walk(None, choices, noise(model, 1))

@@ -12,7 +12,7 @@ from scipy import fft
 from torch import Tensor
 
 from mrvae.distributions import MidRise, MidTread, Quantiser
-from mrvae.models.context import (
+from mrvae.models.context.transforms import (
     Context,
     DCTContext,
     LinearContext,
@@ -135,7 +135,7 @@ def test_frequencies_that_are_zero_by_symmetry_take_the_upper_of_the_two_levels(
 
 def test_many_images_are_measured_as_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fitted(MAKERS["dct-colour"], MidRise(2))
-    monkeypatch.setattr("mrvae.models.context._AT_ONCE", 7)
+    monkeypatch.setattr("mrvae.models.context.transforms._AT_ONCE", 7)
     parts = fitted(MAKERS["dct-colour"], MidRise(2))
     assert torch.equal(parts.scale, whole.scale)
 

@@ -14,11 +14,16 @@ from torch import Tensor, nn
 
 from mrvae.distributions import Grid, MidRise, MidTread
 from mrvae.layers import UNet
-from mrvae.models.autoregressive import AutoregressivePrior, raster, zigzag
-from mrvae.models.context import DCTContext, NoContext
-from mrvae.models.diffusion import DiffusionPrior, PredictStart
-from mrvae.models.prior import ContextPrior, ExplicitPrior, FixedLattice, NormalPrior
-from mrvae.models.schedule import LinearSchedule
+from mrvae.models.context.priors.autoregressive import AutoregressivePrior, raster, zigzag
+from mrvae.models.context.priors.base import (
+    ContextPrior,
+    ExplicitPrior,
+    FactorisedPrior,
+    FixedLattice,
+)
+from mrvae.models.context.priors.diffusion import DiffusionPrior, PredictStart
+from mrvae.models.context.priors.schedule import LinearSchedule
+from mrvae.models.context.transforms import DCTContext, NoContext
 
 ALIKE = FixedLattice((1, 2, 2), MidRise(2).grid(torch.ones(())))
 # Of 5, 3, 3 and 1 levels, as coefficients of falling magnitude have.
@@ -27,8 +32,8 @@ COLOUR = FixedLattice((2, 1, 2), Grid.unit(3))
 LATTICES = {"alike": ALIKE, "ragged": RAGGED, "colour": COLOUR}
 
 
-def normal_prior(lattice: FixedLattice) -> NormalPrior:
-    prior = NormalPrior(lattice).double()
+def normal_prior(lattice: FixedLattice) -> FactorisedPrior:
+    prior = FactorisedPrior(lattice).double()
     g = torch.Generator().manual_seed(0)
     nn.init.normal_(prior.mean, std=0.5, generator=g)
     nn.init.normal_(prior.log_scale, std=0.5, generator=g)
@@ -128,7 +133,7 @@ def test_what_depends_is_learnt_by_the_one_that_can() -> None:
     torch.manual_seed(0)
     results = []
     for prior in (
-        NormalPrior(lattice),
+        FactorisedPrior(lattice),
         AutoregressivePrior(lattice, raster(lattice.shape), hidden=8, components=2),
     ):
         optimiser = torch.optim.Adam(prior.parameters(), lr=0.1)
@@ -153,7 +158,7 @@ def test_every_weight_learns(make: Make) -> None:
 def test_priors_stand_on_contexts() -> None:
     """The grid is the context's own, so a mid-tread one may be fitted after the prior is built."""
     context = DCTContext((1, 8, 8), 4, MidTread(1.0))
-    priors = NormalPrior(context), AutoregressivePrior(context, zigzag(context.shape), 16, 2)
+    priors = FactorisedPrior(context), AutoregressivePrior(context, zigzag(context.shape), 16, 2)
     g = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (50, 1, 8, 8), generator=g, dtype=torch.uint8)
     context.fit(x)
@@ -169,7 +174,7 @@ def test_context_and_priors_compile_to_one_graph() -> None:
     context.fit(x)
     unet = UNet(4, channels=1, outputs=2, width=8, scales=1, blocks=1, groups=4)
     priors: tuple[ContextPrior, ...] = (
-        NormalPrior(context),
+        FactorisedPrior(context),
         AutoregressivePrior(context, zigzag(context.shape), 16, 2),
         DiffusionPrior(context, unet, LinearSchedule.scaled(3), PredictStart()),
     )
@@ -187,7 +192,7 @@ def test_context_and_priors_compile_to_one_graph() -> None:
 
 def test_nothing_has_probability_one() -> None:
     context = NoContext((1, 4, 4))
-    prior = NormalPrior(context)
+    prior = FactorisedPrior(context)
     c = context.encode(torch.zeros(3, 1, 4, 4, dtype=torch.uint8))
     assert torch.equal(prior.log_pmf(c), torch.zeros(3))
     assert torch.equal(prior.sample(3), c)

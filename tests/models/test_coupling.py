@@ -13,8 +13,8 @@ from wavelet_tools import SMALL, pictures, small, stirred, stream
 from mrvae.data import Images
 from mrvae.distributions import Gaussian
 from mrvae.evaluation import band_report
-from mrvae.models import make_wavelet_vae
-from mrvae.models.coupling import CoupledLaw, Couplings
+from mrvae.models.build import make_wavelet_vae
+from mrvae.models.wavelet.couplings import CoupledDistribution, Couplings
 from mrvae.recipes import wavelet as spec
 
 FLOW = replace(SMALL, prior=spec.Couplings(steps=4, width=8, blocks=1))
@@ -55,7 +55,7 @@ def test_what_is_drawn_is_pulled_back_to_its_noise() -> None:
 def test_its_density_is_that_of_the_noise_over_autograds_determinant() -> None:
     made, h, noise = flow(), approximations(1), drawn(1)
     law = made(h)
-    assert isinstance(law, CoupledLaw)
+    assert isinstance(law, CoupledDistribution)
 
     def push(flat: Tensor) -> Tensor:
         return law.sample(flat.view(1, 6, 2, 2)).flatten()

@@ -12,10 +12,15 @@ from toy_diffusion import PREDICTIONS, SCHEDULES, STATES, mixing, nodes, true_pm
 
 from mrvae.distributions import Grid, MidRise, MidTread, Quantiser
 from mrvae.layers import UNet
-from mrvae.models.context import DCTContext
-from mrvae.models.diffusion import DiffusionPrior, Prediction, PredictMean, PredictStart
-from mrvae.models.prior import FixedLattice
-from mrvae.models.schedule import Chain, CosineSchedule, LinearSchedule, Schedule
+from mrvae.models.context.priors.base import FixedLattice
+from mrvae.models.context.priors.diffusion import (
+    DiffusionPrior,
+    Prediction,
+    PredictMean,
+    PredictStart,
+)
+from mrvae.models.context.priors.schedule import Chain, CosineSchedule, LinearSchedule, Schedule
+from mrvae.models.context.transforms import DCTContext
 
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
 every_prediction = pytest.mark.parametrize("prediction", PREDICTIONS, ids=str)

@@ -10,10 +10,10 @@ from model_tools import BINARY, COLOUR, GREY, LIKELIHOODS, images, make, noise
 from torch import Tensor
 
 from laws.narrow import gaussian
-from mrvae.distributions import Gaussian, Law
+from mrvae.distributions import Distribution, Gaussian
 from mrvae.models import HVAE, ImageFrame, bits_per_dim
-from mrvae.models.decoder import CellRung
-from mrvae.models.walk import Choose, from_posterior, from_prior, given
+from mrvae.models.hierarchy.decoder import CellStage
+from mrvae.models.hierarchy.walk import Choose, from_posterior, from_prior, given
 from mrvae.recipes.schema import Likelihood, SoftplusScale
 
 TIGHT = 1e-10
@@ -30,9 +30,9 @@ def stream(seed: int = 0) -> torch.Generator:
 def test_a_choice_sees_the_distributions_that_the_step_reports() -> None:
     """One call for each latent, in order; what it returns is the latent that is used."""
     model = make()
-    seen: list[tuple[Law, Gaussian | None, Tensor]] = []
+    seen: list[tuple[Distribution, Gaussian | None, Tensor]] = []
 
-    def choose(prior: Law, posterior: Gaussian | None, eps: Tensor) -> Tensor:
+    def choose(prior: Distribution, posterior: Gaussian | None, eps: Tensor) -> Tensor:
         seen.append((prior, posterior, eps))
         return gaussian(prior).mean + 0.1 * len(seen)
 
@@ -52,9 +52,9 @@ def test_a_choice_sees_the_distributions_that_the_step_reports() -> None:
 @torch.no_grad()
 def test_noise_is_cut_without_loss_or_overlap() -> None:
     model = make(width=[12, 10, 8], latent=[4, 3, 2])
-    size = model.decoder.noise_size
+    size = model.latent_noise_size
     parts = model.decoder.split_noise(torch.arange(2 * size, dtype=torch.float64).view(2, size))
-    assert [tuple(p.shape[1:]) for p in parts] == list(model.decoder.shapes)
+    assert [tuple(p.shape[1:]) for p in parts] == list(model.latent_shapes)
     values = torch.cat([part.flatten() for part in parts]).sort().values
     assert torch.equal(values, torch.arange(2 * size, dtype=torch.float64))
     for part in parts:
@@ -118,9 +118,9 @@ def test_kl_vanishes_where_the_posterior_is_the_prior() -> None:
     for name, parameter in model.named_parameters():
         if name.endswith(("posterior_net.leave.weight", "prior_net.leave.weight")):
             parameter.zero_()
-    for rung in model.decoder.rungs:
-        for cell in rung.cells if isinstance(rung, CellRung) else ():
-            bias, latent = cell.get_parameter("prior_net.leave.bias"), rung.shapes[0][0]
+    for stage in model.stages:
+        for cell in stage.cells if isinstance(stage, CellStage) else ():
+            bias, latent = cell.get_parameter("prior_net.leave.bias"), stage.shapes[0][0]
             cell.get_parameter("posterior_net.leave.bias").copy_(bias[: 2 * latent])
     x = images(model, 3)
     assert model.elbo(x, noise(model, 3)).kl.abs().max() < 1e-12
@@ -230,7 +230,7 @@ def test_a_generator_decides_a_sample(likelihood: Likelihood) -> None:
     one, again, other = (model.sample(4, generator=stream(seed)) for seed in (1, 1, 2))
     assert torch.equal(before, torch.get_rng_state())
     assert one.dtype == torch.uint8
-    assert int(one.max()) < model.frame.levels
+    assert int(one.max()) < model.frame.bins
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 

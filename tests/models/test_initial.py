@@ -10,7 +10,7 @@ from torch import Tensor
 from laws.narrow import gaussian
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE, Encoder
-from mrvae.models.walk import from_posterior, from_prior
+from mrvae.models.hierarchy.walk import from_posterior, from_prior
 from mrvae.recipes.schema import Likelihood, SoftplusScale
 
 
@@ -27,9 +27,9 @@ def test_every_prior_begins_as_a_standard_normal_and_adds_nothing(
     standard = Gaussian(torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
     for step in steps:
         assert gaussian(step.prior).kl(standard).abs().max() < 1e-12
-    for rung in model.decoder.rungs:
-        h = torch.randn(2, 8, rung.shapes[0][1], rung.shapes[0][1], dtype=torch.float64)
-        for cell in rung.visits:
+    for stage in model.stages:
+        h = torch.randn(2, 8, stage.shapes[0][1], stage.shapes[0][1], dtype=torch.float64)
+        for cell in stage.visits:
             assert torch.equal(cell.prior(h)[1], h)
 
 

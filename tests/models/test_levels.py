@@ -7,7 +7,8 @@ import re
 import pytest
 import torch
 
-from mrvae.models import Level, build, parse_levels
+from mrvae.models import Level, parse_levels
+from mrvae.models.build import build
 from mrvae.recipes import ALL, Recipe
 
 CIFAR10 = "32x11,32d2,16x6,16d2,8x6,8d2,4x3,4d4,1x3", "1x1,4m1,4x2,8m4,8x5,16m8,16x10,32m16,32x21"

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from literal.vdvae import VAE, Block, DecBlock, Hyperparameters
 from mrvae.layers import Bottleneck
-from mrvae.models import HVAE, Encoder, ImageFrame, hierarchy, parse_levels
-from mrvae.models.cell import VDVAECell
-from mrvae.models.decoder import CellRung
-from mrvae.models.likelihood import Head
-from mrvae.models.walk import from_posterior, from_prior
+from mrvae.models import HVAE, Encoder, ImageFrame, parse_levels
+from mrvae.models.build import hierarchy
+from mrvae.models.cells.base import VDVAECell
+from mrvae.models.heads.pixels import Head
+from mrvae.models.hierarchy.decoder import CellStage
+from mrvae.models.hierarchy.walk import from_posterior, from_prior
 from mrvae.recipes.schema import BernoulliPixels, Likelihood, LogisticMixturePixels
 
 PLAIN = Hyperparameters(
@@ -81,8 +82,8 @@ def encoder_blocks(encoder: Encoder) -> Iterator[Bottleneck]:
             yield block
 
 
-def cells(rungs: list[CellRung]) -> list[VDVAECell]:
-    return [cell for rung in rungs for cell in rung.cells if isinstance(cell, VDVAECell)]
+def cells(stages: list[CellStage]) -> list[VDVAECell]:
+    return [cell for stage in stages for cell in stage.cells if isinstance(cell, VDVAECell)]
 
 
 def head_order(shape: Hyperparameters) -> Tensor:
@@ -99,18 +100,18 @@ def pairs(ours: HVAE, theirs: VAE) -> Pairs:
     encoder, head = ours.encoder, ours.head
     assert isinstance(encoder, Encoder)
     assert isinstance(head, Head)
-    rungs = [rung for rung in ours.decoder.rungs if isinstance(rung, CellRung)]
+    stages = [stage for stage in ours.decoder.stages if isinstance(stage, CellStage)]
     yield from layers(encoder.enter, theirs.encoder.in_conv)
     for block, other in zip(encoder_blocks(encoder), theirs.encoder.enc_blocks, strict=True):
         assert isinstance(other, Block)
         yield from blocks(block, other)
-    for cell, layer in zip(cells(rungs), theirs.decoder.dec_blocks, strict=True):
+    for cell, layer in zip(cells(stages), theirs.decoder.dec_blocks, strict=True):
         assert isinstance(layer, DecBlock)
         yield from blocks(cell.posterior_net, layer.enc)
         yield from blocks(cell.prior_net, layer.prior)
         yield from layers(cell.project, layer.z_proj)
         yield from blocks(cell.residual, layer.resnet)
-    biases = [rung.bias for rung in rungs if rung.bias is not None]
+    biases = [stage.bias for stage in stages if stage.bias is not None]
     yield from zip(biases, theirs.decoder.bias_xs, strict=True)
     yield from ((head.gain, theirs.decoder.gain), (head.bias, theirs.decoder.bias))
 

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from wavelet_tools import PLAIN, SMALL, Free, pictures, small, stream
 
-from mrvae.models import Elbo, make_wavelet_vae, soft_threshold, stack, unstack
-from mrvae.models.around import AroundImage
-from mrvae.models.loss import SparseLoss, SquaredError, unit_image
+from mrvae.models import Elbo, soft_threshold, stack, unstack
+from mrvae.models.build import make_wavelet_vae
+from mrvae.models.heads.image_head import ImageHead
+from mrvae.models.wavelet.surrogate import SparseLoss, SquaredError, unit_image
 from mrvae.objectives import training_loss
 from mrvae.recipes import wavelet as spec
 from mrvae.resolution import Wavelet
@@ -140,14 +141,14 @@ def test_the_penalty_leaves_the_approximation_alone() -> None:
     assert (columns[:, 1:] > 0).all()
 
 
-@pytest.mark.parametrize("likelihood", [spec.LogisticAround, spec.GaussianAround])
+@pytest.mark.parametrize("likelihood", [spec.LogisticImage, spec.GaussianImage])
 @pytest.mark.parametrize("levels", [2, 17, 256])
 @pytest.mark.parametrize("squashed", [False, True])
 def test_pixels_around_an_image_are_a_probability(
-    likelihood: type[spec.LogisticAround] | type[spec.GaussianAround], levels: int, squashed: bool
+    likelihood: type[spec.LogisticImage] | type[spec.GaussianImage], levels: int, squashed: bool
 ) -> None:
     model = make_wavelet_vae(replace(SMALL, likelihood=likelihood(levels)))
-    head = AroundImage(model.frame, likelihood(levels), squashed).double()
+    head = ImageHead(model.frame, likelihood(levels), squashed).double()
     h = torch.randn(2, 2, 8, 8, generator=stream(), dtype=torch.float64)
     pmf = head(h).pmf()
     torch.testing.assert_close(pmf.sum(-1), torch.ones_like(pmf[..., 0]), rtol=0, atol=1e-12)
@@ -156,7 +157,7 @@ def test_pixels_around_an_image_are_a_probability(
     scored = head(h).log_prob(x)
     assert (scored <= picked + 1e-6).all() or torch.allclose(scored, picked, rtol=1e-6)
     centre = (2 * (torch.sigmoid(4 * h - 2) if squashed else h) - 1)[0, 0, 0, 0].item()
-    if levels == 2 and likelihood is spec.LogisticAround:
+    if levels == 2 and likelihood is spec.LogisticImage:
         # A logistic at two levels is a Bernoulli.
         one = 1 / (1 + math.exp(-centre / math.exp(-3.0)))
         assert pmf[0, 0, 0, 0, 1].item() == pytest.approx(one, rel=1e-9)

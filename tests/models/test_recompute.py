@@ -26,7 +26,7 @@ def test_recomputed_gradients_are_the_same(cell: Cell, synchronous: bool) -> Non
     model = make(encoder="8x2r2,8d2,4x1", decoder=decoder, cell=cell, synchronous=synchronous)
     x, drawn = images(model, 3), noise(model, 3)
     plain = gradients(model, x, drawn)
-    model.keep_no_activations()
+    model.enable_activation_checkpointing()
     assert len(plain) == len(list(model.parameters()))
     for a, b in zip(plain, gradients(model, x, drawn), strict=True):
         assert torch.equal(a, b)
@@ -37,7 +37,7 @@ def test_so_are_those_of_every_other_cell(cell: Cell) -> None:
     model = make(encoder="8x2,8d2,4x1", decoder="4x2,8m4,8x2r3", cell=cell)
     x, drawn = images(model, 3), noise(model, 3)
     plain = gradients(model, x, drawn)
-    model.keep_no_activations()
+    model.enable_activation_checkpointing()
     again = gradients(model, x, drawn)
     assert len(plain) == len(again) > 20
     assert all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
@@ -64,5 +64,5 @@ def test_a_very_deep_model_takes_less_than_two_fifths_of_the_memory() -> None:
     plain = mrvae.build(recipe)
     assert plain.stochastic_depth >= 100
     small = mrvae.build(recipe)
-    small.keep_no_activations()
+    small.enable_activation_checkpointing()
     assert peak(small, 1) <= 0.4 * peak(plain, 1)

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import mrvae
-from mrvae.models import build
-from mrvae.models.saved import load, save_weights
+from mrvae.models.build import build
+from mrvae.models.build.weights import load, save_weights
 from mrvae.recipes import Recipe, override, to_json
 
 Json = dict[str, Any]
@@ -64,7 +64,7 @@ def test_a_model_comes_back_as_it_was(run: Path) -> None:
         assert name == other
         assert torch.equal(a, b)
     x = torch.arange(128, dtype=torch.uint8).view(2, 1, 8, 8) % 17
-    noise = torch.ones(2, model.decoder.noise_size)
+    noise = torch.ones(2, model.latent_noise_size)
     assert torch.equal(model.elbo(x, noise).nats, again.elbo(x, noise).nats)
 
 

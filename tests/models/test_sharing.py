@@ -8,8 +8,9 @@ from model_tools import images, make, noise, randomise
 from torch import nn
 
 import mrvae
-from mrvae.models import HVAE, Encoder, build
-from mrvae.models.decoder import CellRung
+from mrvae.models import HVAE, Encoder
+from mrvae.models.build import build
+from mrvae.models.hierarchy.decoder import CellStage
 
 
 def shared_model() -> HVAE:
@@ -45,9 +46,9 @@ def unroll(shared: HVAE, unshared: HVAE) -> None:
     assert isinstance(other, Encoder)
     for source, target, level in zip(one.stacks, other.stacks, one.levels, strict=True):
         copy_each(source, target, level.block_repeat)
-    for a, b in zip(shared.decoder.rungs, unshared.decoder.rungs, strict=True):
-        assert isinstance(a, CellRung)
-        assert isinstance(b, CellRung)
+    for a, b in zip(shared.decoder.stages, unshared.decoder.stages, strict=True):
+        assert isinstance(a, CellStage)
+        assert isinstance(b, CellStage)
         assert a.bias is not None
         assert b.bias is not None
         b.bias.data.copy_(a.bias.data)
@@ -82,9 +83,9 @@ def test_a_shared_gradient_is_the_sum_over_visits() -> None:
     x, given = images(shared, 3), noise(shared, 3)
     for model in (shared, unshared):
         model.elbo(x, given).nats.sum().backward()  # type: ignore[no-untyped-call]
-    fine, fine_unshared = shared.decoder.rungs[1], unshared.decoder.rungs[1]
-    assert isinstance(fine, CellRung)
-    assert isinstance(fine_unshared, CellRung)
+    fine, fine_unshared = shared.decoder.stages[1], unshared.decoder.stages[1]
+    assert isinstance(fine, CellStage)
+    assert isinstance(fine_unshared, CellStage)
     for k in range(2):
         copies = [fine_unshared.cells[1 + 3 * k + repeat] for repeat in range(3)]
         for name, parameter in fine.cells[1 + k].named_parameters():

@@ -14,8 +14,8 @@ import mrvae
 from laws.narrow import gaussian
 from mrvae.data import images_for
 from mrvae.models import HVAE
-from mrvae.models.top import ContextTop
-from mrvae.models.walk import from_posterior
+from mrvae.models.context.conditioner import ContextConditioner
+from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.objectives import importance_bound
 from mrvae.recipes import override
 from mrvae.recipes.context import (
@@ -54,7 +54,7 @@ def make(context: Context) -> HVAE:
     recipe = replace(recipe, model=replace(recipe.hierarchy, context=context))
     model = mrvae.build(recipe).double()
     randomise(model, seed=3)
-    model.top.fit(pictures())
+    model.context.fit(pictures())
     return model
 
 
@@ -63,9 +63,9 @@ def all_noise(model: HVAE, *shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, model.noise_size, generator=stream, dtype=torch.float64)
 
 
-def top(model: HVAE) -> ContextTop:
-    assert isinstance(model.top, ContextTop)
-    return model.top
+def top(model: HVAE) -> ContextConditioner:
+    assert isinstance(model.context, ContextConditioner)
+    return model.context
 
 
 each_context = pytest.mark.parametrize("context", CONTEXTS, ids=lambda c: type(c).__name__)
@@ -80,7 +80,7 @@ def test_the_first_column_is_minus_the_bound_of_the_prior(context: Context) -> N
     model, x = make(context), pictures()[:5]
     drawn = all_noise(model, 5)
     elbo = model.elbo(x, drawn)
-    prior, latents = top(model).prior, model.decoder.noise_size
+    prior, latents = top(model).prior, model.latent_noise_size
     shape = (5, prior.draws, *top(model).context.shape)
     expected = prior.bound(top(model).context.encode(x), drawn[:, latents:].view(shape))
     torch.testing.assert_close(elbo.kl[:, 0], -expected, rtol=TIGHT, atol=TIGHT)
@@ -97,7 +97,7 @@ def test_the_mean_of_the_training_estimate_over_its_terms_is_the_bound(context: 
     model, x = make(context), pictures()[:4]
     drawn = all_noise(model, 4)
     bound = model.elbo(x, drawn)
-    terms = [torch.full((4,), t) for t in range(1, model.top.terms + 1)]
+    terms = [torch.full((4,), t) for t in range(1, model.context.terms + 1)]
     assert len(terms) == 7
     likelihoods, columns = zip(*(model(x, drawn, term) for term in terms), strict=True)
     mean = torch.stack(columns).mean(dim=0)
@@ -123,7 +123,7 @@ def test_the_context_stands_outside_the_mean_over_samples(context: Context) -> N
     """One number for each image: weights less it are those of log p(x | c), whatever the noise."""
     model, x = make(context), pictures()[:2]
     drawn = all_noise(model, 6, 2)
-    weights, latents = model.log_weights(x, 6, drawn), model.decoder.noise_size
+    weights, latents = model.log_weights(x, 6, drawn), model.latent_noise_size
     inner = model.weigh(model.features(x), x, drawn[..., :latents])
     gap = weights - inner
     torch.testing.assert_close(gap, gap[:1].expand(6, -1), rtol=TIGHT, atol=TIGHT)
@@ -153,11 +153,11 @@ def test_the_importance_bound_grows_with_its_samples() -> None:
 # ------------------------------------------------------------------------ what the decoder sees
 
 
-def first_states(model: HVAE, told: list[Tensor | None]) -> list[Tensor]:
+def first_states(model: HVAE, conditioning: list[Tensor | None]) -> list[Tensor]:
     """Return the state after each step for what the decoder is told, all else being equal."""
     x = images(model, 2)
-    choices = [from_posterior()] * len(model.decoder.shapes)
-    _, steps = model.decoder.walk(model.features(x), choices, noise(model, 2), told)
+    choices = [from_posterior()] * len(model.latent_shapes)
+    _, steps = model.decoder.walk(model.features(x), choices, noise(model, 2), conditioning)
     return [step.state for step in steps]
 
 
@@ -165,18 +165,18 @@ def first_states(model: HVAE, told: list[Tensor | None]) -> list[Tensor]:
 @torch.no_grad()
 def test_each_resolution_is_told_the_projected_picture(context: Context) -> None:
     model, x = make(context), pictures()[:2]
-    above = model.top.encode(x)
-    told = model.top.told(above)
+    above = model.context.encode(x)
+    conditioning = model.context.conditioning(above)
     everywhere = len(top(model).enter) == 2
-    assert [words is not None for words in told] == [True, everywhere]
+    assert [words is not None for words in conditioning] == [True, everywhere]
     picture = top(model).context.decode(above[0]).double()
     coarse = torch.nn.functional.avg_pool2d(picture, 2)
-    for words, seen, enter in zip(told, (coarse, picture), top(model).enter, strict=False):
+    for words, seen, enter in zip(conditioning, (coarse, picture), top(model).enter, strict=False):
         assert words is not None
         torch.testing.assert_close(words, enter(seen), rtol=1e-6, atol=1e-6)
     plain = first_states(model, [None, None])
     for j in range(len(top(model).enter)):
-        part = [words if i == j else None for i, words in enumerate(told)]
+        part = [words if i == j else None for i, words in enumerate(conditioning)]
         moved = first_states(model, part)
         # The coarse level has one step, and what is told below does not move it.
         assert torch.equal(moved[0], plain[0]) == (j == 1)
@@ -187,7 +187,7 @@ def test_each_resolution_is_told_the_projected_picture(context: Context) -> None
 def test_without_weights_nothing_is_told_and_the_rest_is_the_model_without_context() -> None:
     bare = make(NoContext())
     model = mrvae.build(override(mrvae.recipe("digits-dct"), SHAPE)).double()
-    model.top.fit(pictures())
+    model.context.fit(pictures())
     missing = model.load_state_dict(bare.state_dict(), strict=False)
     assert not missing.unexpected_keys
     assert all(name.startswith("top.") for name in missing.missing_keys)
@@ -203,8 +203,8 @@ def test_without_weights_nothing_is_told_and_the_rest_is_the_model_without_conte
 
 def test_a_model_without_context_has_nothing_above() -> None:
     model = make(NoContext())
-    assert model.noise_size == model.decoder.noise_size
-    assert model.shapes == model.decoder.shapes
+    assert model.noise_size == model.latent_noise_size
+    assert model.shapes == model.latent_shapes
     assert not [name for name in model.state_dict() if name.startswith("top")]
 
 
@@ -221,9 +221,9 @@ def test_the_context_is_the_first_latent(context: Context) -> None:
     assert torch.equal(model.reconstruct(x, keep=1), model.decode(latents[:1]))
     h, _ = model.decoder.walk(
         None,
-        [lambda prior, posterior, eps: gaussian(prior).mean] * len(model.decoder.shapes),
+        [lambda prior, posterior, eps: gaussian(prior).mean] * len(model.latent_shapes),
         noise(model, 3),
-        model.top.told(latents[:1]),
+        model.context.conditioning(latents[:1]),
     )
     assert torch.equal(model.likelihood(latents[:1]).mean(), model.head(h).mean())
 
@@ -235,13 +235,13 @@ def test_a_sample_begins_with_a_context_of_the_prior(
 ) -> None:
     model = make(context)
     seen: list[Tensor] = []
-    told = ContextTop.told
+    conditioning = ContextConditioner.conditioning
 
-    def watch(self: ContextTop, above: tuple[Tensor, ...]) -> list[Tensor | None]:
+    def watch(self: ContextConditioner, above: tuple[Tensor, ...]) -> list[Tensor | None]:
         seen.extend(above)
-        return told(self, above)
+        return conditioning(self, above)
 
-    monkeypatch.setattr(ContextTop, "told", watch)
+    monkeypatch.setattr(ContextConditioner, "told", watch)
     for seed in (1, 1, 2):
         model.sample(16, generator=torch.Generator().manual_seed(seed))
     one, again, other = seen
@@ -263,7 +263,7 @@ def test_what_is_no_context_is_refused() -> None:
     with pytest.raises(ValueError, match="not fitted; call fit"):
         unfitted.elbo(x)
     with pytest.raises(ValueError, match="fitted already"):
-        model.top.fit(x)
+        model.context.fit(x)
 
 
 @pytest.mark.parametrize(

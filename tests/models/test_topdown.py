@@ -13,14 +13,15 @@ from torch import Tensor
 
 import mrvae
 from laws.narrow import gaussian
-from mrvae.models import HVAE, build, hierarchy, parse_levels
-from mrvae.models.saved import read_tensors, save_weights
-from mrvae.models.walk import from_prior
+from mrvae.models import HVAE, parse_levels
+from mrvae.models.build import build, hierarchy
+from mrvae.models.build.weights import read_tensors, save_weights
+from mrvae.models.hierarchy.walk import from_prior
 from mrvae.recipes import Recipe, override
 from mrvae.recipes.context import DCT, Context, NoContext, Normal
 from mrvae.recipes.schema import TopDown
 
-PLAIN, NORMED, ECHO = TopDown(), TopDown(weight_norm=True), TopDown(echo=True)
+PLAIN, NORMED, ECHO = TopDown(), TopDown(weight_norm=True), TopDown(top_latent_skip=True)
 BARE = TopDown(shortcut=False)
 NO_CONTEXT = NoContext()
 CELLS = (PLAIN, BARE, NORMED, ECHO)
@@ -59,7 +60,7 @@ def ready(recipe: Recipe, seed: int | None = 0) -> HVAE:
     model = build(recipe).double()
     if seed is not None:
         randomise(model, seed)
-    model.top.fit(images(model, 20, seed=5))
+    model.context.fit(images(model, 20, seed=5))
     return model
 
 
@@ -94,9 +95,9 @@ def test_a_model_begins_with_one_prior_and_no_residual(cell: TopDown) -> None:
     """Mean 0, variance log(2)/0.7, nothing added to h; and blocks of equal width are identities."""
     model = make(cell, seed=None)
     h = torch.randn(2, 6, 4, 4, dtype=torch.float64)
-    if cell.echo:
+    if cell.top_latent_skip:
         h = torch.cat((h, torch.randn(2, 1, 4, 4, dtype=torch.float64)), dim=1)
-    visit = model.decoder.rungs[0].visits[1]
+    visit = model.stages[0].visits[1]
     law, moved = visit.prior(h)
     prior = gaussian(law)
     assert torch.equal(moved, h)
@@ -123,7 +124,9 @@ def test_after_one_step_a_gradient_reaches_every_parameter(cell: TopDown) -> Non
         nats(model, x, drawn).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     first = (
-        "decoder.modules_.0." + ("rung.cells.0.cell." if cell.echo else "cells.0.") + "prior_net"
+        "decoder.modules_.0."
+        + ("rung.cells.0.cell." if cell.top_latent_skip else "cells.0.")
+        + "prior_net"
     )
     blind = {f"{first}.net.0", f"{first}.skip", f"{first}.0"}
     assert all(any(name.startswith(f"{part}.") for part in blind) for name in idle(model))
@@ -163,7 +166,7 @@ def test_the_first_step_moves_every_scalar_that_lets_a_network_in() -> None:
 def test_models_have_the_published_latents(name: str, depth: int, latents: int) -> None:
     with torch.device("meta"):
         model = build(mrvae.recipe(name))
-    assert (model.stochastic_depth, model.decoder.noise_size) == (depth, latents)
+    assert (model.stochastic_depth, model.latent_noise_size) == (depth, latents)
 
 
 def test_a_recomputed_backward_pass_has_the_same_gradients() -> None:
@@ -175,7 +178,7 @@ def test_a_recomputed_backward_pass_has_the_same_gradients() -> None:
             model.zero_grad()
             nats(model, x, drawn).backward()  # type: ignore[no-untyped-call]
             found.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
-            model.keep_no_activations()
+            model.enable_activation_checkpointing()
         assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
@@ -196,21 +199,21 @@ def test_convolutions_in_bfloat16_leave_the_latents_in_full_precision(cell: TopD
 @torch.no_grad()
 def test_an_echo_reaches_levels_by_its_own_way() -> None:
     """Without the weights of the echo, z₁ is carried on and changes nothing."""
-    plain, echo = make(PLAIN), make(ECHO)
+    plain, top_latent_skip = make(PLAIN), make(ECHO)
     weights = {
-        name.replace(".rung.", ".").replace(".cell.", "."): value
-        for name, value in echo.state_dict().items()
-        if ".echo." not in name
+        name.replace(".stage.", ".").replace(".cell.", "."): value
+        for name, value in top_latent_skip.state_dict().items()
+        if ".top_latent_skip." not in name
     }
     plain.load_state_dict(weights)
     drawn = normals(plain, 2)
     choices = [from_prior()] * 5
-    heard, _ = echo.decoder.walk(None, choices, drawn)
+    heard, _ = top_latent_skip.decoder.walk(None, choices, drawn)
     assert (heard - plain.decoder.walk(None, choices, drawn)[0]).abs().max() > 0.01
-    for name, parameter in echo.named_parameters():
-        if ".echo." in name:
+    for name, parameter in top_latent_skip.named_parameters():
+        if ".top_latent_skip." in name:
             parameter.zero_()
-    silent, _ = echo.decoder.walk(None, choices, drawn)
+    silent, _ = top_latent_skip.decoder.walk(None, choices, drawn)
     assert torch.equal(silent, plain.decoder.walk(None, choices, drawn)[0])
 
 
@@ -230,7 +233,7 @@ def test_each_cell_reads_a_state_of_its_own_or_the_last_of_its_level() -> None:
 @torch.no_grad()
 def test_a_context_is_told_to_levels_that_have_latents() -> None:
     model = make(context=DCT(3, prior=Normal()))
-    words = model.top.told(model.top.encode(images(model, 2)))
+    words = model.context.conditioning(model.context.encode(images(model, 2)))
     assert [None if word is None else word.shape[-1] for word in words] == [4, 8, None]
 
 
@@ -288,7 +291,7 @@ def test_what_does_not_fit_is_refused() -> None:
         build(small(encoder="16d2,8x1,8d2,4x1"))
     with pytest.raises(ValueError, match=r"last cell at 4 leads from width 6 to 4"):
         build(small(synchronous=False), repeat=2)
-    with pytest.raises(ValueError, match=r"set model\.cell\.echo=false"):
+    with pytest.raises(ValueError, match=r"set model\.cell\.top_latent_skip=false"):
         small(ECHO, context=DCT(3, prior=Normal()))
     with pytest.raises(ValueError, match=r"lowest is 1\.0; it must be less than highest"):
         override(small(), ["model.scale.lowest=1"])
@@ -299,7 +302,7 @@ def test_shared_cells_are_visited_again() -> None:
     """Of equal widths all but the mixing cell can be repeated."""
     model = build(small(width=(4,), synchronous=False), repeat=3).double()
     assert model.stochastic_depth == 2 * 3 + 1 + 2 * 3
-    cells = model.decoder.rungs[1].visits
+    cells = model.stages[1].visits
     assert [cells.index(cell) for cell in cells] == [0, 1, 1, 1, 4, 4, 4]
 
 

@@ -15,23 +15,28 @@ from laws.narrow import gaussian
 from literal.kuzina2023 import DecoderBlock, LadderVAE, Outcome, Res, Shape
 from literal.kuzina2023 import mnist as published_mnist
 from mrvae.layers import ReZero, Shortcut
-from mrvae.models import HVAE, ImageFrame, hierarchy, parse_levels
-from mrvae.models.echo import EchoRung, FirstCell, PassingCell
-from mrvae.models.likelihood import SpatialHead
-from mrvae.models.top import ContextTop
-from mrvae.models.topdown import TopDownCell
-from mrvae.models.topdown_encoder import TopDownEncoder
-from mrvae.models.walk import Step, from_posterior, from_prior
+from mrvae.models import HVAE, ImageFrame, parse_levels
+from mrvae.models.build import hierarchy
+from mrvae.models.cells.top_down import TopDownCell
+from mrvae.models.cells.top_latent_skip import (
+    TopLatentCarryCell,
+    TopLatentConcatCell,
+    TopLatentSkipStage,
+)
+from mrvae.models.context.conditioner import ContextConditioner
+from mrvae.models.heads.pixels import SpatialHead
+from mrvae.models.hierarchy.top_down_encoder import TopDownEncoder
+from mrvae.models.hierarchy.walk import Step, from_posterior, from_prior
 from mrvae.recipes.context import DCT, Context, NoContext, Normal
 from mrvae.recipes.schema import BernoulliPixels, BoundedScale, LogisticMixturePixels, TopDown
 
 Pairs = Iterator[tuple[Tensor, Tensor]]
 
 MNIST = Shape(latents=(3, 2), channels=(4, 6))
-CONTEXT = replace(MNIST, told="x")
+CONTEXT = replace(MNIST, conditioning="x")
 CIFAR = Shape(
     latents=(2, 3, 0, 1), channels=(8, 8, 8, 8), image_channels=3, image_size=8, z_width=2,
-    block_mult=0.5, start_at_x=True, shared_encoder=True, outputs=14, told="z",
+    block_mult=0.5, start_at_x=True, shared_encoder=True, outputs=14, conditioning="z",
 )  # fmt: skip
 BLOCKS = {
     MNIST: ("16d2,8x2,8d2,4x1", "4x2,8m4,8x2,16u8"),
@@ -52,7 +57,7 @@ def ours_of(shape: Shape, shortcut: bool = True) -> HVAE:
     frame = ImageFrame(
         shape.image_channels, shape.image_size, shape.image_size, high / 2, high / 2, high + 1
     )
-    context: Context = DCT(3, prior=Normal()) if shape.told == "x" else NoContext()
+    context: Context = DCT(3, prior=Normal()) if shape.conditioning == "x" else NoContext()
     model = hierarchy(
         levels,
         frame,
@@ -60,11 +65,11 @@ def ours_of(shape: Shape, shortcut: bool = True) -> HVAE:
         bottleneck=shape.block_mult,
         scale=BoundedScale(),
         bias_up_to=0,
-        cell=TopDown(shortcut=shortcut, echo=shape.told == "z"),
+        cell=TopDown(shortcut=shortcut, top_latent_skip=shape.conditioning == "z"),
         synchronous=not shape.shared_encoder,
         context=context,
     ).double()
-    model.top.fit(images(model, 20, seed=5))
+    model.context.fit(images(model, 20, seed=5))
     return model
 
 
@@ -86,9 +91,11 @@ def networks(ours: nn.Module, theirs: nn.Module) -> Pairs:
 
 def our_cells(model: HVAE) -> list[TopDownCell]:
     found = []
-    for rung in model.decoder.rungs:
-        for cell in rung.visits:
-            inner = cell.cell if isinstance(cell, FirstCell | PassingCell) else cell
+    for stage in model.stages:
+        for cell in stage.visits:
+            inner = (
+                cell.cell if isinstance(cell, TopLatentConcatCell | TopLatentCarryCell) else cell
+            )
             assert isinstance(inner, TopDownCell)
             found.append(inner)
     return found
@@ -105,10 +112,10 @@ def our_blocks(encoder: nn.Module) -> Iterator[nn.Module]:
 
 def ears(model: HVAE) -> list[nn.Module]:
     """Return the convolutions by which levels are told something, coarse to fine."""
-    if isinstance(model.top, ContextTop):
-        return list(model.top.enter)
-    rungs = [rung for rung in model.decoder.rungs if isinstance(rung, EchoRung)]
-    return [rung.echo for rung in rungs if rung.echo is not None]
+    if isinstance(model.context, ContextConditioner):
+        return list(model.context.enter)
+    stages = [stage for stage in model.stages if isinstance(stage, TopLatentSkipStage)]
+    return [stage.top_latent_skip for stage in stages if stage.top_latent_skip is not None]
 
 
 def pairs(ours: HVAE, theirs: LadderVAE) -> Pairs:
@@ -143,13 +150,16 @@ def both(ours: HVAE, theirs: LadderVAE) -> tuple[tuple[Tensor, ...], Tensor, lis
     """Return our features, last state and steps, and theirs."""
     x, given = images(ours, BATCH), noise(ours, BATCH)
     features = ours.features(x)
-    above = ours.top.encode(x)
+    above = ours.context.encode(x)
     h, steps = ours.decoder.walk(
-        features, [from_posterior()] * len(ours.decoder.shapes), given, ours.top.told(above)
+        features,
+        [from_posterior()] * len(ours.decoder.shapes),
+        given,
+        ours.context.conditioning(above),
     )
     picture = None
-    if isinstance(ours.top, ContextTop):
-        picture = ours.top.context.decode(above[0]).double()
+    if isinstance(ours.top, ContextConditioner):
+        picture = ours.context.context.decode(above[0]).double()
     prepared = ours.frame.prepare(x, torch.float64)
     return features, h, steps, theirs(prepared, ours.decoder.split_noise(given), picture)
 

@@ -36,7 +36,7 @@ def test_in_an_asynchronous_model_cells_read_the_last_state_before_pooling() -> 
     found = states(model, x)
     assert [size for size, _ in found] == [8, 8, 8, 4, 4, 4, 4, 1]
     last = {8: found[1][1], 4: found[5][1], 1: found[7][1]}
-    sizes = [height for _, height, _ in model.decoder.shapes]
+    sizes = [height for _, height, _ in model.latent_shapes]
     for size, feature in zip(sizes, model.features(x), strict=True):
         torch.testing.assert_close(feature, functional.gelu(last[size]), rtol=0, atol=1e-12)
 
@@ -51,7 +51,7 @@ def test_both_have_the_same_parameters_and_another_posterior() -> None:
 
 
 def zeros(model: HVAE) -> Tensor:
-    return torch.zeros(1, *model.decoder.shapes[0], dtype=torch.float64)
+    return torch.zeros(1, *model.latent_shapes[0], dtype=torch.float64)
 
 
 def test_twins_must_be_as_many_as_cells() -> None:
@@ -120,7 +120,7 @@ def test_a_models_way_down_and_up_are_those_of_its_wavelet() -> None:
     entering = pooling.project(h)
     block = encoder.get_submodule("stacks.0.0")
     torch.testing.assert_close(pooled, entering + block(entering), rtol=0, atol=1e-12)
-    fine = model.decoder.rungs[1]
+    fine = model.stages[1]
     coarse = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0)).double()
     bias = model.decoder.get_parameter("modules_.1.bias")
     torch.testing.assert_close(

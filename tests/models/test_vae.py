@@ -8,12 +8,12 @@ import pytest
 import torch
 from wavelet_tools import pictures, stirred, stream
 
-from mrvae.models import make_vae
+from mrvae.models.build import make_vae
 from mrvae.recipes import recipe
 from mrvae.recipes import wavelet as spec
 from mrvae.recipes.kiruluta2025 import KIRULUTA2025
 
-SMALL = spec.VAE(2, 8, 2, latent=3, likelihood=spec.LogisticAround(17), width=8)
+SMALL = spec.VAE(2, 8, 2, latent=3, likelihood=spec.LogisticImage(17), width=8)
 IMAGES = ("cifar10-32", "cifar10-128", "celebahq-128", "celebahq-256")
 
 

@@ -14,12 +14,18 @@ from torch import Tensor
 from wavelet_tools import PLAIN, SMALL, DensityHead, Free, pictures, small, stirred, stream
 
 from mrvae.distributions import Gaussian, Logistic
-from mrvae.models import HVAE, make_wavelet_vae, stack, super_resolve, unstack
-from mrvae.models.bands import BandCell, FreeLaw, OneCellRung, SeeingLaw
-from mrvae.models.loss import unit_image
-from mrvae.models.saved import save_weights
-from mrvae.models.walk import given
-from mrvae.models.wavelet_vae import WaveletEncoder
+from mrvae.models import HVAE, stack, super_resolve, unstack
+from mrvae.models.build import make_wavelet_vae
+from mrvae.models.build.weights import save_weights
+from mrvae.models.hierarchy.walk import given
+from mrvae.models.wavelet.bands import (
+    BandCell,
+    ConditionalPrior,
+    SingleCellStage,
+    UnconditionalPrior,
+)
+from mrvae.models.wavelet.encoder import WaveletEncoder
+from mrvae.models.wavelet.surrogate import unit_image
 from mrvae.objectives import importance_bound
 from mrvae.recipes import wavelet as spec
 from mrvae.resolution import Wavelet
@@ -31,9 +37,12 @@ def unit(x: Tensor) -> Tensor:
     return unit_image(x, SMALL.likelihood.levels, torch.float64)
 
 
-def laws(model: HVAE) -> list[FreeLaw | SeeingLaw]:
-    rungs = [cast(OneCellRung, rung) for rung in model.decoder.rungs]
-    return [cast("FreeLaw | SeeingLaw", cast(BandCell, rung.cell).law) for rung in rungs]
+def laws(model: HVAE) -> list[UnconditionalPrior | ConditionalPrior]:
+    stages = [cast(SingleCellStage, stage) for stage in model.stages]
+    return [
+        cast("UnconditionalPrior | ConditionalPrior", cast(BandCell, stage.cell).law)
+        for stage in stages
+    ]
 
 
 # --------------------------------------------------------------------------------- the transform
@@ -47,7 +56,7 @@ def test_the_walk_undoes_the_transform(name: str, depth: int) -> None:
     x = pictures(3)
     latents = stack(Wavelet(name).analysis(unit(x), depth))
     choices = [given(z) for z in latents]
-    noise = torch.zeros(3, model.decoder.noise_size, dtype=torch.float64)
+    noise = torch.zeros(3, model.latent_noise_size, dtype=torch.float64)
     h, steps = model.decoder.walk(None, choices, noise)
     torch.testing.assert_close(h, unit(x), rtol=0, atol=1e-12)
     assert [step.state.shape[-1] for step in steps] == [8 >> d for d in range(depth, -1, -1)][
@@ -115,7 +124,7 @@ def linear_gaussian(seed: int = 0) -> tuple[HVAE, Tensor, Tensor, float]:
     for law, shape in zip(laws(model), model.shapes, strict=True):
         with torch.no_grad():
             law.log_scale.add_(torch.randn(law.log_scale.shape, generator=stream(seed)))
-        means.append(cast(FreeLaw, law).location.expand(shape).flatten())
+        means.append(cast(UnconditionalPrior, law).location.expand(shape).flatten())
         scales.append(law.log_scale.exp().expand(shape).flatten())
     return model, torch.cat(means).detach(), torch.cat(scales).detach(), 0.3
 
@@ -200,7 +209,7 @@ def test_a_prior_that_sees_nothing_is_the_walk_with_networks_that_say_nothing() 
     torch.testing.assert_close(blind.elbo(x, noise).kl, seeing.elbo(x, noise).kl)
     moved = stirred(seeing)
     h = torch.rand(2, 2, 2, 2, generator=stream(), dtype=torch.float64)
-    visits = [model.decoder.rungs[1].visits[0] for model in (blind, moved)]
+    visits = [model.stages[1].visits[0] for model in (blind, moved)]
     first, second = (visit.prior(h)[0] for visit in visits)
     other, third = (visit.prior(h + 1)[0] for visit in visits)
     z = torch.zeros(2, 6, 2, 2, dtype=torch.float64)
@@ -245,7 +254,7 @@ def test_a_refinement_begins_as_nothing_and_is_read_by_the_likelihood() -> None:
 @pytest.mark.parametrize("side", [2, 4, 8])
 def test_a_coarse_image_is_what_remains_of_the_fine_one(side: int) -> None:
     """For Haar, averages over blocks of the result are the coarse pixels, up to rounding."""
-    recipe = replace(SMALL, likelihood=spec.LogisticAround(levels=256))
+    recipe = replace(SMALL, likelihood=spec.LogisticImage(levels=256))
     model = make_wavelet_vae(recipe).double()
     with torch.no_grad():
         cast(Tensor, model.head.log_scale).fill_(-9.0)
@@ -279,7 +288,7 @@ def test_a_coarse_image_of_no_level_is_refused() -> None:
         replace(SMALL, loss=spec.Sparse()),
         replace(SMALL, loss=spec.Weighted(spec.CrossEntropy())),
         replace(SMALL, refinement=spec.Refine(scales=1)),
-        replace(SMALL, likelihood=spec.GaussianAround(17)),
+        replace(SMALL, likelihood=spec.GaussianImage(17)),
     ],
 )
 def test_every_parameter_learns(recipe: spec.WaveletVAE) -> None:

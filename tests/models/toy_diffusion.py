@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from mrvae.distributions import Grid
-from mrvae.models.diffusion import (
+from mrvae.models.context.priors.base import FixedLattice
+from mrvae.models.context.priors.diffusion import (
     DiffusionPrior,
     Prediction,
     PredictMean,
     PredictNoise,
     PredictStart,
 )
-from mrvae.models.prior import FixedLattice
-from mrvae.models.schedule import Chain, CosineSchedule, LinearSchedule, Schedule
+from mrvae.models.context.priors.schedule import Chain, CosineSchedule, LinearSchedule, Schedule
 
 SCHEDULES: dict[str, Schedule] = {
     "one": LinearSchedule(1, 0.5, 0.5),

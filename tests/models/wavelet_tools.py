@@ -10,7 +10,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from mrvae.models import HVAE, make_wavelet_vae
+from mrvae.models import HVAE
+from mrvae.models.build import make_wavelet_vae
 from mrvae.recipes import wavelet as spec
 
 Some = TypeVar("Some")
@@ -19,7 +20,7 @@ SMALL = spec.WaveletVAE(
     channels=2,
     size=8,
     depth=2,
-    likelihood=spec.LogisticAround(levels=17),
+    likelihood=spec.LogisticImage(levels=17),
     encoder=spec.Pyramid(width=8, blocks=1),
     noise=spec.NoiseFromImage(initial=0.2),
     prior=spec.CoarseToFine(width=8, blocks=1),

@@ -16,16 +16,16 @@ from safetensors.torch import load_file, save_file
 import mrvae.evaluation
 import mrvae.training
 from laws.tiny_run import everything, outcome, tiny, train_until
-from mrvae.papers.cells import Cell, Validation, curve, made, nats_after, paired_error
-from mrvae.papers.desk import Desk, Job, finished
+from mrvae.papers.entries import Entry, Validation, curve, nats_after, paired_error, result
+from mrvae.papers.workspace import Job, Workspace, finished
 from mrvae.recipes import override
 from mrvae.training import train
 
 JOB = Job(tiny("steps=6", "validate_every=3"))
 
 
-def desk(folder: Path, *only: str) -> Desk:
-    return Desk(folder, "smoke", quiet=True, only=only)
+def workspace(folder: Path, *only: str) -> Workspace:
+    return Workspace(folder, "smoke", quiet=True, only=only)
 
 
 def forbid(patch: pytest.MonkeyPatch, module: object, name: str) -> None:
@@ -40,10 +40,10 @@ def forbid(patch: pytest.MonkeyPatch, module: object, name: str) -> None:
 def test_a_finished_run_is_found_and_not_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = desk(tmp_path).trained(JOB)
+    run = workspace(tmp_path).trained(JOB)
     before = everything(run)
     forbid(monkeypatch, mrvae.training, "train")
-    assert desk(tmp_path).trained(JOB) == run == tmp_path / "runs" / "digits-vdvae-seed0"
+    assert workspace(tmp_path).trained(JOB) == run == tmp_path / "runs" / "digits-vdvae-seed0"
     assert everything(run) == before
 
 
@@ -61,7 +61,7 @@ def test_a_run_that_was_trained_elsewhere_is_as_good(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["steps=7", "width=16", "rate=0.001"])
 def test_another_recipe_or_seed_is_not_finished(tmp_path: Path, change: str) -> None:
-    run = desk(tmp_path).trained(JOB)
+    run = workspace(tmp_path).trained(JOB)
     assert not finished(run, Job(override(JOB.recipe, [change])))
     assert not finished(run, Job(JOB.recipe, seed=1))
     assert not finished(tmp_path, JOB)
@@ -69,8 +69,8 @@ def test_another_recipe_or_seed_is_not_finished(tmp_path: Path, change: str) -> 
 
 def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
     recipe = tiny("steps=12", "validate_every=4")
-    whole = desk(tmp_path / "whole").trained(Job(recipe))
-    broken = desk(tmp_path / "broken")
+    whole = workspace(tmp_path / "whole").trained(Job(recipe))
+    broken = workspace(tmp_path / "broken")
     broken.path(Job(recipe)).parent.mkdir(parents=True)
     train_until(recipe, broken.path(Job(recipe)), 7)
     assert not finished(broken.path(Job(recipe)), Job(recipe))
@@ -80,7 +80,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
 def test_a_measurement_holds_for_these_weights_and_images_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = desk(tmp_path)
+    here = workspace(tmp_path)
     run = here.trained(JOB)
     first = here.measured(JOB, limit=5)
     with monkeypatch.context() as patch:
@@ -96,7 +96,7 @@ def test_a_measurement_holds_for_these_weights_and_images_alone(
 
 
 def test_what_is_measured_is_what_evaluate_says(tmp_path: Path) -> None:
-    here = desk(tmp_path)
+    here = workspace(tmp_path)
     here.trained(JOB)
     images = mrvae.data.load("digits", "test").subset(torch.arange(7))
     model = mrvae.load(here.path(JOB))
@@ -112,7 +112,7 @@ def test_what_is_measured_is_what_evaluate_says(tmp_path: Path) -> None:
 
 def test_a_difference_over_the_same_images_has_the_error_of_the_differences(tmp_path: Path) -> None:
     """Two runs that differ by a constant differ for certain, however much the images do."""
-    (run,) = made(desk(tmp_path), [Cell("a", JOB)], limit=6)
+    (run,) = result(workspace(tmp_path), [Entry("a", JOB)], limit=6)
     shifted = replace(run, each={"nats": [value + 1.5 for value in run.each["nats"]]})
     assert paired_error(run, shifted, "nats") == pytest.approx(0.0, abs=1e-12)
     mirrored = replace(run, each={"nats": [-value for value in run.each["nats"]]})
@@ -124,18 +124,18 @@ def test_a_difference_over_the_same_images_has_the_error_of_the_differences(tmp_
 
 def test_cells_can_be_made_in_any_portions(tmp_path: Path) -> None:
     """Each session makes what it names, and sees what the others have finished."""
-    cells = [Cell(f"s{seed}", Job(JOB.recipe, seed)) for seed in range(3)]
-    assert [m.cell.name for m in made(desk(tmp_path, "s2"), cells, limit=4)] == ["s2"]
-    assert [m.cell.name for m in made(desk(tmp_path, "s0"), cells, limit=4)] == ["s0", "s2"]
-    portions = made(desk(tmp_path), cells, limit=4)
-    whole = made(desk(tmp_path / "whole"), cells, limit=4)
+    cells = [Entry(f"s{seed}", Job(JOB.recipe, seed)) for seed in range(3)]
+    assert [m.cell.name for m in result(workspace(tmp_path, "s2"), cells, limit=4)] == ["s2"]
+    assert [m.cell.name for m in result(workspace(tmp_path, "s0"), cells, limit=4)] == ["s0", "s2"]
+    portions = result(workspace(tmp_path), cells, limit=4)
+    whole = result(workspace(tmp_path / "whole"), cells, limit=4)
     assert [m.measures for m in portions] == [m.measures for m in whole]
     assert [m.cell.name for m in whole] == ["s0", "s1", "s2"]
 
 
 def test_a_cell_that_diverges_is_a_row_without_a_bound(tmp_path: Path) -> None:
     wild = override(tiny("steps=60"), ["rate=1e30", "broken_in_a_row=3"])
-    (row,) = made(desk(tmp_path), [Cell("wild", Job(wild))], limit=4)
+    (row,) = result(workspace(tmp_path), [Entry("wild", Job(wild))], limit=4)
     assert row.measures is None
     assert row.measure("nats") is None
 
@@ -179,5 +179,5 @@ def test_a_run_waits_for_the_process_that_is_at_it(
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as other:  # noqa: S603
         assert other.stdout is not None
         other.stdout.readline()
-        desk(tmp_path).trained(JOB)
+        workspace(tmp_path).trained(JOB)
     assert seen == [True]

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from mrvae.evaluation import describe
-from mrvae.papers.cells import Made, Validation
+from mrvae.papers.entries import Result, Validation
 from mrvae.papers.falck2022.figure5 import at_equal_flops, at_equal_seconds, cells, findings
 from mrvae.recipes import override, recipe
 
@@ -17,12 +17,14 @@ STEPS = range(250, 3001, 250)
 cost = cache(describe)
 
 
-def made(name: str, nats: float, se: float = 0.2, *, slow: float = 1.0, gain: float = 0.0) -> Made:
+def result(
+    name: str, nats: float, se: float = 0.2, *, slow: float = 1.0, gain: float = 0.0
+) -> Result:
     """Return a run whose validation falls by ``gain`` nats an e-fold of steps, to ``nats``."""
 
     curve = tuple(Validation(s, slow * s, nats - gain * math.log(s / 3000)) for s in STEPS)
     measures: dict[str, object] = {"nats": nats, "nats_se": se, "images": 10_000}
-    return Made(CELLS[name], cost(CELLS[name].job.recipe), curve, measures)
+    return Result(CELLS[name], cost(CELLS[name].job.recipe), curve, measures)
 
 
 def sentence(found: list[str], *parts: str) -> str:
@@ -36,18 +38,23 @@ def sentence(found: list[str], *parts: str) -> str:
 )
 def test_a_difference_counts_beyond_two_combined_errors(nats: float, word: str) -> None:
     """√(0.2² + 0.2²) · 2 = 0.566 nats."""
-    found = findings([made("x1", 100.0), made("r5", nats)])
+    found = findings([result("x1", 100.0), result("r5", nats)])
     assert word in sentence(found, "r5 against x1 (equal parameters)")
 
 
 def test_models_of_more_parameters_are_named_so() -> None:
-    found = findings([made("x1", 100.0), made("x4", 97.0), made("r5", 98.0)])
+    found = findings([result("x1", 100.0), result("x4", 97.0), result("r5", 98.0)])
     assert "worse" in sentence(found, "r5 against x4 (more parameters)")
     assert not [line for line in found if line.startswith("x4")]
 
 
 def test_seeds_are_compared_with_their_own() -> None:
-    both = [made("x1", 100.0), made("r5", 98.0), made("x1-seed1", 90.0), made("r5-seed1", 95.0)]
+    both = [
+        result("x1", 100.0),
+        result("r5", 98.0),
+        result("x1-seed1", 90.0),
+        result("r5-seed1", 95.0),
+    ]
     found = findings(both)
     assert "better" in sentence(found, "r5 against x1 (equal")
     assert "worse" in sentence(found, "r5-seed1 against x1-seed1 (equal")
@@ -57,7 +64,7 @@ def test_seeds_are_compared_with_their_own() -> None:
 def test_equal_operations_are_fewer_steps_of_a_dearer_model() -> None:
     """On a curve that is linear in log step the place is known exactly."""
 
-    x1, r5 = made("x1", 100.0, gain=5.0), made("r5", 95.0, gain=5.0)
+    x1, r5 = result("x1", 100.0, gain=5.0), result("r5", 95.0, gain=5.0)
     dearer = r5.cost.flops_per_image / x1.cost.flops_per_image
     assert 2 < dearer < 5
     assert at_equal_flops(r5, x1) == pytest.approx(95.0 + 5.0 * math.log(dearer))
@@ -66,23 +73,23 @@ def test_equal_operations_are_fewer_steps_of_a_dearer_model() -> None:
 
 def test_equal_seconds_are_those_of_all_of_x1() -> None:
 
-    x1, r5 = made("x1", 100.0, gain=5.0), made("r5", 95.0, slow=4.0, gain=5.0)
+    x1, r5 = result("x1", 100.0, gain=5.0), result("r5", 95.0, slow=4.0, gain=5.0)
     assert at_equal_seconds(r5, x1) == pytest.approx(95.0 + 5.0 * math.log(4.0))
-    faster = made("r5", 95.0, slow=0.5)
+    faster = result("r5", 95.0, slow=0.5)
     assert at_equal_seconds(faster, x1) is None
 
 
 def test_fewer_images_make_larger_errors() -> None:
     """1,000 validation images have √10 the error: 0.89 nats, and twice that is 1.79."""
-    x1 = made("x1", 100.0)
+    x1 = result("x1", 100.0)
     for nats, word in [(98.3, "no clear difference"), (98.1, "better")]:
-        found = findings([x1, made("r2", nats)])
+        found = findings([x1, result("r2", nats)])
         assert word in sentence(found, "r2 against x1, equal operations")
 
 
 def test_a_diverged_run_is_not_measured() -> None:
-    broken = Made(CELLS["r5"], cost(CELLS["r5"].job.recipe), (), None)
-    said = findings([made("x1", 100.0), broken])
+    broken = Result(CELLS["r5"], cost(CELLS["r5"].job.recipe), (), None)
+    said = findings([result("x1", 100.0), broken])
     assert "training diverges" in said[0]
     assert all("not measured" in line for line in said[1:])
 

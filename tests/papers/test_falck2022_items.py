@@ -12,11 +12,11 @@ import torch
 from torch.nn import functional
 
 from mrvae.evaluation import PassNorms, describe
-from mrvae.papers.cells import Cell, Made
-from mrvae.papers.desk import Measures
+from mrvae.papers.entries import Entry, Result
 from mrvae.papers.falck2022 import ablations, figure5, figure6, figure7, table1, table2
 from mrvae.papers.falck2022.figure1 import bands_of, nested
 from mrvae.papers.outcome import Budget
+from mrvae.papers.workspace import Measures
 
 BUDGETS: tuple[Budget, ...] = ("smoke", "cpu", "paper")
 
@@ -93,7 +93,7 @@ def test_the_temperature_of_the_data_is_chosen() -> None:
 # ----------------------------------------------------------------------- tables and ablations
 
 
-def every(budget: Budget) -> dict[str, list[Cell]]:
+def every(budget: Budget) -> dict[str, list[Entry]]:
     items = (figure5, figure6, figure7, table1, table2, ablations)
     return {item.ITEM.name: list(item.cells(budget)) for item in items}
 
@@ -137,30 +137,30 @@ def test_a_single_resolution_has_the_depth_and_the_parameters_of_many() -> None:
     assert by_name["latent16"].latents == 2 * many.latents
 
 
-def made(cell: Cell, nats: float | None) -> Made:
+def result(cell: Entry, nats: float | None) -> Result:
     measures: Measures = {"nats": nats, "nats_se": 0.2, "images": 10_000}
-    return Made(cell, describe(cell.job.recipe), (), None if nats is None else measures)
+    return Result(cell, describe(cell.job.recipe), (), None if nats is None else measures)
 
 
 def test_findings_of_table_2_follow_from_its_rows() -> None:
     plain, normalised, *_ = table2.cells("cpu")
-    (said,) = table2.findings([made(plain, 90.0), made(normalised, 200.0)])
+    (said,) = table2.findings([result(plain, 90.0), result(normalised, 200.0)])
     assert "200.00 against 90.00 nats" in said
     assert "worse" in said
-    (said,) = table2.findings([made(plain, 90.0), made(normalised, None)])
+    (said,) = table2.findings([result(plain, 90.0), result(normalised, None)])
     assert "diverges" in said
-    assert table2.findings([made(normalised, 90.0)]) == []
+    assert table2.findings([result(normalised, 90.0)]) == []
 
 
 def test_findings_of_table_1_follow_from_its_rows() -> None:
     shared, plain, *_ = table1.cells("cpu")
-    (said,) = table1.findings([made(shared, 85.0), made(plain, 86.0)])
+    (said,) = table1.findings([result(shared, 85.0), result(plain, 86.0)])
     assert said.startswith("mnist-ws has 68% of the parameters")
     assert "better" in said
 
 
 def test_findings_of_the_ablations_follow_from_their_rows() -> None:
     x1, latent2, *_ = ablations.cells("cpu")
-    (said,) = ablations.findings([made(x1, 90.0), made(latent2, 90.1)])
+    (said,) = ablations.findings([result(x1, 90.0), result(latent2, 90.1)])
     assert "no clear difference" in said
     assert "2 latent channels instead of 8" in said

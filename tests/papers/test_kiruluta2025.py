@@ -9,19 +9,19 @@ import pytest
 import torch
 
 from mrvae.papers.catalogue import find
-from mrvae.papers.cells import made
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import result
 from mrvae.papers.kiruluta2025 import ITEMS, ablation_noise, families, figure1, figure2, table1
 from mrvae.papers.kiruluta2025.curves import rates_figure
 from mrvae.papers.kiruluta2025.quality import errors, measured_images, thresholded
 from mrvae.papers.kiruluta2025.runs import ABLATION, ablation, penalty, table, wavelet_vae
 from mrvae.papers.outcome import Row
+from mrvae.papers.workspace import Workspace
 from mrvae.recipes.wavelet import Sparse, WaveletVAE
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk"), "smoke", quiet=True)
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace(tmp_path_factory.mktemp("desk"), "smoke", quiet=True)
 
 
 def number(row: Row, name: str) -> float:
@@ -30,8 +30,8 @@ def number(row: Row, name: str) -> float:
     return float(value)
 
 
-def test_the_table_has_the_paper_beside_ours(desk: Desk) -> None:
-    outcome = table1.work(desk)
+def test_the_table_has_the_paper_beside_ours(workspace: Workspace) -> None:
+    outcome = table1.work(workspace)
     rows = {str(row["cell"]): row for row in outcome.rows}
     assert list(rows) == ["vae", "wavelet", "oracle", "wavelet-elbo", "wavelet-coarse-to-fine"]
     assert rows["oracle"]["bits_per_dim"] is rows["oracle"]["rate"] is None
@@ -74,11 +74,11 @@ def test_both_models_at_the_papers_size_have_as_many_parameters() -> None:
     assert counts[0] == pytest.approx(counts[1], rel=0.05)
 
 
-def test_a_cell_may_be_measured_on_fewer_images(desk: Desk) -> None:
+def test_a_cell_may_be_measured_on_fewer_images(workspace: Workspace) -> None:
     cell = table("smoke")[0]
-    assert len(measured_images(desk, cell)) == 16
-    assert len(measured_images(desk, replace(cell, images=5))) == 5
-    (found,) = made(desk, [replace(cell, images=5)], limit=16)
+    assert len(measured_images(workspace, cell)) == 16
+    assert len(measured_images(workspace, replace(cell, images=5))) == 5
+    (found,) = result(workspace, [replace(cell, images=5)], limit=16)
     assert found.measure("images") == 5
     assert len(found.each["nats"]) == 5
     assert [each.limit(2000) for each in table("cpu")] == [2000] * 4 + [300] * 3
@@ -93,8 +93,8 @@ def test_the_figure_draws_each_row_from_its_rate_to_its_bound() -> None:
     assert len(right.lines) == len(left.lines) + 1
 
 
-def test_noise_adds_its_square(desk: Desk) -> None:
-    outcome = ablation_noise.work(desk)
+def test_noise_adds_its_square(workspace: Workspace) -> None:
+    outcome = ablation_noise.work(workspace)
     learnt, fixed = outcome.rows
     assert number(fixed, "s") == pytest.approx(0.01)
     assert number(learnt, "s") == pytest.approx(0.1, rel=0.05)
@@ -111,9 +111,9 @@ def test_noise_adds_its_square(desk: Desk) -> None:
     assert len(figure.axes) == 3
 
 
-def test_the_oracles_error_grows_with_its_weight(desk: Desk) -> None:
+def test_the_oracles_error_grows_with_its_weight(workspace: Workspace) -> None:
     """Below the threshold λ/2 a detail is lost, and above it moved by λ/2: λ²/4 at most."""
-    found = ablation_noise.oracles(desk, ablation("smoke")[0])
+    found = ablation_noise.oracles(workspace, ablation("smoke")[0])
     errors = list(found.values())
     assert errors == sorted(errors)
     assert errors[0] > 0
@@ -136,7 +136,7 @@ def test_claims_are_read_off_the_rows() -> None:
 
 def test_no_coefficients_are_better_than_the_oracle() -> None:
     """Equation 22 at the oracle, at the image's own coefficients, and around the oracle."""
-    from mrvae.models.loss import soft_threshold
+    from mrvae.models.wavelet.surrogate import soft_threshold
     from mrvae.resolution import Coefficients, Wavelet
 
     spec = wavelet_vae(table("smoke")[1])
@@ -191,12 +191,12 @@ def test_each_budget_has_its_images(tmp_path: Path) -> None:
     assert {cell.job.recipe.model.size for cell in table("paper")} == {128}
 
 
-def test_the_figures_show_each_model_and_each_band(desk: Desk) -> None:
-    shown = figure1.work(desk)
+def test_the_figures_show_each_model_and_each_band(workspace: Workspace) -> None:
+    shown = figure1.work(workspace)
     assert set(shown.figures) == {"figure1", "figure1_samples"}
     assert [row["cell"] for row in shown.rows] == [cell.name for cell in table("smoke")]
     assert "bits/dim, proxy Fréchet" in shown.findings[0]
-    bands = figure2.work(desk)
+    bands = figure2.work(workspace)
     assert set(bands.figures) == {"figure2-wavelet"}
     assert sum(number(row, "share") for row in bands.rows) == pytest.approx(1)
     # Digits are bright strokes: no band of details has what the approximation has.
@@ -205,8 +205,8 @@ def test_the_figures_show_each_model_and_each_band(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_families_are_compared_at_equal_depth(desk: Desk) -> None:
-    outcome = families.work(desk)
+def test_families_are_compared_at_equal_depth(workspace: Workspace) -> None:
+    outcome = families.work(workspace)
     assert [(row["wavelet"], row["levels"]) for row in outcome.rows] == [
         ("haar", 1),
         ("bior2.2", 2),

@@ -9,14 +9,14 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from mrvae.papers.desk import Desk
 from mrvae.papers.kiruluta2025 import ITEMS, kl
 from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return kl.work(Desk(tmp_path_factory.mktemp("desk"), "smoke", quiet=True))
+    return kl.work(Workspace(tmp_path_factory.mktemp("desk"), "smoke", quiet=True))
 
 
 def number(row: Row, name: str) -> float:
@@ -59,7 +59,7 @@ def test_a_wrong_form_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         return math.log(2.0) - rate.log() - entropy + rate * mean.abs()
 
     monkeypatch.setattr(laws, "gaussian_laplace_kl", crude)
-    rows = kl.work(Desk(tmp_path, "smoke", quiet=True)).rows
+    rows = kl.work(Workspace(tmp_path, "smoke", quiet=True)).rows
     errors = {(row["shift"], row["rate"]): number(row, "relative_float64") for row in rows}
     assert errors[0.1, 1.0] > 0.1
     assert errors[41.0, 1.0] < 1e-14

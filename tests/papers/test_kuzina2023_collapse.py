@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from mrvae.evaluation import UnitReport, describe
-from mrvae.papers.cells import Cell, Made
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, Result
 from mrvae.papers.kuzina2023 import (
     ITEMS,
     collapse,
@@ -22,6 +21,7 @@ from mrvae.papers.kuzina2023 import (
     table4,
 )
 from mrvae.papers.kuzina2023.runs import MEASURED, mnist
+from mrvae.papers.workspace import Workspace
 
 PLAIN, CONTEXT = mnist("smoke")
 N = 4
@@ -45,9 +45,9 @@ FEW = report([True, False, False, False], [0.5, 0.001, 0.0, 0.0], [])
 MORE = report([True, True, False, False], [0.5, 0.3, 0.0, 0.0], [True, True])
 
 
-def made(cell: Cell, diverged: bool = False) -> Made:
+def result(cell: Entry, diverged: bool = False) -> Result:
     measures = {"nats": 90.0, "nats_se": 0.2, "images": N}
-    return Made(cell, describe(cell.job.recipe), (), None if diverged else dict(measures))
+    return Result(cell, describe(cell.job.recipe), (), None if diverged else dict(measures))
 
 
 def test_a_context_is_compared_with_its_own_units_and_without() -> None:
@@ -72,7 +72,7 @@ def test_columns_are_those_of_the_totals() -> None:
 
 def test_depths_are_compared_in_the_order_of_their_latent_space() -> None:
     smaller = report([True, True], [0.5, 0.5], [])
-    found = [made(PLAIN), made(CONTEXT)]
+    found = [result(PLAIN), result(CONTEXT)]
     said = table1.findings(found, {"vdvae": FEW, "dct": smaller})
     assert said[0].startswith("from dct, vdvae, in order of latent space: active units 100.0, 25.0")
     assert all("falls throughout" in line for line in said[:2])
@@ -113,24 +113,27 @@ def test_units_are_counted_once_for_all_items(
 ) -> None:
     """And images are drawn and estimators run once: the second round needs no model."""
     items = [table2, table4, table1, figure1, figure4]
-    desk = Desk(tmp_path, "smoke", quiet=True)
-    first = [item.work(desk).rows for item in items]
+    workspace = Workspace(tmp_path, "smoke", quiet=True)
+    first = [item.work(workspace).rows for item in items]
 
     def refused(*_: object) -> None:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr(Desk, "model", refused)
-    assert [item.work(desk).rows for item in items] == first
+    monkeypatch.setattr(Workspace, "model", refused)
+    assert [item.work(workspace).rows for item in items] == first
 
 
 def test_the_estimators_bring_the_bounds_along(tmp_path: Path) -> None:
     """One pass gives what two would."""
-    together, apart = (Desk(tmp_path / name, "smoke", quiet=True) for name in ("one", "two"))
+    together, apart = (Workspace(tmp_path / name, "smoke", quiet=True) for name in ("one", "two"))
     job, plan = PLAIN.job, MEASURED["smoke"]
-    for desk in (together, apart):
-        desk.trained(job)
+    for workspace in (together, apart):
+        workspace.trained(job)
     defects.estimates(together, PLAIN)
     found = together.remembered(job, samples=plan.samples, limit=plan.limit)
     assert found == apart.measured(job, samples=plan.samples, limit=plan.limit)
-    each = [desk.each(job, samples=plan.samples, limit=plan.limit) for desk in (together, apart)]
+    each = [
+        workspace.each(job, samples=plan.samples, limit=plan.limit)
+        for workspace in (together, apart)
+    ]
     assert each[0] == each[1] != {}

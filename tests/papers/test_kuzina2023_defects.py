@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from mrvae.evaluation import KUZINA2023, LikelihoodReport
-from mrvae.papers.desk import Desk
 from mrvae.papers.kuzina2023 import defects
 from mrvae.papers.outcome import Outcome
+from mrvae.papers.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return defects.work(Desk(tmp_path_factory.mktemp("desk"), "smoke", quiet=True))
+    return defects.work(Workspace(tmp_path_factory.mktemp("desk"), "smoke", quiet=True))
 
 
 def test_each_defect_is_switched_on_alone() -> None:
@@ -53,14 +53,14 @@ def test_differences_are_paired_by_image() -> None:
 
 
 def test_estimates_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk, cell = Desk(tmp_path, "smoke", quiet=True), defects.cells("smoke")[0]
-    desk.trained(cell.job)
-    first = defects.estimates(desk, cell)
+    workspace, cell = Workspace(tmp_path, "smoke", quiet=True), defects.cells("smoke")[0]
+    workspace.trained(cell.job)
+    first = defects.estimates(workspace, cell)
     monkeypatch.setattr(defects, "rows_of", lambda name, report: [])
-    assert defects.estimates(desk, cell) == first
-    (desk.path(cell.job) / "weights.safetensors").write_bytes(b"others")
+    assert defects.estimates(workspace, cell) == first
+    (workspace.path(cell.job) / "weights.safetensors").write_bytes(b"others")
     with pytest.raises(ValueError, match="safetensors"):
-        defects.estimates(desk, cell)
+        defects.estimates(workspace, cell)
 
 
 def test_what_is_said_of_one_model_needs_no_other(outcome: Outcome) -> None:
@@ -74,5 +74,5 @@ def test_the_runs_are_the_papers(tmp_path: Path) -> None:
     names = [cell.name for cell in defects.cells("smoke") if cell.default]
     assert names == ["vdvae", "dct"]
     with pytest.raises(ValueError, match="did you mean dct"):
-        defects.work(Desk(tmp_path, "smoke", quiet=True, only=("dc",)))
+        defects.work(Workspace(tmp_path, "smoke", quiet=True, only=("dc",)))
     assert list(tmp_path.iterdir()) == []

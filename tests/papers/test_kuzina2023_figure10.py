@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mrvae.papers import catalogue
-from mrvae.papers.desk import Desk
 from mrvae.papers.kuzina2023 import figure10
 from mrvae.papers.outcome import Row
+from mrvae.papers.workspace import Workspace
 from mrvae.papers.writing import write
 
 
@@ -57,12 +57,12 @@ def test_the_papers_plan_is_the_issues() -> None:
 @pytest.mark.slow
 def test_the_figure_is_made_at_smoke(tmp_path: Path) -> None:
     item = catalogue.find("kuzina2023", "figure10")
-    desk = Desk(tmp_path, "smoke", quiet=True)
-    outcome = item.work(desk)
+    workspace = Workspace(tmp_path, "smoke", quiet=True)
+    outcome = item.work(workspace)
     plan = figure10.PLANS["smoke"]
     assert len(outcome.rows) == 2 * 2 * len(plan.latents)
     context = [r for r in outcome.rows if r["cell"] == "dct" and r["latents"] == 1]
     assert {r["symmetric_kl"] for r in context} == {0.0}
     assert {float(r["largest_change"] or 0) <= 0.1 for r in outcome.rows} == {True}
-    names = {path.name for path in write("kuzina2023", item.name, desk, outcome)}
+    names = {path.name for path in write("kuzina2023", item.name, workspace, outcome)}
     assert names == {"figure10.json", "figure10.csv", "figure10-radius0.1.png"}

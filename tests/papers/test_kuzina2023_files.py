@@ -15,44 +15,44 @@ from mrvae.data import Picture
 from mrvae.data.cut import of_split
 from mrvae.evaluation import LOSSLESS, available, psnr
 from mrvae.papers.catalogue import find
-from mrvae.papers.desk import Desk
 from mrvae.papers.kuzina2023 import cifar, figure5_real
 from mrvae.papers.kuzina2023.files import by_codec
 from mrvae.papers.outcome import Outcome
+from mrvae.papers.workspace import Workspace
 from mrvae.recipes.cut import Patches
 
 FOLDS = figure5_real.FOLDS
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A desk whose CIFAR-10 is made up."""
     folder = tmp_path_factory.mktemp("files")
     pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
     np.savez(folder / "made-up.npz", x_train=pixels, x_test=pixels[:9])
-    return Desk(folder / "out", "smoke", folder, quiet=True)
+    return Workspace(folder / "out", "smoke", folder, quiet=True)
 
 
 @pytest.fixture(scope="module")
-def outcome(desk: Desk) -> Outcome:
+def outcome(workspace: Workspace) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         plan = cifar.PLANS["smoke"]
         small = ("data=made-up.npz", "training.batch=2")
         patch.setitem(cifar.PLANS, "smoke", replace(plan, changes=(*plan.changes, *small)))
-        return figure5_real.work(desk)
+        return figure5_real.work(workspace)
 
 
-def files(desk: Desk, name: str) -> list[Path]:
-    return sorted((desk.folder / "files" / name).glob("*.mrv"))
+def files(workspace: Workspace, name: str) -> list[Path]:
+    return sorted((workspace.folder / "files" / name).glob("*.mrv"))
 
 
 @pytest.mark.slow
-def test_the_bytes_of_a_row_are_those_on_the_disk(desk: Desk, outcome: Outcome) -> None:
+def test_the_bytes_of_a_row_are_those_on_the_disk(workspace: Workspace, outcome: Outcome) -> None:
     rows = {(row["pictures"], row["method"]): row for row in outcome.rows}
     sizes = [
         path.stat().st_size
         for fold in range(2)
-        for path in files(desk, f"kodak-context-fold{fold}-seed0")
+        for path in files(workspace, f"kodak-context-fold{fold}-seed0")
     ]
     row = rows["kodak", "context, 2 of 2 folds"]
     assert (row["files"], row["bytes"]) == (4, sum(sizes))
@@ -64,17 +64,17 @@ def test_the_bytes_of_a_row_are_those_on_the_disk(desk: Desk, outcome: Outcome) 
 
 @pytest.mark.slow
 def test_what_is_scored_is_what_a_file_of_an_unseen_picture_says(
-    desk: Desk, outcome: Outcome
+    workspace: Workspace, outcome: Outcome
 ) -> None:
-    photographs = figure5_real.photographs(desk)
+    photographs = figure5_real.photographs(workspace)
     scores = []
     for fold in range(2):
         name = f"kodak-context-fold{fold}-seed0"
         cut = Patches(folds=2, fold=fold)
         unseen = {each.name: each for each in of_split(photographs, "test", cut)}
-        assert {path.stem for path in files(desk, name)} == set(unseen)
-        known = open_model(desk.folder / "runs" / name)
-        for path in files(desk, name):
+        assert {path.stem for path in files(workspace, name)} == set(unseen)
+        known = open_model(workspace.folder / "runs" / name)
+        for path in files(workspace, name):
             ((entry, pixels),) = decoded(read_container(path), known)
             scores.append(psnr(unseen[entry.name].pixels, pixels))
     (row,) = (row for row in outcome.rows if row["method"] == "context, 2 of 2 folds")

@@ -15,9 +15,9 @@ from mrvae.data import gallery
 from mrvae.distributions import MidTread
 from mrvae.evaluation import cut, join
 from mrvae.models import DCTContext
-from mrvae.papers.desk import Desk
 from mrvae.papers.kuzina2023 import cifar, figure5, figure6, figure9, kodak
 from mrvae.papers.outcome import Budget, Outcome
+from mrvae.papers.workspace import Workspace
 from mrvae.recipes.cifar_small import CIFAR_SMALL
 
 BUDGETS: tuple[Budget, ...] = ("smoke", "cpu", "paper")
@@ -25,12 +25,12 @@ FOLDER = os.environ.get("MRVAE_DATA", "")
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A desk whose data are random images, and no photographs."""
     folder = tmp_path_factory.mktemp("kodak")
     pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
     np.savez(folder / "made-up.npz", x_train=pixels, x_test=pixels[:9])
-    return Desk(folder / "out", "smoke", folder, quiet=True)
+    return Workspace(folder / "out", "smoke", folder, quiet=True)
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +45,8 @@ def rows_of(outcome: Outcome) -> dict[str, dict[str, object]]:
 
 
 @pytest.mark.slow
-def test_figure_5_has_every_method_at_its_rate(desk: Desk) -> None:
-    outcome = figure5.work(replace(desk, only=("vdvae", "dct-explicit")))
+def test_figure_5_has_every_method_at_its_rate(workspace: Workspace) -> None:
+    outcome = figure5.work(replace(workspace, only=("vdvae", "dct-explicit")))
     rows = rows_of(outcome)
     for cell in ("vdvae", "dct-explicit"):
         drawn, mean = (rows[f"{cell}, t = {t}"] for t in (0.1, 0))
@@ -63,9 +63,9 @@ def test_figure_5_has_every_method_at_its_rate(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_the_pages_show_what_the_rows_say(desk: Desk) -> None:
+def test_the_pages_show_what_the_rows_say(workspace: Workspace) -> None:
     for item in (figure6, figure9):
-        outcome = item.work(desk)
+        outcome = item.work(workspace)
         shown = outcome.figures[item.ITEM.name].axes
         assert len(shown) == 1 + len(outcome.rows) == 6
         assert outcome.rows[0]["picture"] == "made-up"
@@ -89,9 +89,9 @@ def test_one_hierarchy_stands_under_all_contexts() -> None:
 
 
 def test_photographs_are_asked_for_where_there_are_none(tmp_path: Path) -> None:
-    assert [p.name for p in cifar.pictures(Desk(tmp_path, "smoke", tmp_path))] == ["made-up"]
+    assert [p.name for p in cifar.pictures(Workspace(tmp_path, "smoke", tmp_path))] == ["made-up"]
     with pytest.raises(ValueError, match="there is no folder kodak"):
-        cifar.pictures(Desk(tmp_path, "cpu", tmp_path))
+        cifar.pictures(Workspace(tmp_path, "cpu", tmp_path))
 
 
 def test_a_row_is_a_mean_with_its_error() -> None:

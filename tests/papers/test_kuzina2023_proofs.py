@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from mrvae.papers.desk import Desk
 from mrvae.papers.kuzina2023 import proof_tables as tables
 from mrvae.papers.kuzina2023 import proofs
 from mrvae.papers.outcome import Outcome
+from mrvae.papers.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    return proofs.work(Desk(Path("nowhere"), "smoke", quiet=True))
+    return proofs.work(Workspace(Path("nowhere"), "smoke", quiet=True))
 
 
 def stream(seed: int = 0) -> torch.Generator:
@@ -72,7 +72,7 @@ def test_divergences_are_those_of_numpys_sums(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_context_told_by_its_decoder_is_certain(seed: int) -> None:
-    joint = tables.told(tables.any_table(stream(seed))).joint
+    joint = tables.conditioning(tables.any_table(stream(seed))).joint
     posterior = tables.marginal(joint, "cx") / tables.marginal(joint, "x")
     assert posterior.amax(dim=0).min().item() == pytest.approx(1, abs=1e-12)
 

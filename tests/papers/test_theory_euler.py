@@ -11,8 +11,8 @@ from torch import Tensor
 
 from laws.linear import image
 from laws.tiny_vdvae import SHARED, tiny_vdvae
-from mrvae.models.cell import VDVAECell
-from mrvae.models.walk import from_posterior, from_prior
+from mrvae.models.cells.base import VDVAECell
+from mrvae.models.hierarchy.walk import from_posterior, from_prior
 from mrvae.papers.falck2022.euler import TwoStep, inference_step, sampling_step
 from mrvae.papers.falck2022.orders import slope
 from mrvae.resolution import Bridge, Ladder, coarser_noise
@@ -20,19 +20,19 @@ from mrvae.resolution import Bridge, Ladder, coarser_noise
 MODEL = tiny_vdvae()
 CELLS = [
     (rung_index, cell_index)
-    for rung_index, rung in enumerate(MODEL.decoder.rungs)
-    for cell_index, _ in enumerate(rung.visits)
+    for rung_index, stage in enumerate(MODEL.decoder.stages)
+    for cell_index, _ in enumerate(stage.visits)
 ]
 every_cell = pytest.mark.parametrize("place", CELLS)
 
 
 def cell_at(place: tuple[int, int]) -> VDVAECell:
-    return cast(VDVAECell, MODEL.decoder.rungs[place[0]].visits[place[1]])
+    return cast(VDVAECell, MODEL.decoder.stages[place[0]].visits[place[1]])
 
 
 def inputs(place: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """A state, features and noise for a cell."""
-    side = MODEL.decoder.rungs[place[0]].shapes[0][-1]
+    side = MODEL.decoder.stages[place[0]].shapes[0][-1]
     return image(4, 8, side, side), image(4, 8, side, side, seed=1), image(4, 3, side, side, seed=2)
 
 
@@ -93,9 +93,9 @@ def test_a_whole_decoder_is_a_sequence_of_two_steps() -> None:
     last, _ = MODEL.decoder.walk(None, [from_prior()] * len(MODEL.decoder.shapes), noise)
     parts = iter(MODEL.decoder.split_noise(noise))
     h: Tensor | None = None
-    for rung in MODEL.decoder.rungs:
-        h = rung.enter(h, 3)
-        for cell in rung.visits:
+    for stage in MODEL.decoder.stages:
+        h = stage.enter(h, 3)
+        for cell in stage.visits:
             h = sampling_step(cast(VDVAECell, cell)).step(h, next(parts))
     torch.testing.assert_close(h, last, rtol=0, atol=1e-11)
 
@@ -103,8 +103,8 @@ def test_a_whole_decoder_is_a_sequence_of_two_steps() -> None:
 @torch.no_grad()
 def test_shared_cells_are_one_time_homogeneous_scheme() -> None:
     """A cell visited r times is r steps of one equation whose coefficients know no time."""
-    rung = MODEL.decoder.rungs[2]
-    shared = rung.visits[-SHARED:]
+    stage = MODEL.decoder.stages[2]
+    shared = stage.visits[-SHARED:]
     assert all(cell is shared[0] for cell in shared)
     scheme = sampling_step(cast(VDVAECell, shared[0]))
     h, noises = image(2, 8, 8, 8), image(SHARED, 2, 3, 8, 8, seed=3)
@@ -114,7 +114,7 @@ def test_shared_cells_are_one_time_homogeneous_scheme() -> None:
         by_cells = cell.advance(moved, prior.sample(eps))
         by_scheme = scheme.step(by_scheme, eps)
     torch.testing.assert_close(by_scheme, by_cells, rtol=0, atol=1e-12)
-    other = sampling_step(cast(VDVAECell, rung.visits[0])).step(h, noises[0])
+    other = sampling_step(cast(VDVAECell, stage.visits[0])).step(h, noises[0])
     assert (other - scheme.step(h, noises[0])).abs().max() > 1e-2
 
 
@@ -142,7 +142,7 @@ def test_a_network_drives_a_bridge_and_the_two_steps_tend_to_it() -> None:
 @torch.no_grad()
 def test_a_bridge_climbs_with_the_drifts_of_the_decoder_s_cells() -> None:
     """One homogeneous stage a level, with noise of the latents' shape; support in V_j."""
-    stages = tuple(sampling_step(cell_at((rung, 0))).stage() for rung in (0, 1, 2))
+    stages = tuple(sampling_step(cell_at((stage, 0))).stage() for stage in (0, 1, 2))
     ladder = Ladder(base=2, depth=2)
     bridge = Bridge(ladder, (0.0, 0.3, 0.6, 1.0), stages)
     noise = [image(4, 2, 3, 2 << level, 2 << level, seed=level) for level in range(3)]

@@ -13,9 +13,9 @@ from laws.linear import image
 from laws.narrow import gaussian
 from laws.tiny_vdvae import tiny_vdvae
 from mrvae.distributions import Gaussian
-from mrvae.models import build
-from mrvae.models.cell import VDVAECell
-from mrvae.models.walk import from_posterior
+from mrvae.models.build import build
+from mrvae.models.cells.base import VDVAECell
+from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.papers.falck2022.euler import TwoStep, sampling_step
 from mrvae.papers.falck2022.pointmass import (
     boundary,
@@ -145,7 +145,7 @@ def test_a_prior_that_knows_the_image_is_refused() -> None:
 def test_the_norms_are_those_of_the_states() -> None:
     noise = MODEL.noise(5, torch.Generator().manual_seed(0))
     norms = state_norms(MODEL, noise)
-    cell = cast(VDVAECell, MODEL.decoder.rungs[0].visits[0])
+    cell = cast(VDVAECell, MODEL.decoder.stages[0].visits[0])
     prior, moved = cell.prior(entry_states(MODEL, 5))
     first = cell.advance(moved, prior.sample(MODEL.decoder.split_noise(noise)[0]))
     torch.testing.assert_close(norms[0], first.square().sum(1).mean((-2, -1)).sqrt())
@@ -155,7 +155,7 @@ def test_the_norms_are_those_of_the_states() -> None:
 @torch.no_grad()
 def test_the_half_step_adds_the_energy_of_its_noise() -> None:
     """E‖Z₊‖² = ‖Z + μ₁‖² + Σ_ck W_ck² s_k², within four standard errors; nothing without σ."""
-    cell = cast(VDVAECell, MODEL.decoder.rungs[0].visits[0])
+    cell = cast(VDVAECell, MODEL.decoder.stages[0].visits[0])
     h, scheme = entry_states(MODEL, 1), sampling_step(cell)
     draws = image(20_000, 3, 1, 1)
     states = h.expand(len(draws), -1, -1, -1)

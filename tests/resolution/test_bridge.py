@@ -25,8 +25,8 @@ from mrvae.papers.falck2022.orders import (
 from mrvae.resolution import (
     Basis,
     Bridge,
+    BridgeStage,
     Ladder,
-    Stage,
     Wavelet,
     WaveletPooling,
     coarser_noise,
@@ -57,8 +57,8 @@ def generator(seed: int = 0) -> torch.Generator:
 def nonlinear(dims: int) -> Bridge:
     """Coefficients that depend on level, time and state, and couple the pixels."""
 
-    def stage(level: int) -> Stage:
-        return Stage(
+    def stage(level: int) -> BridgeStage:
+        return BridgeStage(
             lambda t, z: torch.cos((level + 1) * t + z) + torch.roll(z, 1, -1),
             lambda t, z, xi: (0.5 + t + 0.1 * level * z.tanh()) * xi,
         )
@@ -89,7 +89,7 @@ def test_the_process_lives_in_the_space_of_its_level(dims: int) -> None:
 
 
 def test_a_wrong_embedding_leaves_the_space() -> None:
-    drift = Stage.homogeneous(lambda z: 1 + 0 * z, lambda z, xi: xi)
+    drift = BridgeStage.homogeneous(lambda z: 1 + 0 * z, lambda z, xi: xi)
     bridge = Bridge(Stuffing(), TIMES, (drift,) * 3)
     start = image(4, 1)
     moments = list(bridge.walk(start, bridge.noise(start, (1, 1, 1), generator())))
@@ -208,7 +208,7 @@ def test_with_the_drift_of_another_calculus_it_does_not_converge() -> None:
 
 
 def test_with_additive_noise_the_strong_order_is_one() -> None:
-    stage = Stage.homogeneous(lambda z: -2 * torch.sin(z), lambda z, xi: 0.7 * xi)
+    stage = BridgeStage.homogeneous(lambda z: -2 * torch.sin(z), lambda z, xi: 0.7 * xi)
     bridge = Bridge(ladder(1), TIMES, (stage,) * 3)
     start = torch.ones(500, 1, dtype=torch.float64)
     noise = bridge.noise(start, (512, 512, 512), generator(2))
@@ -231,9 +231,9 @@ def test_coarser_noise_is_of_the_same_path() -> None:
 
 
 def test_the_homogeneous_form_is_the_general_one_without_time() -> None:
-    at_rest = Stage.homogeneous(lambda z: torch.cos(z), lambda z, xi: z * xi)
-    general = Stage(lambda t, z: torch.cos(z), lambda t, z, xi: z * xi)
-    moving = Stage(lambda t, z: torch.cos(z + t), lambda t, z, xi: z * xi)
+    at_rest = BridgeStage.homogeneous(lambda z: torch.cos(z), lambda z, xi: z * xi)
+    general = BridgeStage(lambda t, z: torch.cos(z), lambda t, z, xi: z * xi)
+    moving = BridgeStage(lambda t, z: torch.cos(z + t), lambda t, z, xi: z * xi)
     start = image(3, 1)
     ends = []
     for stage in (at_rest, general, moving):
@@ -245,7 +245,7 @@ def test_the_homogeneous_form_is_the_general_one_without_time() -> None:
 
 @both_dims
 def test_a_homogeneous_process_does_not_know_when_it_began(dims: int) -> None:
-    stage = Stage.homogeneous(lambda z: torch.sin(z), lambda z, xi: 0.5 * xi)
+    stage = BridgeStage.homogeneous(lambda z: torch.sin(z), lambda z, xi: 0.5 * xi)
     early = Bridge(ladder(dims), TIMES, (stage,) * 3)
     late = Bridge(ladder(dims), tuple(t + 7 for t in TIMES), (stage,) * 3)
     start = image(3, *(1,) * dims)
@@ -268,7 +268,7 @@ def test_white_noise_is_the_same_at_every_level(dims: int) -> None:
 
 def test_noise_may_have_another_shape_than_the_state() -> None:
     w = image(1, 3)
-    stage = Stage.homogeneous(lambda z: 0 * z, lambda z, xi: xi @ w.T)
+    stage = BridgeStage.homogeneous(lambda z: 0 * z, lambda z, xi: xi @ w.T)
     bridge = Bridge(ladder(1), (0.0, 1.0), (stage,))
     xi = image(4, 5, 3)
     z = bridge.end(torch.zeros(5, 1, dtype=torch.float64), [xi])
@@ -276,7 +276,7 @@ def test_noise_may_have_another_shape_than_the_state() -> None:
 
 
 def test_what_is_no_bridge_is_refused() -> None:
-    stage = Stage.homogeneous(lambda z: z, lambda z, xi: xi)
+    stage = BridgeStage.homogeneous(lambda z: z, lambda z, xi: xi)
     with pytest.raises(ValueError, match="2 times for 2 stages"):
         Bridge(ladder(1), (0.0, 1.0), (stage, stage))
     with pytest.raises(ValueError, match="each must be later"):

@@ -71,10 +71,10 @@ def test_projection_undoes_embedding(dims: int, shape: tuple[int, ...], steps: i
 def test_embedding_after_projection_is_an_orthogonal_projection(
     dims: int, shape: tuple[int, ...], steps: int
 ) -> None:
-    rungs = ladder(dims)
+    stages = ladder(dims)
 
     def best(x: Tensor) -> Tensor:
-        return rungs.embed(rungs.project(x, steps), steps)
+        return stages.embed(stages.project(x, steps), steps)
 
     x, y = image(*shape), image(*shape, seed=1)
     torch.testing.assert_close(best(best(x)), best(x), rtol=1e-13, atol=1e-13)
@@ -94,11 +94,11 @@ def test_projection_is_the_scaled_adjoint_of_embedding(
 
 @every_shape
 def test_steps_compose(dims: int, shape: tuple[int, ...]) -> None:
-    rungs, x = ladder(dims), image(*shape)
+    stages, x = ladder(dims), image(*shape)
     torch.testing.assert_close(
-        rungs.project(x, 3), rungs.project(rungs.project(x, 2)), rtol=1e-13, atol=1e-13
+        stages.project(x, 3), stages.project(stages.project(x, 2)), rtol=1e-13, atol=1e-13
     )
-    assert torch.equal(rungs.embed(x, 3), rungs.embed(rungs.embed(x), 2))
+    assert torch.equal(stages.embed(x, 3), stages.embed(stages.embed(x), 2))
 
 
 @every_shape
@@ -130,9 +130,9 @@ def test_a_round_trip_compiles_to_one_graph() -> None:
 
 
 def test_sizes_and_levels_are_inverse() -> None:
-    rungs = Ladder(base=7, depth=2)
-    assert [rungs.size(level) for level in range(3)] == [7, 14, 28]
-    assert [rungs.level(size) for size in (7, 14, 28)] == [0, 1, 2]
+    stages = Ladder(base=7, depth=2)
+    assert [stages.size(level) for level in range(3)] == [7, 14, 28]
+    assert [stages.level(size) for size in (7, 14, 28)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("size", [0, 1, 21, 56])

@@ -14,7 +14,7 @@ from mrvae.data import images_for, normal, whole
 from mrvae.distributions import MidRise
 from mrvae.evaluation import evaluate, latent_units
 from mrvae.models import DCTContext
-from mrvae.models.top import ContextTop
+from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import Recipe
 from mrvae.training import checkpoint, train
 from mrvae.training.update import Updater
@@ -37,7 +37,7 @@ def test_a_stopped_and_a_killed_run_end_as_the_one_that_was_not(
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     weights = load_file(tmp_path / "whole" / "weights.safetensors")
     context = mrvae.load(tmp_path / "whole").top
-    assert isinstance(context, ContextTop)
+    assert isinstance(context, ContextConditioner)
     assert torch.equal(context.state_dict()["prior_.lattice.magnitude"], weights[MAGNITUDE])
     assert int(weights[MAGNITUDE].min()) >= 0
     assert not any(name.endswith(("reach", "degree")) for name in weights)
@@ -75,7 +75,7 @@ def test_a_checkpoint_brings_back_s_exactly(tmp_path: Path) -> None:
     recipe = tiny(*DIFFUSION)
     state, other = updater(recipe), updater(recipe, seed=1)
     x = images_for(recipe, "train").take(torch.arange(40))
-    state.model.top.fit(x)
+    state.model.context.fit(x)
     state.update(0)
     checkpoint.save(tmp_path / "state", state, checkpoint.Progress(1), keep=1)
     checkpoint.restore(tmp_path / "state", other)
@@ -109,7 +109,7 @@ def test_evaluation_counts_the_context_once() -> None:
     recipe = tiny(*EXPLICIT)
     model = updater(recipe).model
     images = images_for(recipe, "train")
-    model.top.fit(images.take(torch.arange(len(images))))
+    model.context.fit(images.take(torch.arange(len(images))))
     few = images.subset(torch.arange(5))
     x = few.take(torch.arange(5))
     # An explicit prior needs no noise: log p(c) is the same in both bounds and in any chunk.
@@ -117,7 +117,7 @@ def test_evaluation_counts_the_context_once() -> None:
     one = evaluate(model, few, samples=4)
     cut = evaluate(model, few, samples=4, memory=1)
     torch.testing.assert_close(one.importance_nats, cut.importance_nats, rtol=1e-4, atol=1e-3)
-    eps = torch.stack([normal(0, k, range(5), model.decoder.noise_size) for k in range(1, 5)])
+    eps = torch.stack([normal(0, k, range(5), model.latent_noise_size) for k in range(1, 5)])
     weights = model.weigh(model.features(x), x, eps).detach().double()
     expected = -(weights.logsumexp(0) - torch.tensor(4.0).log() + context)
     torch.testing.assert_close(one.importance_nats, expected, rtol=1e-4, atol=1e-3)

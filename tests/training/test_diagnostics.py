@@ -13,7 +13,7 @@ from laws.tiny_run import tiny
 from mrvae.recipes.kl_term import KlTerm
 from mrvae.recipes.schema import SkipRule, Training
 from mrvae.training import train
-from mrvae.training.plateau import Plateau
+from mrvae.training.collapse_monitor import Plateau
 from mrvae.training.skip import SkipMonitor
 from mrvae.training.update import Report
 
@@ -58,8 +58,8 @@ def test_a_run_prints_the_warning_with_what_to_try(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On one line of stderr, also where there is no progress bar."""
-    monkeypatch.setattr("mrvae.training.plateau._WINDOW", 4)
-    monkeypatch.setattr("mrvae.training.plateau._EVERY", 1)
+    monkeypatch.setattr("mrvae.training.collapse_monitor._WINDOW", 4)
+    monkeypatch.setattr("mrvae.training.collapse_monitor._EVERY", 1)
     recipe = tiny("steps=8", "training.warmup=0", "optimizer.rate=0.000000001")
     train(recipe, tmp_path / "run", quiet=True)
     err = capsys.readouterr().err

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from laws.on_processes import Job, nats, run, start, together
 from laws.tiny_run import kill_after, tiny
-from mrvae.models import HVAE, build
+from mrvae.models import HVAE
+from mrvae.models.build import build
 from mrvae.processes import share
 from mrvae.recipes import Recipe
 

@@ -11,7 +11,7 @@ import mrvae
 from laws.alive import Alive
 from laws.tiny_run import TINY
 from mrvae.data import Stream, images_for
-from mrvae.models import build
+from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
 from mrvae.training.footprint import Footprint, at_most, footprint
 from mrvae.training.update import Updater
@@ -38,9 +38,9 @@ def real_updates(recipe: Recipe) -> tuple[int, int]:
     torch.manual_seed(0)
     images = images_for(recipe, "train")
     model = build(recipe)
-    model.top.fit(images.take(torch.arange(len(images))))
+    model.context.fit(images.take(torch.arange(len(images))))
     if recipe.training.checkpoint:
-        model.keep_no_activations()
+        model.enable_activation_checkpointing()
     updater = Updater(model, recipe.training, Stream(images, 12, 0), Accelerator(cpu=True))
     updater.update(0)
     # One after the other: the counter holds what blocks computed again, which would not be there.

@@ -63,7 +63,7 @@ def test_where_kl_costs_nothing_the_gradient_is_that_of_the_likelihood(change: s
 def test_a_context_is_paid_for_in_full() -> None:
     """Its bits are no choice of the posterior, and its prior has to learn them from the start."""
     state = updater(tiny(*CONTEXT, "kl.beta_steps=10", "kl.free_nats=1000"), double=True)
-    state.model.top.fit(images_for(tiny(), "train").take(torch.arange(40)))
+    state.model.context.fit(images_for(tiny(), "train").take(torch.arange(40)))
     log_likelihood = torch.tensor([-3.0, -5.0], dtype=torch.float64)
     kl = torch.rand(2, state.model.stochastic_depth, dtype=torch.float64)
     elbo = Elbo(log_likelihood, kl)

@@ -9,10 +9,10 @@ import torch
 
 from laws.tiny_run import TINY, after_step, outcome, tiny
 from mrvae.cli import main
-from mrvae.models import build
+from mrvae.models.build import build
 from mrvae.training import OutOfMemory, room, train
 from mrvae.training.footprint import at_most, footprint
-from mrvae.training.room import available, check_room, free_bytes, within_memory
+from mrvae.training.memory_check import available, check_room, free_bytes, within_memory
 
 SHORT = ("steps=6", "validate_every=6", "checkpoint_every=2")
 

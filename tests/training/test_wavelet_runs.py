@@ -16,12 +16,12 @@ from laws.tiny_run import outcome, train_until
 from mrvae.cli import main
 from mrvae.data import images_for
 from mrvae.evaluation import evaluate
-from mrvae.models.saved import load
+from mrvae.models.build.weights import load
 from mrvae.recipes import Recipe, from_json, override, to_json
 from mrvae.recipes import wavelet as spec
 from mrvae.training import train
 
-AROUND = spec.LogisticAround(levels=17)
+AROUND = spec.LogisticImage(levels=17)
 BOUND = spec.WaveletVAE(
     channels=1,
     size=8,

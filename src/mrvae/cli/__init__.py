@@ -68,11 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Stopped as stop:
-        return _fail(str(stop), stop.code, stop.alike)
+        return _fail(str(stop), stop.code, stop.raise_together)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except OSError as error:
-        return _fail(reason(error), 2, alike=False)
+        return _fail(reason(error), 2, raise_together=False)
     except ValueError as error:
         return _fail(str(error), 2)
 
@@ -102,8 +102,8 @@ def _print(answer: Answer, as_json: bool) -> None:
         print(answer.text, flush=True)
 
 
-def _fail(problem: str, code: int, alike: bool = True) -> int:
+def _fail(problem: str, code: int, raise_together: bool = True) -> int:
     """Say on one line of stderr what is wrong; of several processes alike, the first one does."""
-    if not alike or os.environ.get("RANK", "0") == "0":
+    if not raise_together or os.environ.get("RANK", "0") == "0":
         print(f"mrvae: {' '.join(problem.split())}", file=sys.stderr)
     return code

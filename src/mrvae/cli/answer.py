@@ -34,13 +34,13 @@ class Command(Protocol):
 class Stopped(Exception):
     """A command that ended early for a reason that is no mistake, with its exit code.
 
-    Of several processes that stop ``alike``, one says why; otherwise each says its own reason.
+    Of several processes that stop ``raise_together``, one says why; otherwise each says its own reason.
     """
 
-    def __init__(self, message: str, code: int, alike: bool = True) -> None:
+    def __init__(self, message: str, code: int, raise_together: bool = True) -> None:
         super().__init__(message)
         self.code = code
-        self.alike = alike
+        self.raise_together = raise_together
 
 
 def table(rows: Sequence[Sequence[object]]) -> str:

@@ -97,7 +97,7 @@ class Attack:
             **report.summary(),
             "out": str(self.out),
         }
-        return Answer(values, _text(values, bool(run.model.top.shapes)))
+        return Answer(values, _text(values, bool(run.model.context.shapes)))
 
     def _ascent(self) -> Ascent:
         from mrvae.evaluation import PlainGradient, SignGradient

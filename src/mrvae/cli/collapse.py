@@ -62,9 +62,9 @@ def examples(run: Run, images: Images, how: Partial) -> tuple[str, Pixels]:
     keep = spaced(run.model.stochastic_depth, _COLUMNS)
     x = images.take(torch.arange(min(_EXAMPLES, len(images))))
     columns = [y.cpu().double() for y in how.images(run.model, x, range(len(x)), keep)]
-    told = torch.stack([x / (run.levels - 1), *columns], dim=1).flatten(0, 1)
+    conditioning = torch.stack([x / (run.levels - 1), *columns], dim=1).flatten(0, 1)
     # Values on [0, 1] are the two ends of a scale of two levels, and what lies between.
-    picture = arrange(told.numpy(), levels=2, columns=1 + len(keep))
+    picture = arrange(conditioning.numpy(), levels=2, columns=1 + len(keep))
     return f"image, and by its top {', '.join(map(str, keep))} latents", picture
 
 

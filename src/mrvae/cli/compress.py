@@ -70,7 +70,7 @@ class Compress:
         if self.max_bpp is not None and not 0 < self.max_bpp < math.inf:
             raise ValueError(f"--max-bpp is {self.max_bpp}; give a number above 0")
         from mrvae.compression import Pictures, note, open_model, training_images
-        from mrvae.models.saved import read_recipe
+        from mrvae.models.build.weights import read_recipe
 
         known = open_model(self.run_path)
         pictures = Pictures(self.images, known.network)
@@ -89,7 +89,7 @@ class Compress:
         packed = pack(
             known, pictures, self.out, seen=seen, verify=not self.no_verify, rounds=rounds
         )
-        mode = "bitsback" if packed.chained else "direct"
+        mode = "bitsback" if packed.bits_back else "direct"
         values = {
             **self._values(packed, mode),
             "seed_bits": packed.seed_bits,

@@ -76,11 +76,11 @@ class Evaluate:
         self._check()
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import latent_units
-        from mrvae.processes import alike, leave, present
+        from mrvae.processes import leave, present, raise_together
 
         first = present().is_main_process
         try:
-            with alike():
+            with raise_together():
                 run = open_run(self.run_path, self.best, self.repeat)
                 images = run.images(self.split, self.data_dir, self.limit)
             report = self._measure(run.model, images, self.quiet or not first)

@@ -12,9 +12,9 @@ from tyro.conf import Positional, arg
 from mrvae.cli.answer import Answer, Stopped, table
 from mrvae.cli.options import DataDir, Flag, Json, MaybeFile, MaybeName
 from mrvae.papers.catalogue import PAPERS, find
-from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row, Value
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,13 +62,13 @@ class Reproduce:
         from accelerate import PartialState
 
         first = PartialState().is_main_process
-        desk = Desk(folder, self.budget, self.data_dir, self.quiet or not first, only)
-        outcome = _work(item, desk)
+        workspace = Workspace(folder, self.budget, self.data_dir, self.quiet or not first, only)
+        outcome = _work(item, workspace)
         if not first:
             return Answer({}, "")
         from mrvae.papers.writing import write
 
-        paths = write(self.paper, item.name, desk, outcome)
+        paths = write(self.paper, item.name, workspace, outcome)
         return self._answer(item.name, outcome, folder, paths)
 
     def _answer(self, item: str, outcome: Outcome, folder: Path, paths: Sequence[Path]) -> Answer:
@@ -85,19 +85,19 @@ class Reproduce:
         return Answer(values, "\n\n".join(part for part in parts if part))
 
 
-def _work(item: Item, desk: Desk) -> Outcome:
+def _work(item: Item, workspace: Workspace) -> Outcome:
     """Work, and turn a training that stopped early into its one line and exit code."""
     from mrvae.training import Diverged, Failed, Interrupted
 
     try:
-        return item.work(desk)
+        return item.work(workspace)
     except Interrupted as stop:
-        again = f"stopped, and saved; the same command goes on from there ({desk.folder})"
+        again = f"stopped, and saved; the same command goes on from there ({workspace.folder})"
         raise Stopped(again, 128 + stop.signal_number) from None
     except Diverged as stop:
         raise Stopped(str(stop), 1) from None
     except Failed as stop:
-        raise Stopped(str(stop), 1, alike=False) from None
+        raise Stopped(str(stop), 1, raise_together=False) from None
 
 
 def _table(rows: Sequence[Row]) -> str:

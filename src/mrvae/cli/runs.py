@@ -73,7 +73,7 @@ def open_run(path: Path, best: bool = False, repeat: int | None = None) -> Run:
     """
     import torch
 
-    from mrvae.models.saved import load, locate, read_recipe
+    from mrvae.models.build.weights import load, locate, read_recipe
 
     model = load(path, best, repeat)
     if torch.cuda.is_available():

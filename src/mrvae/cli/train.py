@@ -91,9 +91,9 @@ class Train:
         except Diverged as stop:
             raise Stopped(str(stop), 1) from None
         except OutOfMemory as stop:
-            raise Stopped(str(stop), 2, alike=False) from None
+            raise Stopped(str(stop), 2, raise_together=False) from None
         except Failed as stop:
-            raise Stopped(str(stop), 1, alike=False) from None
+            raise Stopped(str(stop), 1, raise_together=False) from None
 
 
 def _written(out: Path) -> int:

@@ -7,6 +7,7 @@ which every beginning is a coarser picture, and :func:`unpack` reads both.
 
 from __future__ import annotations
 
+from mrvae.compression.calibration import training_images
 from mrvae.compression.codec import Codec
 from mrvae.compression.coder import Rounded, Stack, Standard, Table
 from mrvae.compression.container import Container, Header, Mode, read_container
@@ -16,7 +17,6 @@ from mrvae.compression.network import Network
 from mrvae.compression.packing import Packed, Pictures, pack
 from mrvae.compression.progressive import PackedLayers, pack_layers
 from mrvae.compression.searching import ROUNDS, search
-from mrvae.compression.seen import training_images
 from mrvae.compression.unpacking import unpack
 
 __all__ = [

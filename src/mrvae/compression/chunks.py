@@ -59,14 +59,14 @@ class Written:
     seeds: int
 
 
-def write_chunk(codec: Codec, x: Tensor, first: int, most: int, chained: bool) -> Written:
+def write_chunk(codec: Codec, x: Tensor, first: int, most: int, bits_back: bool) -> Written:
     """Code uint8 images (n, C, S, S), of which the first is number ``first`` of the file."""
-    pace = min(FIRST_PACE, len(x)) if chained else 0
-    while 0 < pace < len(x):
+    growth = min(FIRST_PACE, len(x)) if bits_back else 0
+    while 0 < growth < len(x):
         try:
-            return _write(codec, x, first, most, pace)
+            return _write(codec, x, first, most, growth)
         except ExhaustedError:
-            pace *= 2
+            growth *= 2
     return _write(codec, x, first, most, 0)
 
 
@@ -77,14 +77,14 @@ def read_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) 
         DamagedError: if the bytes are none of a chunk, cannot hold so many images, or decode to
             others than were written.
     """
-    pace, check, stack = _open(payload, count, codec)
+    growth, check, stack = _open(payload, count, codec)
     parts = []
-    for start, size in reversed(list(batches(count, pace, most))):
-        chained = pace > 0 and start > 0
-        if chained and stack.empty:
+    for start, size in reversed(list(batches(count, growth, most))):
+        bits_back = growth > 0 and start > 0
+        if bits_back and stack.empty:
             raise DamagedError("its bits end before its images do")
-        if chained:
-            parts.append(codec.pop_chained(stack, size, first + start))
+        if bits_back:
+            parts.append(codec.pop_bits_back(stack, size, first + start))
         elif stack.empty:
             # Nothing is left: this and all before it are what an empty message says, and alike.
             parts.append(codec.pop_direct(stack, 1).expand(start + size, -1, -1, -1))
@@ -99,36 +99,36 @@ def read_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) 
     return x
 
 
-def batches(count: int, pace: int, most: int) -> Iterator[tuple[int, int]]:
+def batches(count: int, growth: int, most: int) -> Iterator[tuple[int, int]]:
     """Yield the start and the size of each batch, in the order of writing.
 
     Pace 0 is that of direct coding, where all batches are alike.
 
     Example:
-        >>> list(batches(8, pace=2, most=3))
+        >>> list(batches(8, growth=2, most=3))
         [(0, 2), (2, 1), (3, 1), (4, 2), (6, 2)]
-        >>> list(batches(8, pace=0, most=3))
+        >>> list(batches(8, growth=0, most=3))
         [(0, 3), (3, 3), (6, 2)]
     """
     start = 0
     while start < count:
-        wanted = most if not pace else min(most, start // pace) if start else min(pace, count)
+        wanted = most if not growth else min(most, start // growth) if start else min(growth, count)
         size = min(max(1, wanted), count - start)
         yield start, size
         start += size
 
 
-def _write(codec: Codec, x: Tensor, first: int, most: int, pace: int) -> Written:
+def _write(codec: Codec, x: Tensor, first: int, most: int, growth: int) -> Written:
     stack, seed, seeds = Stack(), 0, 0
-    for start, size in batches(len(x), pace, most):
+    for start, size in batches(len(x), growth, most):
         part = x[start : start + size]
-        if pace and start:
-            codec.push_chained(stack, part, first + start)
+        if growth and start:
+            codec.push_bits_back(stack, part, first + start)
         else:
             codec.push_direct(stack, part)
-            seed, seeds = (stack.bits, size) if pace else (0, 0)
+            seed, seeds = (stack.bits, size) if growth else (0, 0)
     words = stack.words.astype("<u4").tobytes()
-    return Written(_HEAD.pack(pace, _check(x)) + words, stack.ideal, seed, seeds)
+    return Written(_HEAD.pack(growth, _check(x)) + words, stack.ideal, seed, seeds)
 
 
 def _open(payload: bytes, count: int, codec: Codec) -> tuple[int, int, Stack]:
@@ -136,23 +136,23 @@ def _open(payload: bytes, count: int, codec: Codec) -> tuple[int, int, Stack]:
     length = len(payload)
     if length < _HEAD.size or (length - _HEAD.size) % 4:
         raise DamagedError(f"its {length} bytes are not those of a chunk")
-    pace, check = _HEAD.unpack_from(payload)
-    if pace >= max(count, 1):
-        raise DamagedError(f"its first batch is of {pace} images, and it has {count}")
-    if _least(codec, count, pace) > 8 * length:
+    growth, check = _HEAD.unpack_from(payload)
+    if growth >= max(count, 1):
+        raise DamagedError(f"its first batch is of {growth} images, and it has {count}")
+    if _least(codec, count, growth) > 8 * length:
         raise DamagedError(f"its {length} bytes cannot hold {count} images")
     words = np.frombuffer(payload, dtype="<u4", offset=_HEAD.size).astype(np.uint32)
     try:
-        return pace, check, Stack(words)
+        return growth, check, Stack(words)
     except ValueError as error:
         raise DamagedError(str(error)) from None
 
 
-def _least(codec: Codec, count: int, pace: int) -> float:
+def _least(codec: Codec, count: int, growth: int) -> float:
     """Return the bits that so many images have at least, beyond those that may have none."""
-    says = pace > 0 or any(bool(units.active.any()) for units in codec.direct)
+    says = growth > 0 or any(bool(units.active.any()) for units in codec.direct)
     channels, size, _ = codec.network.image
-    pixels = channels * size * size * cheapest(codec.network.model.frame.levels)
+    pixels = channels * size * size * cheapest(codec.network.model.frame.bins)
     return max(0, count - MOST) * pixels if says else 0.0
 
 

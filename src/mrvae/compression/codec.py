@@ -14,7 +14,7 @@ back:
     decode    pop z ~ p(z),       pop x | z,    push z ~ q(z | x).
 
 The net cost is -log p(x, z) + log q(z | x), whose mean is minus the bound. A posterior of a
-top-down hierarchy needs all latents above it, and the image: so all are popped before anything is
+top-down hierarchy needs all latents context it, and the image: so all are popped before anything is
 pushed, and the stack must hold their bits beforehand.
 
 The walk is the decoder's one. Encoding and decoding differ in what chooses a latent, and that is
@@ -40,7 +40,7 @@ from mrvae.compression.latents import (
 )
 from mrvae.compression.network import Network
 from mrvae.compression.searching import search
-from mrvae.models.walk import Choose, given
+from mrvae.models.hierarchy.walk import Choose, given
 
 _SPARE = 64
 
@@ -72,26 +72,26 @@ class Codec:
 
     network: Network
     direct: tuple[Units, ...]
-    chained: tuple[Units, ...]
+    bits_back: tuple[Units, ...]
     rounds: int = 0
 
     def push_direct(self, stack: Stack, x: Tensor) -> None:
         """Push uint8 images (B, C, S, S) by the direct code."""
-        above, found = self.network.above(x), search(self.network, self.direct, x, self.rounds)
+        context, found = self.network.context(x), search(self.network, self.direct, x, self.rounds)
         choices = [choose_numbers(units, k) for units, k in zip(self.direct, found, strict=True)]
-        h, steps = self.network.walk(choices, None, self._silence(len(x)), above)
-        self.network.push_pixels(stack, h, x)
-        push_by_prior(stack, self.direct, steps)
-        self.network.push_above(stack, above)
+        trace = self.network.trace(choices, (), self._silence(len(x)), context)
+        self.network.push_pixels(stack, trace.state, x)
+        push_by_prior(stack, self.direct, trace.steps)
+        self.network.push_context(stack, context)
 
     def pop_direct(self, stack: Stack, count: int) -> Tensor:
         """Pop images that were pushed by the direct code."""
-        above = self.network.pop_above(stack, count)
+        context = self.network.pop_context(stack, count)
         choices = [choose_by_prior(units, stack) for units in self.direct]
-        h, _ = self.network.walk(choices, None, self._silence(count), above)
-        return self.network.pop_pixels(stack, h)
+        trace = self.network.trace(choices, (), self._silence(count), context)
+        return self.network.pop_pixels(stack, trace.state)
 
-    def push_chained(self, stack: Stack, x: Tensor, first: int) -> None:
+    def push_bits_back(self, stack: Stack, x: Tensor, first: int) -> None:
         """Push images by the bits-back code; ``first`` is the number of the first one in the file.
 
         Raises:
@@ -99,25 +99,25 @@ class Codec:
                 it is then of no use.
         """
         noise = shared_noise(first, len(x), self.network.noise_size)
-        choices = [choose_by_posterior(units, stack) for units in self.chained]
-        features, above = self.network.features(x), self.network.above(x)
-        h, steps = self.network.walk(choices, features, noise, above)
+        choices = [choose_by_posterior(units, stack) for units in self.bits_back]
+        features, context = self.network.features(x), self.network.context(x)
+        trace = self.network.trace(choices, features, noise, context)
         if stack.bits < _SPARE:
             raise ExhaustedError
-        self.network.push_pixels(stack, h, x)
-        push_by_prior(stack, self.chained, steps)
-        self.network.push_above(stack, above)
+        self.network.push_pixels(stack, trace.state, x)
+        push_by_prior(stack, self.bits_back, trace.steps)
+        self.network.push_context(stack, context)
 
-    def pop_chained(self, stack: Stack, count: int, first: int) -> Tensor:
+    def pop_bits_back(self, stack: Stack, count: int, first: int) -> Tensor:
         """Pop images that were pushed by the bits-back code, and give their latents' bits back."""
         noise = shared_noise(first, count, self.network.noise_size)
-        above = self.network.pop_above(stack, count)
-        choices: list[Choose] = [choose_by_prior(units, stack) for units in self.chained]
-        h, steps = self.network.walk(choices, None, noise, above)
-        x = self.network.pop_pixels(stack, h)
-        again = [given(step.z) for step in steps]
-        _, steps = self.network.walk(again, self.network.features(x), noise, above)
-        push_by_posterior(stack, self.chained, steps)
+        context = self.network.pop_context(stack, count)
+        choices: list[Choose] = [choose_by_prior(units, stack) for units in self.bits_back]
+        trace = self.network.trace(choices, (), noise, context)
+        x = self.network.pop_pixels(stack, trace.state)
+        again = [given(step.z) for step in trace.steps]
+        trace = self.network.trace(again, self.network.features(x), noise, context)
+        push_by_posterior(stack, self.bits_back, trace.steps)
         return x
 
     def _silence(self, count: int) -> Tensor:

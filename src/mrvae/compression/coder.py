@@ -33,7 +33,7 @@ _LAWS = constriction.stream.model
 _LEAST = 2.0**-24
 
 
-class Law(Protocol):
+class SymbolModel(Protocol):
     """Independent laws of n symbols, one for each."""
 
     @property
@@ -93,7 +93,7 @@ class Stack:
         """Whether nothing is left."""
         return bool(self._coder.is_empty())
 
-    def push(self, law: Law, symbols: Symbols) -> None:
+    def push(self, law: SymbolModel, symbols: Symbols) -> None:
         """Put n symbols on top, so that :meth:`pop` returns them in this order.
 
         Raises:
@@ -106,7 +106,7 @@ class Stack:
         self.ideal += law.bits(symbols)
         self._coder.encode_reverse(np.ascontiguousarray(symbols, dtype=np.int32), *law.model())
 
-    def pop(self, law: Law) -> Symbols:
+    def pop(self, law: SymbolModel) -> Symbols:
         """Take n symbols off the top.
 
         From an empty message comes each law's first symbol, and a push of these leaves it empty:

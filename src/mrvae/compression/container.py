@@ -95,7 +95,7 @@ class Header:
     lossless: bool = True
 
     @property
-    def chained(self) -> bool:
+    def bits_back(self) -> bool:
         """Whether bits are given back."""
         return self.mode is Mode.BITS_BACK
 

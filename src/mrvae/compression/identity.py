@@ -18,7 +18,7 @@ import pooch
 
 from mrvae.compression.network import Network
 from mrvae.files import write_json
-from mrvae.models.saved import SHIPPED, load, locate, read_recipe
+from mrvae.models.build.weights import SHIPPED, load, locate, read_recipe
 
 _LARGEST_NOTE = 1 << 22
 

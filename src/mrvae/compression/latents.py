@@ -30,8 +30,8 @@ from torch import Tensor
 
 from mrvae.compression.coder import Rounded, Stack, Standard, Symbols
 from mrvae.compression.parts import gaussian
-from mrvae.distributions import Gaussian, Law
-from mrvae.models.walk import Choose, Shape, Step
+from mrvae.distributions import Distribution, Gaussian
+from mrvae.models.hierarchy.walk import Choose, Shape, Step
 
 PARTS = 16
 """Steps are multiples of a sixteenth of a prior standard deviation."""
@@ -105,7 +105,7 @@ class Units:
 def choose_nearest(units: Units) -> Choose:
     """Choose the k nearest to the posterior's mean."""
 
-    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Distribution, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         if posterior is None:
             raise ValueError("the nearest latent is that of a posterior; give the walk features")
         law = gaussian(prior)
@@ -117,7 +117,7 @@ def choose_nearest(units: Units) -> Choose:
 def choose_numbers(units: Units, k: Symbols) -> Choose:
     """Choose the k that are given, in the order of :meth:`Units.numbers`."""
 
-    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Distribution, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         return units.place(gaussian(prior), noise, k)
 
     return choose
@@ -126,7 +126,7 @@ def choose_numbers(units: Units, k: Symbols) -> Choose:
 def choose_by_prior(units: Units, stack: Stack) -> Choose:
     """Choose k by popping it from the stack as the prior has it: decoding, or sampling."""
 
-    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Distribution, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         return units.place(gaussian(prior), noise, stack.pop(units.prior(len(noise))))
 
     return choose
@@ -135,7 +135,7 @@ def choose_by_prior(units: Units, stack: Stack) -> Choose:
 def choose_by_posterior(units: Units, stack: Stack) -> Choose:
     """Choose k by popping it as the posterior has it: a draw of q, paid for in bits given back."""
 
-    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Distribution, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         if posterior is None:
             raise ValueError("a draw of the posterior needs the features of the image")
         law = gaussian(prior)

@@ -37,8 +37,8 @@ from mrvae.compression.codec import Codec
 from mrvae.compression.coder import Stack, cheapest
 from mrvae.compression.latents import Units, choose_by_prior, choose_nearest
 from mrvae.compression.parts import gaussian
-from mrvae.models.top import Above
-from mrvae.models.walk import Choose, from_prior
+from mrvae.models.hierarchy.walk import Choose, from_prior
+from mrvae.models.trace import Latents
 
 _CHECK = struct.Struct("<I")
 _BOTTOM = np.array([1 << 24], dtype=np.uint32)
@@ -98,39 +98,39 @@ class Layers:
         lossless = self.lossless and mark >= self._pixels
         return Layers(replace(self.codec, direct=kept), lossless)
 
-    def push(self, stacks: Mapping[int, Stack], x: Tensor) -> Above:
+    def push(self, stacks: Mapping[int, Stack], x: Tensor) -> Latents:
         """Push uint8 images (B, C, S, S), each layer on the stack of its mark.
 
         Returns:
             The context that was pushed.
         """
         network = self.codec.network
-        above = network.above(x)
-        if above:
-            network.push_above(stacks[1], above)
+        context = network.context(x)
+        if context:
+            network.push_context(stacks[1], context)
         if self.marks[-1] < self._first:
-            return above
+            return context
         choices = [choose_nearest(units) for _, units in self._latents]
-        h, steps = network.walk(choices, network.features(x), self._silence(len(x)), above)
-        for (mark, units), step in zip(self._latents, steps, strict=True):
+        trace = network.trace(choices, network.features(x), self._silence(len(x)), context)
+        for (mark, units), step in zip(self._latents, trace.steps, strict=True):
             if mark in stacks:
                 stacks[mark].push(units.prior(len(x)), units.numbers(gaussian(step.prior), step.z))
         if self.lossless:
-            network.push_pixels(stacks[self._pixels], h, x)
-        return above
+            network.push_pixels(stacks[self._pixels], trace.state, x)
+        return context
 
-    def pop(self, stacks: Mapping[int, Stack], count: int) -> tuple[Tensor, Above]:
+    def pop(self, stacks: Mapping[int, Stack], count: int) -> tuple[Tensor, Latents]:
         """Pop the layers that there are, and return images, uint8 (B, C, S, S), and contexts."""
         network = self.codec.network
-        above = network.pop_above(stacks[1], count) if self._first > 1 else ()
+        context = network.pop_context(stacks[1], count) if self._first > 1 else ()
         choices: list[Choose] = [
             choose_by_prior(units, stacks[mark]) if mark in stacks else from_prior(0.0)
             for mark, units in self._latents
         ]
-        h, _ = network.walk(choices, None, self._silence(count), above)
+        h = network.trace(choices, (), self._silence(count), context).state
         if self._pixels in stacks:
-            return network.pop_pixels(stacks[self._pixels], h), above
-        return network.mean(h), above
+            return network.pop_pixels(stacks[self._pixels], h), context
+        return network.mean(h), context
 
     def least(self, mark: int, count: int) -> float:
         """Return the bits that a layer of ``count`` images has at least."""
@@ -140,16 +140,16 @@ class Layers:
             law = self.codec.direct[mark - self._first].prior(count)
             return law.bits(np.zeros(1, dtype=np.int32)) * law.count
         frame = self.codec.network.model.frame
-        return count * frame.dims * cheapest(frame.levels)
+        return count * frame.dims * cheapest(frame.bins)
 
     def checked(self, mark: int) -> bool:
         """Tell whether a network has contributed to a layer's laws, so that it needs a check."""
         return mark < self._first or mark == self._pixels
 
-    def check(self, mark: int, x: Tensor, above: Above) -> bytes:
+    def check(self, mark: int, x: Tensor, context: Latents) -> bytes:
         """Return the CRC-32 of a layer's values, of images and contexts; none of latents."""
         if mark < self._first:
-            return _CHECK.pack(zlib.crc32(above[mark - 1].numpy().astype("<i4").tobytes()))
+            return _CHECK.pack(zlib.crc32(context[mark - 1].numpy().astype("<i4").tobytes()))
         if mark < self._pixels:
             return b""
         return _CHECK.pack(zlib.crc32(x.contiguous().numpy().tobytes()))
@@ -157,7 +157,7 @@ class Layers:
     @property
     def _first(self) -> int:
         """The mark of the coarsest latent below a context."""
-        return 1 + len(self.codec.network.model.top.shapes)
+        return 1 + len(self.codec.network.model.context.shapes)
 
     @property
     def _pixels(self) -> int:
@@ -184,10 +184,10 @@ class Message:
 def write_layers(layers: Layers, x: Tensor, most: int) -> tuple[Message, ...]:
     """Code uint8 images (n, C, S, S), at most ``most`` at once, and return a message a layer."""
     stacks = {mark: Stack(_BOTTOM) for mark in layers.marks}
-    above = _joined([layers.push(stacks, part) for part in torch.split(x, most)])
+    context = _joined([layers.push(stacks, part) for part in torch.split(x, most)])
     return tuple(
         Message(
-            layers.check(mark, x, above) + stack.words.astype("<u4").tobytes(),
+            layers.check(mark, x, context) + stack.words.astype("<u4").tobytes(),
             stack.ideal,
         )
         for mark, stack in stacks.items()
@@ -210,9 +210,9 @@ def read_layers(layers: Layers, payloads: Sequence[bytes], count: int, most: int
     stacks = {mark: stack for mark, (_, stack) in opened.items()}
     sizes = [min(most, count - start) for start in range(0, count, most)]
     parts = [layers.pop(stacks, size) for size in reversed(sizes)][::-1]
-    x, above = torch.cat([part for part, _ in parts]), _joined([each for _, each in parts])
+    x, context = torch.cat([part for part, _ in parts]), _joined([each for _, each in parts])
     for mark, (check, stack) in opened.items():
-        if stack.words.tolist() != _BOTTOM.tolist() or check != layers.check(mark, x, above):
+        if stack.words.tolist() != _BOTTOM.tolist() or check != layers.check(mark, x, context):
             raise DamagedError(
                 "it decodes to something else than was written; the model is computed differently "
                 "here"
@@ -220,7 +220,7 @@ def read_layers(layers: Layers, payloads: Sequence[bytes], count: int, most: int
     return x
 
 
-def _joined(aboves: Sequence[Above]) -> Above:
+def _joined(aboves: Sequence[Latents]) -> Latents:
     return tuple(torch.cat(column) for column in zip(*aboves, strict=True))
 
 

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mrvae.compression.above import check_top, pop_above, push_above
 from mrvae.compression.coder import Stack, Table, weights_of
-from mrvae.compression.parts import RungInParts, cut
+from mrvae.compression.context_coding import check_conditioner, pop_context, push_context
+from mrvae.compression.parts import StageInParts, cut
 from mrvae.models import HVAE
-from mrvae.models.top import Above
-from mrvae.models.walk import Choose, Shape, Step, descend, from_prior
+from mrvae.models.hierarchy.walk import Choose, Shape, from_prior
+from mrvae.models.trace import Latents, Observation, Trace
 
 MOST = 64
 """Images of one batch, at most."""
@@ -50,13 +50,13 @@ class Network:
         Raises:
             ValueError: if the model has a context whose prior is only bounded.
         """
-        check_top(model.top)
+        check_conditioner(model.context)
         return cls(copy.deepcopy(model).to("cpu", torch.float64).eval())
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """Shape (C, H, W) of every latent, coarse to fine."""
-        return self.model.decoder.shapes
+        return self.model.latent_shapes
 
     @property
     def image(self) -> Shape:
@@ -67,19 +67,19 @@ class Network:
     @property
     def noise_size(self) -> int:
         """Number of latent values of one image."""
-        return self.model.decoder.noise_size
+        return self.model.latent_noise_size
 
     @torch.no_grad()
     def batch(self, copies: int = 1) -> int:
         """Return how many images' states fit into memory so many times at once, 64 at most."""
         noise = torch.zeros(1, self.noise_size, dtype=torch.float64)
-        above = tuple(torch.zeros(1, *shape).long() for shape in self.model.top.shapes)
-        _, steps = self.walk([from_prior(0.0)] * len(self.shapes), None, noise, above)
-        each = max(self.model.frame.dims, sum(step.state.numel() for step in steps)) * 8
-        return max(1, min(MOST, _STATES // (copies * each)))
+        context = tuple(torch.zeros(1, *shape).long() for shape in self.model.context.shapes)
+        steps = self.trace([from_prior(0.0)] * len(self.shapes), (), noise, context).steps
+        image = max(self.model.frame.dims, sum(step.state.numel() for step in steps)) * 8
+        return max(1, min(MOST, _STATES // (copies * image)))
 
     @torch.no_grad()
-    def features(self, x: Tensor) -> list[Tensor]:
+    def features(self, x: Tensor) -> Latents:
         """Return the encoder's features of uint8 images, one for each latent."""
         parts = [self.model.features(part) for part in cut(x, self.rows)]
         joined: dict[int, Tensor] = {}
@@ -87,44 +87,37 @@ class Network:
             # One feature serves all cells of a resolution, and is joined once.
             if id(feature) not in joined:
                 joined[id(feature)] = torch.cat([part[index] for part in parts])
-        return [joined[id(feature)] for feature in parts[0]]
+        return tuple(joined[id(feature)] for feature in parts[0])
 
     @torch.no_grad()
-    def walk(
-        self,
-        choices: Sequence[Choose],
-        features: Sequence[Tensor] | None,
-        noise: Tensor,
-        above: Above,
-    ) -> tuple[Tensor, list[Step]]:
-        """Descend the hierarchy below a context; noise is (B, noise_size)."""
-        decoder = self.model.decoder
-        rungs = [RungInParts(rung, self.rows) for rung in decoder.rungs]
-        told = self._told(above)
-        pieces: Sequence[Tensor | None] = features or [None] * len(choices)
-        return descend(rungs, pieces, choices, decoder.split_noise(noise), told)
+    def trace(
+        self, choices: Sequence[Choose], features: Latents, noise: Tensor, context: Latents
+    ) -> Trace:
+        """Descend the hierarchy given a context, the batch in parts; noise is (B, noise_size)."""
+        observed = self._observation(context)._replace(features=features)
+        return self.model.trace(
+            observed, choices, noise, wrap=lambda stage: StageInParts(stage, self.rows)
+        )
 
-    def log_likelihood(self, choices: Sequence[Choose], x: Tensor, above: Above) -> Tensor:
-        """Return log p(x | z) in nats of images, (B,); unlike all else, it has gradients by z."""
-        silence = torch.zeros(len(x), self.noise_size, dtype=torch.float64)
-        h, _ = self.model.decoder.walk(None, choices, silence, self._told(above))
-        found: Tensor = self.model.head(h).log_prob(x)
-        return found
+    def log_likelihood(self, choices: Sequence[Choose], x: Tensor, context: Latents) -> Tensor:
+        """Return log p(x | z) in nats of images, (B,); only this method has gradients by z."""
+        noise = torch.zeros(len(x), self.noise_size, dtype=torch.float64)
+        return self.model.trace(self._observation(context), choices, noise).likelihood.log_prob(x)
 
     @torch.no_grad()
-    def above(self, x: Tensor) -> Above:
-        """Return the contexts of images; nothing if the model has none."""
-        return self.model.top.encode(x)
+    def context(self, x: Tensor) -> Latents:
+        """Return the codes of images' context; nothing if the model has none."""
+        return self.model.context.encode(x)
 
     @torch.no_grad()
-    def push_above(self, stack: Stack, above: Above) -> None:
-        """Push contexts, so that :meth:`pop_above` returns them."""
-        push_above(stack, self.model.top, above)
+    def push_context(self, stack: Stack, context: Latents) -> None:
+        """Push contexts, so that :meth:`pop_context` returns them."""
+        push_context(stack, self.model.context, context)
 
     @torch.no_grad()
-    def pop_above(self, stack: Stack, count: int) -> Above:
+    def pop_context(self, stack: Stack, count: int) -> Latents:
         """Pop the contexts of ``count`` images."""
-        return pop_above(stack, self.model.top, count)
+        return pop_context(stack, self.model.context, count)
 
     @torch.no_grad()
     def push_pixels(self, stack: Stack, h: Tensor, x: Tensor) -> None:
@@ -149,26 +142,26 @@ class Network:
     @torch.no_grad()
     def mean(self, h: Tensor) -> Tensor:
         """Return the mean images given the last state h, as levels, uint8 (B, C, S, S)."""
-        parts = [self.model.head(part).mean().round() for part in cut(h, self.rows)]
+        parts = [self.model.pixels(part).mean().round() for part in cut(h, self.rows)]
         return torch.cat(parts).to(torch.uint8)
 
-    def _told(self, above: Above) -> list[Tensor | None]:
-        """Return what contexts add to each resolution, one image at a time, lest it matter."""
-        if not above:
-            return self.model.top.told(())
-        each = [self.model.top.told((c[None],)) for c in above[0]]
-        columns = zip(*each, strict=True)
-        return [
-            torch.cat([word for word in column if word is not None])
+    def _observation(self, context: Latents) -> Observation:
+        """Condition on contexts one image at a time, so that no sum depends on the batch."""
+        if not context:
+            return self.model.condition(())
+        single = [self.model.condition((c[None],)).conditioning for c in context[0]]
+        conditioning = tuple(
+            torch.cat([added for added in column if added is not None])
             if column[0] is not None
             else None
-            for column in columns
-        ]
+            for column in zip(*single, strict=True)
+        )
+        return Observation((), context, conditioning)
 
     def _parts(self, h: Tensor, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield states and images whose tables fit into memory; the images are views."""
         _, size, _ = self.image
-        rows = min(self.rows, max(1, _TABLES // (size * size * self.model.frame.levels)))
+        rows = min(self.rows, max(1, _TABLES // (size * size * self.model.frame.bins)))
         yield from zip(torch.split(h, rows), torch.split(x, rows), strict=True)
 
     def _table(self, h: Tensor, x: Tensor, channel: int) -> Table:
@@ -176,6 +169,6 @@ class Network:
         # What the later channels hold has no influence, and the decoder does not know it.
         known = x.clone()
         known[:, channel:] = 0
-        pmf = self.model.head(h.contiguous()).pmf(known)[:, channel].flatten(0, -2)
+        pmf = self.model.pixels(h.contiguous()).pmf(known)[:, channel].flatten(0, -2)
         probabilities: NDArray[np.float64] = pmf.double().numpy()
         return Table(weights_of(probabilities))

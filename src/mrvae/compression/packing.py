@@ -69,7 +69,7 @@ class Packed:
         seeds: these images.
     """
 
-    chained: bool
+    bits_back: bool
     size: int
     pixels: int
     patches: int
@@ -125,7 +125,7 @@ class Pictures:
         """
         path = self.paths[index]
         picture = read(path, None)
-        check_levels(picture, self.network.model.frame.levels, str(path))
+        check_levels(picture, self.network.model.frame.bins, str(path))
         return picture
 
     def chunks(self, per_chunk: int) -> Iterator[Tensor]:
@@ -160,7 +160,7 @@ def pack(
     known: Known,
     pictures: Pictures,
     out: Path,
-    chained: bool | None = None,
+    bits_back: bool | None = None,
     seen: Tensor | None = None,
     verify: bool = True,
     rounds: int = ROUNDS,
@@ -185,10 +185,10 @@ def pack(
     size = known.network.image[1]
     patches = sum(count_of(entry.height, entry.width, size) for entry in entries)
     searching = replace(codec, rounds=rounds)
-    if chained is None:
-        chained = predict(searching if patches <= _FEW else codec, pictures.some(TRIED), patches)
-    codec = codec if chained else searching
-    header = header_for(known, codec, entries, Mode.BITS_BACK if chained else Mode.DIRECT)
+    if bits_back is None:
+        bits_back = predict(searching if patches <= _FEW else codec, pictures.some(TRIED), patches)
+    codec = codec if bits_back else searching
+    header = header_for(known, codec, entries, Mode.BITS_BACK if bits_back else Mode.DIRECT)
     with atomic(out) as temporary:
         written = _write(temporary, header, codec, pictures)
         if verify:
@@ -196,7 +196,7 @@ def pack(
         size = temporary.stat().st_size
     pixels = sum(entry.height * entry.width for entry in entries)
     return Packed(
-        chained,
+        bits_back,
         size,
         pixels,
         patches,
@@ -221,17 +221,17 @@ def predict(codec: Codec, some: Tensor, patches: int) -> bool:
     """Tell whether giving bits back is predicted to be shorter, from a few patches."""
     if patches <= FIRST_PACE:
         return False
-    direct, chained = Stack(), _arbitrary(codec, len(some))
+    direct, bits_back = Stack(), _arbitrary(codec, len(some))
     codec.push_direct(direct, some)
-    codec.push_chained(chained, some, 0)
-    a, b = direct.ideal / len(some), chained.ideal / len(some)
-    more = 8 * len(units.pack([each.active for each in codec.chained]))
+    codec.push_bits_back(bits_back, some, 0)
+    a, b = direct.ideal / len(some), bits_back.ideal / len(some)
+    more = 8 * len(units.pack([each.active for each in codec.bits_back]))
     return FIRST_PACE * a + (patches - FIRST_PACE) * b + more < patches * a
 
 
 def _arbitrary(codec: Codec, count: int) -> Stack:
     """Return a stack of bits from which ``count`` images can draw their latents."""
-    borrowed = 24 * count * sum(int(each.active.sum()) for each in codec.chained)
+    borrowed = 24 * count * sum(int(each.active.sum()) for each in codec.bits_back)
     words = np.frombuffer(hashlib.shake_128(b"").digest(borrowed // 8 + 64 & ~3), dtype="<u4")
     return Stack(np.append(words.astype(np.uint32), np.uint32(1)))
 
@@ -239,20 +239,20 @@ def _arbitrary(codec: Codec, count: int) -> Stack:
 def header_for(known: Known, codec: Codec, entries: tuple[Entry, ...], mode: Mode) -> Header:
     """Return the header of a file of pictures."""
     channels, size, _ = known.network.image
-    chained = mode is Mode.BITS_BACK
+    bits_back = mode is Mode.BITS_BACK
     return Header(
         mode,
         known.hash,
         channels,
         size,
-        known.network.model.frame.levels,
+        known.network.model.frame.bins,
         DIRECT_STEP,
         CHAINED_STEP,
         known.network.batch(),
         min(_PATCHES, max(1, _PIXELS // (channels * size * size))),
         entries,
         units.pack([each.active for each in codec.direct]),
-        units.pack([each.active for each in codec.chained]) if chained else b"",
+        units.pack([each.active for each in codec.bits_back]) if bits_back else b"",
     )
 
 
@@ -262,7 +262,7 @@ def _write(path: Path, header: Header, codec: Codec, pictures: Pictures) -> Sequ
     with path.open("wb") as file:
         file.write(front)
         for index, x in enumerate(pictures.chunks(header.per_chunk)):
-            written = write_chunk(codec, x, first, header.most, header.chained)
+            written = write_chunk(codec, x, first, header.most, header.bits_back)
             file.write(framed(front, index, written.payload))
             all_written.append(written)
             first += len(x)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mrvae.distributions import Gaussian, Law
-from mrvae.models.level import Level
-from mrvae.models.walk import Cell, Rung, Shape
+from mrvae.distributions import Distribution, Gaussian
+from mrvae.models.hierarchy.level import Level
+from mrvae.models.hierarchy.walk import Cell, Shape, Stage
 
 
 @dataclass(frozen=True)
@@ -46,32 +46,32 @@ class CellInParts:
 
 
 @dataclass(frozen=True)
-class RungInParts:
+class StageInParts:
     """A rung whose cells are applied to ``rows`` images at a time."""
 
-    rung: Rung
+    stage: Stage
     rows: int
 
     @property
     def level(self) -> Level:
         """The resolution, as data."""
-        return self.rung.level
+        return self.stage.level
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """Shape (C, H, W) of the latent of every visit."""
-        return self.rung.shapes
+        return self.stage.shapes
 
     @property
     def visits(self) -> Sequence[Cell]:
         """The cells, one entry a visit."""
-        return [CellInParts(cell, self.rows) for cell in self.rung.visits]
+        return [CellInParts(cell, self.rows) for cell in self.stage.visits]
 
     def enter(self, h: Tensor | None, batch: int) -> Tensor:
         """Return the state in which the first cell finds this resolution."""
         if h is None:
-            return self.rung.enter(None, batch).contiguous()
-        return torch.cat([self.rung.enter(part, len(part)) for part in cut(h, self.rows)])
+            return self.stage.enter(None, batch).contiguous()
+        return torch.cat([self.stage.enter(part, len(part)) for part in cut(h, self.rows)])
 
 
 def cut(x: Tensor, rows: int) -> list[Tensor]:
@@ -84,7 +84,7 @@ def cut(x: Tensor, rows: int) -> list[Tensor]:
     return [part.contiguous() for part in torch.split(x, rows)]
 
 
-def gaussian(prior: Law) -> Gaussian:
+def gaussian(prior: Distribution) -> Gaussian:
     """Return a prior that is Gaussian, as the coder's grids are made for.
 
     Raises:

@@ -35,9 +35,9 @@ from mrvae.compression.coder import Symbols
 from mrvae.compression.latents import Units, choose_nearest
 from mrvae.compression.network import Network
 from mrvae.compression.parts import gaussian
-from mrvae.distributions import Gaussian, Law
-from mrvae.models.top import Above
-from mrvae.models.walk import Choose, Step, from_prior
+from mrvae.distributions import Distribution, Gaussian
+from mrvae.models.hierarchy.walk import Choose, Step, from_prior
+from mrvae.models.trace import Latents
 
 ROUNDS = 3
 """Rounds of a search; three more make digits shorter by another half of a percent."""
@@ -102,7 +102,7 @@ class _Problem:
     network: Network
     every: Sequence[Units]
     x: Tensor
-    above: Above
+    context: Latents
 
     @property
     def sizes(self) -> list[int]:
@@ -124,7 +124,7 @@ class _Problem:
         """Return -log₂ p(x | z(k)), (B,)."""
         numbers = torch.split(k, self.sizes, dim=1)
         choices = [_place(units, part) for units, part in zip(self.every, numbers, strict=True)]
-        return -self.network.log_likelihood(choices, self.x, self.above) / math.log(2)
+        return -self.network.log_likelihood(choices, self.x, self.context) / math.log(2)
 
     @torch.no_grad()
     def bits(self, k: Tensor) -> Tensor:
@@ -142,8 +142,8 @@ class _Problem:
         silence = torch.zeros(len(self.x), self.network.noise_size, dtype=torch.float64)
         choices = [choose_nearest(units) for units in self.every]
         features = self.network.features(self.x)
-        _, steps = self.network.walk(choices, features, silence, self.above)
-        pairs = list(zip(self.every, steps, strict=True))
+        trace = self.network.trace(choices, features, silence, self.context)
+        pairs = list(zip(self.every, trace.steps, strict=True))
         numbers = [units.numbers(gaussian(step.prior), step.z) for units, step in pairs]
         k = [torch.from_numpy(n).double().view(len(self.x), -1) for n in numbers]
         curvature = [_precision(units, step) for units, step in pairs]
@@ -154,7 +154,7 @@ def _of_part(
     network: Network, every: Sequence[Units], x: Tensor, rounds: int
 ) -> tuple[Symbols, ...]:
     """Search for images that the network sees at once."""
-    problem = _Problem(network, every, x, network.above(x))
+    problem = _Problem(network, every, x, network.context(x))
     k, curvature = problem.nearest()
     refused = torch.zeros(2, *k.shape, dtype=torch.bool)
     if rounds and k.shape[1]:
@@ -201,7 +201,7 @@ def _place(units: Units, k: Tensor) -> Choose:
     if not k.shape[1]:
         return from_prior(0.0)
 
-    def choose(prior: Law, posterior: Gaussian | None, noise: Tensor) -> Tensor:
+    def choose(prior: Distribution, posterior: Gaussian | None, noise: Tensor) -> Tensor:
         law, standard = gaussian(prior), torch.zeros_like(noise)
         standard[:, units.active] = k * units.step
         return law.mean + torch.exp(law.log_scale) * standard

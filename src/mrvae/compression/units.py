@@ -24,7 +24,7 @@ from torch import Tensor
 from mrvae.compression.coder import Stack, Table
 from mrvae.compression.network import Network
 from mrvae.data import normal
-from mrvae.models.walk import Shape, from_posterior
+from mrvae.models.hierarchy.walk import Shape, from_posterior
 
 DIRECT = 0.3
 LEFT = 0.002
@@ -42,8 +42,8 @@ def bits_per_unit(network: Network, x: Tensor) -> tuple[Tensor, ...]:
         indices = range(start, start + len(part))
         noise = normal(0, 0, indices, network.noise_size, dtype=torch.float64)
         choices = [from_posterior()] * len(sums)
-        _, steps = network.walk(choices, network.features(part), noise, network.above(part))
-        for total, step in zip(sums, steps, strict=True):
+        trace = network.trace(choices, network.features(part), noise, network.context(part))
+        for total, step in zip(sums, trace.steps, strict=True):
             if step.posterior is not None:
                 total += step.prior.kl_from(step.posterior, step.z).sum(0)
     return tuple(total / (len(x) * math.log(2)) for total in sums)

@@ -114,7 +114,7 @@ def check_model(container: Container, known: Known) -> None:
             f"the model {known.hash.hex()}"
         )
     channels, size, _ = known.network.image
-    levels = known.network.model.frame.levels
+    levels = known.network.model.frame.bins
     if (header.channels, header.size, header.levels) != (channels, size, levels):
         raise ValueError(f"{container.path} is damaged: its images are not those of its model")
     if header.most > known.network.batch():
@@ -128,11 +128,11 @@ def codec_of(path: Path, header: Header, network: Network) -> Codec:
     """Return the codec by which a file was written."""
     try:
         direct = units.unpack(header.direct_units, network.shapes)
-        chained = units.unpack(header.chained_units, network.shapes) if header.chained else ()
+        bits_back = units.unpack(header.chained_units, network.shapes) if header.bits_back else ()
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     return Codec(
-        network, of_shapes(direct, header.direct_step), of_shapes(chained, header.chained_step)
+        network, of_shapes(direct, header.direct_step), of_shapes(bits_back, header.chained_step)
     )
 
 

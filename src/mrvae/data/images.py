@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mrvae.data.pictures import fit, from_tensor, to_tensor
 from mrvae.data.randomness import Purpose, generator
-from mrvae.data.rows import Law, MappedRows, PickedRows, Rows, TensorRows
+from mrvae.data.rows import MappedRows, PickedRows, Rows, RowTransform, TensorRows
 
 _CHUNK = 256
 
@@ -141,7 +141,7 @@ class Images:
             return self
         return replace(self, pixels=TensorRows(self.pixels))
 
-    def _through(self, law: Law, image: tuple[int, int, int], levels: int) -> Images:
+    def _through(self, law: RowTransform, image: tuple[int, int, int], levels: int) -> Images:
         """Apply a law to every image: now for a tensor, else when images are taken."""
         if not isinstance(self.pixels, Tensor):
             checked = partial(_after_check, law=law, levels=self.levels, name=self.name)
@@ -210,7 +210,9 @@ def bernoulli(image: Tensor, levels: int, stream: torch.Generator) -> Tensor:
     return (uniform < image / (levels - 1)).to(torch.uint8)
 
 
-def _after_check(indices: Tensor, images: Tensor, *, law: Law, levels: int, name: str) -> Tensor:
+def _after_check(
+    indices: Tensor, images: Tensor, *, law: RowTransform, levels: int, name: str
+) -> Tensor:
     check_levels(images, levels, name)
     return law(indices, images)
 

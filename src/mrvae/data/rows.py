@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Shape = tuple[int, int, int, int]
-Law = Callable[[Tensor, Tensor], Tensor]
+RowTransform = Callable[[Tensor, Tensor], Tensor]
 """A function (indices, images) -> images that treats every image by itself."""
 
 
@@ -94,7 +94,7 @@ class MappedRows:
     """The images of ``source`` after ``law``, of which each is ``image`` = (C, H, W) large."""
 
     source: Rows
-    law: Law
+    law: RowTransform
     image: tuple[int, int, int]
 
     @property

@@ -6,7 +6,7 @@ a bound computed with it is a bound and a code built on it can be decoded. Every
 and in float32 or wider, and images meet the real line in :class:`Bins` alone.
 
 A discrete latent is quantised to a :class:`Grid`, and a :class:`DiscretizedGaussian` is its law. A
-prior of any family is a :class:`Law`: those of wavelet details are :class:`Laplace` and
+prior of any family is a :class:`Distribution`: those of wavelet details are :class:`Laplace` and
 :class:`Logistic`.
 """
 
@@ -16,11 +16,11 @@ from mrvae.distributions.bernoulli import Bernoulli
 from mrvae.distributions.categorical import Categorical
 from mrvae.distributions.discretize import Bins
 from mrvae.distributions.discretized_gaussian import DiscretizedGaussian
+from mrvae.distributions.distribution import Distribution
 from mrvae.distributions.gaussian import BoundedScale, Gaussian, RawScale, Scale, SoftplusScale
 from mrvae.distributions.gaussian_pixels import GaussianPixels
 from mrvae.distributions.grid import Grid
 from mrvae.distributions.laplace import Laplace, Logistic, gaussian_laplace_kl, mean_magnitude
-from mrvae.distributions.law import Law
 from mrvae.distributions.logistic import DiscretizedLogisticMixture
 from mrvae.distributions.pixels import PixelDistribution
 from mrvae.distributions.quantise import MidRise, MidTread, Quantiser
@@ -32,11 +32,11 @@ __all__ = [
     "Categorical",
     "DiscretizedGaussian",
     "DiscretizedLogisticMixture",
+    "Distribution",
     "Gaussian",
     "GaussianPixels",
     "Grid",
     "Laplace",
-    "Law",
     "Logistic",
     "MidRise",
     "MidTread",

@@ -41,7 +41,6 @@ from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.similarity import usual
 from mrvae.models import HVAE
 from mrvae.models.elbo import sum_per_image
-from mrvae.models.walk import Step, descend, from_posterior
 
 # The graph of a gradient keeps what a walk without one lets go.
 _GRAPH = 4
@@ -182,12 +181,13 @@ def read(model: HVAE, u: Tensor, keep: int) -> Reading:
         >>> [tuple(q.mean.shape) for q in read(model, torch.zeros(1, 1, 8, 8), 2).posteriors]
         [(1, 4, 1, 1), (1, 4, 4, 4)]
     """
-    x = u * (model.frame.levels - 1)
+    x = u * (model.frame.bins - 1)
     model.frame.check_real(x)
-    levels, places = model.top.place(x)
-    told = tuple(straight_through(c, t) for c, t in zip(levels, places, strict=True))
-    steps = _descend(model, x, model.top.told(told), keep - len(levels))
-    latents = (*levels, *(step.z.detach() for step in steps))
+    codes, places = model.context.place(x)
+    context = tuple(straight_through(c, t) for c, t in zip(codes, places, strict=True))
+    depth = keep - len(codes)
+    steps = model.posterior_means(model.observe(x, context), depth) if depth else ()
+    latents = (*codes, *(step.z.detach() for step in steps))
     return Reading(latents, places, tuple(s.posterior for s in steps if s.posterior is not None))
 
 
@@ -197,7 +197,7 @@ def reconstruction(model: HVAE, latents: Sequence[Tensor]) -> Tensor:
     Raises:
         ValueError: if a latent has not the shape of its layer, or none is given.
     """
-    return model.likelihood(latents).mean() / (model.frame.levels - 1)
+    return model.likelihood(latents).mean() / (model.frame.bins - 1)
 
 
 def straight_through(levels: Tensor, places: Tensor) -> Tensor:
@@ -226,23 +226,6 @@ def context_distance(a: Reading, b: Reading) -> Tensor:
     for t, s in zip(a.places, b.places, strict=True):
         total = total + sum_per_image((t - s).square())
     return total
-
-
-def _descend(model: HVAE, x: Tensor, told: Sequence[Tensor | None], depth: int) -> list[Step]:
-    """Walk on posterior means to latent ``depth`` of the hierarchy, not past its resolution."""
-    rungs = []
-    shapes: list[tuple[int, int, int]] = []
-    for rung in model.decoder.rungs:
-        if len(shapes) < depth:
-            rungs.append(rung)
-            shapes += rung.shapes
-    if not rungs:
-        return []
-    features = model.features(x)[: len(shapes)]
-    noise = [features[0].new_zeros(len(x), *shape) for shape in shapes]
-    means = [from_posterior(0.0)] * len(shapes)
-    _, steps = descend(rungs, features, means, noise, told[: len(rungs)])
-    return steps[:depth]
 
 
 @dataclass(frozen=True)
@@ -285,7 +268,7 @@ class _Attack:
             measure(end, u),
             (end.double() - u.double()).abs().flatten(1).amax(1),
         )
-        levels = end * (self.model.frame.levels - 1)
+        levels = end * (self.model.frame.bins - 1)
         return (*(number.cpu().double() for number in numbers), levels.cpu())
 
     def _images(self, rows: Tensor) -> Tensor:
@@ -293,7 +276,7 @@ class _Attack:
         weight = next(self.model.parameters())
         x = self.images.take(rows // self.restarts)
         self.model.frame.check(x)
-        return x.to(weight.device, weight.dtype) / (self.model.frame.levels - 1)
+        return x.to(weight.device, weight.dtype) / (self.model.frame.bins - 1)
 
     def _noise(self, rows: Tensor, like: Tensor) -> Tensor:
         """Return the noise of each attack, by its image and its number."""

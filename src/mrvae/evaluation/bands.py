@@ -24,13 +24,13 @@ import torch
 from torch import Tensor
 
 from mrvae.data import Images, all_batches, normal
-from mrvae.distributions import Gaussian, Laplace, Law, Logistic
+from mrvae.distributions import Distribution, Gaussian, Laplace, Logistic
 from mrvae.evaluation.memory import rows_within
 from mrvae.models import HVAE, unstack
-from mrvae.models.around import AroundImage
-from mrvae.models.loss import unit_image
-from mrvae.models.walk import Step, from_posterior, given
-from mrvae.models.wavelet_vae import WaveletEncoder
+from mrvae.models.heads.image_head import ImageHead, image_of
+from mrvae.models.hierarchy.walk import Step, from_posterior, given
+from mrvae.models.image import unit_image
+from mrvae.models.wavelet.encoder import WaveletEncoder
 from mrvae.resolution import Coefficients
 
 _SHOWN = 3
@@ -111,11 +111,11 @@ def band_report(model: HVAE, images: Images, *, memory: int = 1 << 30) -> BandRe
         >>> [band.name for band in report.bands[:4]], len(report.bands)
         (['approximation', 'cH', 'cV', 'cD'], 10)
     """
-    if not isinstance(model.encoder, WaveletEncoder) or not isinstance(model.head, AroundImage):
+    if not isinstance(model.encoder, WaveletEncoder) or not isinstance(model.head, ImageHead):
         raise ValueError("this model has no wavelet bands; inspect one such as digits-wavelet")
     parts, maps = [], []
     for indices, x in all_batches(images, rows_within(memory, model)):
-        values, drawn = _measure(model, model.head, x, indices)
+        values, drawn = _measure(model, x, indices)
         parts.append(values)
         maps.append(drawn)
     every, drawn = torch.cat(parts), torch.cat(maps)
@@ -145,18 +145,14 @@ def _band(index: int, depth: int, row: Sequence[float], total: float) -> Band:
     )
 
 
-def _measure(
-    model: HVAE, head: AroundImage, x: Tensor, indices: Sequence[int]
-) -> tuple[Tensor, Tensor]:
+def _measure(model: HVAE, x: Tensor, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Return six numbers of each image and band, and of all bands; and each image's layout."""
     weight = next(model.parameters())
     x = x.to(weight.device)
     noise = normal(0, 0, indices, model.noise_size, weight.device, weight.dtype)
-    count = len(model.decoder.shapes)
-    told = model.top.told(())
-    choices = [from_posterior(0.0)] * count
-    h, steps = model.decoder.walk(model.features(x), choices, noise, told)
-    u = unit_image(x, model.frame.levels, weight.dtype)
+    trace = model.trace(model.observe(x), from_posterior(0.0), noise)
+    steps, blind = trace.steps, model.condition(())
+    u = unit_image(x, model.frame.bins, weight.dtype)
 
     def error(image: Tensor) -> Tensor:
         return (image - u).double().square().flatten(1).mean(dim=1)
@@ -166,9 +162,9 @@ def _measure(
         for band in range(3 if latent else 1):
             cut = [other.z for other in steps]
             cut[latent] = _without(step.z, band, latent)
-            off, _ = model.decoder.walk(None, [given(z) for z in cut], noise, told)
-            columns.append(_numbers(step, band, latent, error(head.image(off))))
-    still = error(head.image(h))
+            off = model.trace(blind, [given(z) for z in cut], noise)
+            columns.append(_numbers(step, band, latent, error(image_of(off))))
+    still = error(image_of(trace))
     columns.append(torch.stack([still] * 6, dim=1))
     drawn = layout(unstack([step.z for step in steps])).double().mean(dim=1)
     return torch.stack(columns, dim=1).cpu(), drawn.cpu()
@@ -205,7 +201,7 @@ def _numbers(step: Step, band: int, latent: int, off: Tensor) -> Tensor:
     return torch.stack([energy, sparsity, off, noise, scale, rate], dim=1)
 
 
-def _log_scale(prior: Law, z: Tensor) -> Tensor:
+def _log_scale(prior: Distribution, z: Tensor) -> Tensor:
     """Return the log-scale of a prior of one of the families that have one, or else NaN."""
     if isinstance(prior, Gaussian | Laplace | Logistic):
         return prior.log_scale

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import torch
 
 from mrvae.meter import Meter
-from mrvae.models import HVAE, build
+from mrvae.models import HVAE
+from mrvae.models.build import build
 from mrvae.recipes import Recipe
 
 
@@ -47,7 +48,7 @@ def describe(recipe: Recipe) -> Description:
     with torch.device("meta"):
         model = build(recipe)
     if recipe.training.checkpoint:
-        model.keep_no_activations()
+        model.enable_activation_checkpointing()
     described = _levels(model)
     flops, held = _cost(model)
     return Description(
@@ -65,17 +66,17 @@ def _levels(model: HVAE) -> list[dict[str, int]]:
     """Describe each resolution, coarse to fine, below a context, on which no state stands."""
     above = [
         {"size": size, "width": 0, "latent": channels, "layers": 1, "latents": channels * size**2}
-        for channels, size, _ in model.top.shapes
+        for channels, size, _ in model.context.shapes
     ]
     return above + [
         {
-            "size": rung.level.size,
-            "width": rung.level.width,
-            "latent": rung.level.latent,
-            "layers": len(rung.shapes),
-            "latents": sum(c * h * w for c, h, w in rung.shapes),
+            "size": stage.level.size,
+            "width": stage.level.width,
+            "latent": stage.level.latent,
+            "layers": len(stage.shapes),
+            "latents": sum(c * h * w for c, h, w in stage.shapes),
         }
-        for rung in model.decoder.rungs
+        for stage in model.stages
     ]
 
 

@@ -61,7 +61,7 @@ def latent_units(model: HVAE, images: Images, *, memory: int = 1 << 30) -> Laten
         >>> from mrvae.data import load
         >>> images = load("digits", "validation").subset(torch.arange(2))
         >>> model = mrvae.build(mrvae.recipe("digits-vdvae"))
-        >>> sum(latent_units(model, images).units) == model.decoder.noise_size
+        >>> sum(latent_units(model, images).units) == model.latent_noise_size
         True
     """
     device = next(model.parameters()).device
@@ -70,8 +70,7 @@ def latent_units(model: HVAE, images: Images, *, memory: int = 1 << 30) -> Laten
     total, squares = torch.zeros(2, count, dtype=torch.float64).unbind()
     for _, x in all_batches(images, rows_within(memory, model)):
         latents = model.encode(x.to(device), temperature=0.0)
-        above = len(model.top.shapes)
-        values = (*model.top.values(latents[:above]), *latents[above:])
+        values = model.latent_values(latents)
         means = torch.cat([z.flatten(start_dim=1) for z in values], dim=1).cpu().double()
         total += means.sum(dim=0)
         squares += means.square().sum(dim=0)

@@ -38,8 +38,7 @@ from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.published import ContextTerms, Defects, context_terms
 from mrvae.models import HVAE, bits_per_dim
-from mrvae.models.hvae import divergences, log_ratio
-from mrvae.models.top import Above
+from mrvae.models.trace import Latents, Observation
 from mrvae.processes import joined
 
 Progress = Callable[[int], None]
@@ -217,20 +216,20 @@ class _Measure:
         """Return nats (B,), importance_nats (B,), kl (B, layers), and each estimate (B,)."""
         self.model.frame.check(x)
         x = x.to(self._weight.device)
-        features, above = self.model.features(x), self.model.top.encode(x)
+        observed = self.model.observe(x)
         # Draw 0 is the first bound's, draws 1 … K are the second's.
-        terms = self.model.terms(features, x, self._noise(0, indices, self.model.noise_size))
+        terms = self.model.terms(observed, x, self._noise(0, indices, self.model.noise_size))
         log_likelihood, kl = (term.cpu().double() for term in terms)
         self.progress(len(x))
-        weighed, analytic = self._importance(features, x, indices)
-        estimates = self._estimates(above, indices, weighed, analytic)
+        weighed, analytic = self._importance(observed, x, indices)
+        estimates = self._estimates(observed.context, indices, weighed, analytic)
         # The context is the same in all samples: its nats stand outside their mean.
-        own = kl[:, : len(above)].sum(dim=1)
-        own = own if self.plan.context_samples is None else self._trajectories(above, indices)
+        own = kl[:, : len(observed.context)].sum(dim=1)
+        own = own if self.plan.context_samples is None else self._trajectories(observed.context, indices)
         return kl.sum(dim=1) - log_likelihood, own - weighed, kl, *estimates
 
     def _importance(
-        self, features: Sequence[Tensor], x: Tensor, indices: range
+        self, observed: Observation, x: Tensor, indices: range
     ) -> tuple[Tensor, Tensor]:
         """Return the importance-weighted bound (B,) but for the context, and its false twin.
 
@@ -239,14 +238,14 @@ class _Measure:
         """
         twin = any(defects.analytic for defects in self.plan.estimators)
         samples, together = self.plan.samples, max(self.plan.rows // len(x), 1)
-        count = self.model.decoder.noise_size
+        count = self.model.latent_noise_size
         sums = torch.full((2, len(x)), -math.inf, dtype=torch.float64)
         for start in range(0, samples, together):
             part = range(start, min(start + together, samples))
             noise = torch.stack([self._noise(sample + 1, indices, count) for sample in part])
-            log_likelihood, steps = self.model.drawn(features, x, noise)
-            ratio = log_ratio(steps, log_likelihood)
-            false = -divergences(steps, log_likelihood).sum(dim=1) if twin else ratio
+            log_likelihood, trace = self.model.importance_draws(observed, x, noise)
+            ratio = trace.log_ratio()
+            false = -trace.kl().sum(dim=1) if twin else ratio
             both = torch.stack([ratio, false]) + log_likelihood
             values = both.view(2, len(part), len(x)).cpu().double()
             sums = torch.logaddexp(sums, values.logsumexp(dim=1))
@@ -255,33 +254,32 @@ class _Measure:
         return weighed, analytic
 
     def _estimates(
-        self, above: Above, indices: range, weighed: Tensor, analytic: Tensor
+        self, context: Latents, indices: range, weighed: Tensor, analytic: Tensor
     ) -> list[Tensor]:
         """Return minus each estimator asked for, of shape (B,)."""
         if not self.plan.estimators:
             return []
-        context = self._context(above, indices)
+        terms = self._context(context, indices)
         return [
-            context.nats(defects) - (analytic if defects.analytic else weighed)
+            terms.nats(defects) - (analytic if defects.analytic else weighed)
             for defects in self.plan.estimators
         ]
 
-    def _context(self, above: Above, indices: range) -> ContextTerms:
+    def _context(self, context: Latents, indices: range) -> ContextTerms:
         """Return the terms of the context's bound at the noise of draw 0, and at further ones."""
         needed = max(defects.needed for defects in self.plan.estimators)
         first = self._noise(0, indices, self.model.noise_size)
-        size = self.model.top.noise_size
+        size = self.model.context.noise_size
         further = (self._noise(_VALUES + value, indices, size) for value in range(1, needed))
-        start = self.model.decoder.noise_size
-        return context_terms(self.model.top, above, [first[:, start:], *further])
+        return context_terms(self.model.context, context, [first, *further])
 
-    def _trajectories(self, above: Above, indices: range) -> Tensor:
+    def _trajectories(self, context: Latents, indices: range) -> Tensor:
         """Return minus the importance-weighted bound on the context's log p, of shape (B,)."""
-        top, samples = self.model.top, self.plan.context_samples or 1
+        samples = self.plan.context_samples or 1
         log_sum = torch.full((len(indices),), -math.inf, dtype=torch.float64)
         for draw in range(samples):
-            noise = self._noise(_TRAJECTORIES + draw, indices, top.noise_size)
-            weight = top.log_weight(above, noise).sum(dim=1)
+            noise = self._noise(_TRAJECTORIES + draw, indices, self.model.context.noise_size)
+            weight = self.model.context.log_weight(context, noise).sum(dim=1)
             log_sum = torch.logaddexp(log_sum, weight.cpu().double())
         return math.log(samples) - log_sum
 

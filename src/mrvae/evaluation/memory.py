@@ -53,7 +53,7 @@ def row_bytes(model: HVAE) -> int:
 def _bytes(model: HVAE, features: Sequence[Tensor]) -> int:
     distinct = {id(feature): 2 * feature.numel() for feature in features}
     states = [feature.numel() for feature in features]
-    held = sum(distinct.values()) + 2 * sum(states) + _LATENT_COPIES * model.decoder.noise_size
+    held = sum(distinct.values()) + 2 * sum(states) + _LATENT_COPIES * model.latent_noise_size
     values = held + _STATE_COPIES * max(states, default=0) + _PIXEL_COPIES * model.frame.dims
     return values * next(model.parameters()).element_size()
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
 from mrvae.models import HVAE, Encoder
+from mrvae.models.hierarchy.walk import from_posterior
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def state_norms(
     chunks = [measure.chunk(x, indices) for indices, x in all_batches(images, rows)]
     sizes = [size for size, _ in measure.up(images.take(torch.zeros(1, dtype=torch.long)))]
     up, down = (torch.cat(parts) for parts in zip(*chunks, strict=True))
-    return _summary(sizes, up), _summary([height for _, height, _ in model.decoder.shapes], down)
+    return _summary(sizes, up), _summary([height for _, height, _ in model.latent_shapes], down)
 
 
 def _encoder(model: HVAE) -> Encoder:
@@ -86,7 +87,8 @@ class _Measure:
         up = torch.stack([norms for _, norms in self.up(x)], dim=1)
         weight = next(self.model.parameters())
         noise = normal(self.seed, 0, indices, self.model.noise_size, weight.device, weight.dtype)
-        steps = self.model.infer(x.to(weight.device), noise)
+        observed = self.model.observe(x.to(weight.device))
+        steps = self.model.trace(observed, from_posterior(), noise).steps
         return up, torch.stack([_norm(step.state) for step in steps], dim=1)
 
     def up(self, x: Tensor) -> list[tuple[int, Tensor]]:

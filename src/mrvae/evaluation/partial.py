@@ -32,7 +32,7 @@ from mrvae.evaluation.likelihood import standard_error
 from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.similarity import Similarity, fitting
 from mrvae.models import HVAE
-from mrvae.models.walk import from_posterior, from_prior, given
+from mrvae.models.hierarchy.walk import from_posterior, from_prior, given
 
 
 @dataclass(frozen=True)
@@ -84,19 +84,17 @@ class Partial:
         """
         model.frame.check(x)
         weight = next(model.parameters())
-        x, cells = x.to(weight.device), len(model.decoder.shapes)
-        told = model.top.told(model.top.encode(x))
         noise = normal(self.seed, 0, indices, model.noise_size, weight.device, weight.dtype)
-        noise = noise[:, : model.decoder.noise_size]
-        drawn = [from_posterior(self.posterior)] * cells
-        _, steps = model.decoder.walk(model.features(x), drawn, noise, told)
+        observed = model.observe(x.to(weight.device))
+        drawn = model.trace(observed, from_posterior(self.posterior), noise)
+        blind = observed._replace(features=())
         for m in keep:
-            kept = model.check_keep(m) - len(model.top.shapes)
-            known = [given(step.z) for step in steps[:kept]]
-            choices = [*known, *[from_prior(self.prior)] * (cells - kept)]
-            h, _ = model.decoder.walk(None, choices, noise, told)
-            # A mean may leave the range of the levels by a rounding error.
-            yield (model.head(h).mean() / (model.frame.levels - 1)).clamp(0, 1)
+            kept = model.check_keep(m) - len(observed.context)
+            known = [given(step.z) for step in drawn.steps[:kept]]
+            choices = [*known, *[from_prior(self.prior)] * (len(drawn.steps) - kept)]
+            mean = model.trace(blind, choices, noise).likelihood.mean()
+            # A mean may leave the range of the bins by a rounding error.
+            yield (mean / (model.frame.bins - 1)).clamp(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,13 +160,13 @@ def partial_report(
     keep = range(1, model.stochastic_depth + 1)
     found: dict[str, list[Tensor]] = {measure.name: [] for measure in every}
     for indices, x in all_batches(images, rows_within(memory, model)):
-        told = list(partial.images(model, x, indices, keep))
+        conditioning = list(partial.images(model, x, indices, keep))
         for measure in every:
-            found[measure.name].append(_rows(measure, x, told, model.frame.levels))
+            found[measure.name].append(_rows(measure, x, conditioning, model.frame.bins))
     return PartialReport({name: torch.cat(parts, dim=1) for name, parts in found.items()})
 
 
-def _rows(measure: Similarity, x: Tensor, told: Sequence[Tensor], levels: int) -> Tensor:
+def _rows(measure: Similarity, x: Tensor, conditioning: Sequence[Tensor], levels: int) -> Tensor:
     """Return the similarity of x to each of its reconstructions, (L, B)."""
-    true = x.to(told[0].device, told[0].dtype) / (levels - 1)
-    return torch.stack([measure(true, y).cpu().double() for y in told])
+    true = x.to(conditioning[0].device, conditioning[0].dtype) / (levels - 1)
+    return torch.stack([measure(true, y).cpu().double() for y in conditioning])

@@ -36,7 +36,8 @@ from torch import Tensor
 
 from mrvae.distributions import DiscretizedGaussian, Gaussian, Grid
 from mrvae.models import DiffusionPrior
-from mrvae.models.top import Above, ContextTop, Top
+from mrvae.models.context.conditioner import Conditioner, ContextConditioner
+from mrvae.models.trace import Latents
 
 AVERAGED = 10
 
@@ -93,21 +94,23 @@ class ContextTerms(NamedTuple):
         return math.log(len(values)) - values.logsumexp(dim=0)
 
 
-def context_terms(top: Top, above: Above, noise: Sequence[Tensor]) -> ContextTerms:
-    """Return the terms of the bound on what stands above a hierarchy, float64 on the CPU.
+def context_terms(
+    context: Conditioner, codes: Latents, noise: Sequence[Tensor]
+) -> ContextTerms:
+    """Return the terms of the context's bound, float64 on the CPU.
 
-    Where that is no context under a diffusion, its nats are all in the first term.
+    Without a context, or with a prior that is no diffusion, all nats are in the first term.
 
     Args:
-        top: of the model.
-        above: its latents.
+        context: of the model.
+        codes: of the images.
         noise: M of them, standard normal, (B, noise_size) each.
     """
-    prior: object = top.prior if isinstance(top, ContextTop) else None
-    if isinstance(prior, DiffusionPrior):
-        parts = [_diffusion(prior, above[0], _split(prior, each)) for each in noise]
+    prior: object = context.prior
+    if isinstance(context, ContextConditioner) and isinstance(prior, DiffusionPrior):
+        parts = [_diffusion(prior, codes[0], context.per_draw(draw)) for draw in noise]
     else:
-        parts = [_whole(top.nats(above, each, None).sum(dim=1)) for each in noise]
+        parts = [_whole(context.nats(codes, draw, None).sum(dim=1)) for draw in noise]
     columns = zip(*parts, strict=True)
     return ContextTerms(*(torch.stack(column).cpu().double() for column in columns))
 
@@ -154,13 +157,8 @@ def _last_step(prior: DiffusionPrior, c: Tensor, noise: Tensor) -> Gaussian:
     """Return p(y_0 | y_1) before it is rounded, at y_1 made of the noise."""
     t = torch.ones(len(c), dtype=torch.int64, device=c.device)
     at = prior.chain.at(t, noise)
-    y = at.signal * prior.lattice.grid.value(c, noise.dtype) + at.noise * noise
+    y = at.alpha_t * prior.lattice.grid.value(c, noise.dtype) + at.sigma_t * noise
     return prior.prediction.reverse(prior.network(y, t), y, at)
-
-
-def _split(prior: DiffusionPrior, noise: Tensor) -> Tensor:
-    """Return the noise of images (B, noise_size) as (B, T, C, h, w)."""
-    return noise.view(len(noise), prior.draws, *prior.lattice.shape)
 
 
 def _whole(nats: Tensor) -> ContextTerms:

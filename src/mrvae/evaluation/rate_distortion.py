@@ -27,7 +27,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -36,8 +35,9 @@ from mrvae.data import Picture, generator
 from mrvae.distributions import Bins
 from mrvae.evaluation.patches import cut, join
 from mrvae.models import HVAE
-from mrvae.models.hvae import Latents, divergences
-from mrvae.models.top import ContextTop
+from mrvae.models.context.transforms import ContextTransform
+from mrvae.models.hierarchy.walk import from_posterior
+from mrvae.models.trace import Latents, divergences
 
 _TOGETHER = 64
 
@@ -119,12 +119,14 @@ def sketches(
 
 def _kept(model: HVAE, x: Tensor, keep: int, noise: Tensor) -> tuple[Latents, Tensor]:
     """Return the top latents of x and their nats (B, keep), as the bound at this noise has them."""
-    above = model.top.encode(x)
-    nats = model.top.nats(above, noise[:, model.decoder.noise_size :], None)
-    if keep <= len(above):
-        return above, nats  # the encoder has nothing to say
-    steps = model.infer(x, noise)[: keep - len(above)]
-    return (*above, *(step.z for step in steps)), torch.cat([nats, divergences(steps, nats)], dim=1)
+    observed = model.observe(x)
+    context = observed.context
+    nats = model.context.nats(context, noise, None)
+    if keep <= len(context):
+        return context, nats
+    steps = model.trace(observed, from_posterior(), noise).steps[: keep - len(context)]
+    latents = (*context, *(step.z for step in steps))
+    return latents, torch.cat([nats, divergences(steps, nats)], dim=1)
 
 
 @torch.no_grad()
@@ -134,7 +136,7 @@ def context_picture(model: HVAE, picture: Picture) -> Tensor:
     Raises:
         ValueError: if the model has no context, or the picture is not the model's.
     """
-    context, bins = _top(model).context, Bins(model.frame.levels)
+    context, bins = _transform(model), Bins(model.frame.bins)
     return _joined(
         [bins.to_level(context.decode(context.encode(x))).cpu() for x in _patches(model, picture)],
         picture,
@@ -148,14 +150,14 @@ def context_clipped(model: HVAE, picture: Picture) -> int:
     Raises:
         ValueError: if the model has no context, or the picture is not the model's.
     """
-    context = _top(model).context
+    context = _transform(model)
     return sum(int(context.clipped(x).sum()) for x in _patches(model, picture))
 
 
-def _top(model: HVAE) -> ContextTop:
-    if not model.top.shapes:
+def _transform(model: HVAE) -> ContextTransform:
+    if model.context.prior is None:
         raise ValueError("this model has no context; give one whose recipe has model.context")
-    return cast(ContextTop, model.top)
+    return model.context.prior.lattice
 
 
 def _patches(model: HVAE, picture: Picture) -> Iterator[Tensor]:

@@ -53,7 +53,7 @@ from mrvae.evaluation.jackknife import GROUPS, jackknife_error, without_each
 from mrvae.evaluation.likelihood import standard_error
 from mrvae.evaluation.memory import rows_within
 from mrvae.models import HVAE
-from mrvae.models.walk import Shape, Step, from_posterior
+from mrvae.models.hierarchy.walk import Shape, Step, from_posterior
 
 THRESHOLD = 0.01
 
@@ -219,7 +219,7 @@ def unit_report(
     """
     if draws < 1:
         raise ValueError(f"draws is {draws}; the parents of a unit need at least 1")
-    if not model.decoder.shapes:
+    if not model.latent_shapes:
         raise ValueError("no cell of this model draws a latent; give one whose posterior is learnt")
     measure = _Measure(model, draws, seed)
     sums = _Sums(sum(math.prod(shape) for shape in model.shapes), min(GROUPS, len(images)), draws)
@@ -234,7 +234,7 @@ def unit_report(
     left = sums.left()
     return UnitReport(
         shapes=model.shapes,
-        contexts=len(model.top.shapes),
+        contexts=len(model.context.shapes),
         draws=draws,
         nats=torch.cat(nats),
         kl=kl.mean,
@@ -272,18 +272,16 @@ class _Measure:
         weight = next(model.parameters())
         model.frame.check(x)
         x = x.to(weight.device)
-        features, above = model.features(x), model.top.encode(x)
-        told, latents = model.top.told(above), model.decoder.noise_size
-        choices = [from_posterior()] * len(model.decoder.shapes)
+        observed = model.observe(x)
         context: list[Tensor] = []
         kl, mean = _Moments(), _Moments()
         for draw in range(self.draws):
             noise = normal(self.seed, draw, indices, model.noise_size, weight.device, weight.dtype)
-            _, steps = model.decoder.walk(features, choices, noise[:, :latents], told)
-            context.append(model.top.nats(above, noise[:, latents:], None).cpu().double())
+            steps = model.trace(observed, from_posterior(), noise).steps
+            context.append(model.context.nats(observed.context, noise, None).cpu().double())
             kl.add(_kl(steps)[None])
             mean.add(_means(steps)[None])
-        values = _flat([*model.top.values(above), x.new_zeros(len(x), 0)])
+        values = _flat([*model.context.values(observed.context), x.new_zeros(len(x), 0)])
         nats = torch.cat([torch.stack(context).mean(dim=0), _layers(kl.mean, model)], dim=1)
         within = torch.zeros_like(mean.mean) if self.draws < 2 else mean.variance
         return _Batch(
@@ -376,7 +374,7 @@ def _flat(parts: Sequence[Tensor]) -> Tensor:
 
 def _layers(kl: Tensor, model: HVAE) -> Tensor:
     """Sum (B, units) over the units of each layer that a cell draws: (B, layers)."""
-    return _by_layer(kl, model.decoder.shapes)
+    return _by_layer(kl, model.latent_shapes)
 
 
 def _by_layer(values: Tensor, shapes: Sequence[Shape]) -> Tensor:

@@ -1,8 +1,8 @@
 """Small trainable parts: convolutions, the blocks of the cells, the U-Net of a diffusion."""
 
+from mrvae.layers.activation_checkpointing import checkpointed
 from mrvae.layers.convolution import Depthwise, convolution, drawn_convolution, scale_weight
-from mrvae.layers.layout import as_it_lies
-from mrvae.layers.memory import recomputed
+from mrvae.layers.memory_format import preserve_memory_format
 from mrvae.layers.norm import unit_norm
 from mrvae.layers.residual import Bottleneck
 from mrvae.layers.rezero import ReZero, Shortcut, activated_after, activated_before
@@ -16,10 +16,10 @@ __all__ = [
     "UNet",
     "activated_after",
     "activated_before",
-    "as_it_lies",
+    "checkpointed",
     "convolution",
     "drawn_convolution",
-    "recomputed",
+    "preserve_memory_format",
     "scale_weight",
     "unit_norm",
 ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mrvae.layers import as_it_lies
+from mrvae.layers import preserve_memory_format
 
 
 @dataclass(frozen=True)
@@ -67,4 +67,4 @@ def sum_per_image(elementwise: Tensor) -> Tensor:
         tensor([48., 48.])
     """
     axes = tuple(range(1, elementwise.dim()))
-    return as_it_lies(elementwise).sum(dim=axes) if axes else elementwise
+    return preserve_memory_format(elementwise).sum(dim=axes) if axes else elementwise

@@ -1,28 +1,36 @@
-"""The hierarchical VAE: encoder, hierarchy and likelihood, and what one asks of them.
+"""The hierarchical VAE: encoder, hierarchy, context and likelihood, and what one asks of them.
 
-Everything here is a short driver of the decoder's one walk. Latents are tuples of tensors
-(B, C, H, W), coarse to fine, one for each stochastic layer. Where the model has a context, it is
-the first of them, as int64 levels: it is the first column of the bound, the first latent that is
-kept of an image, and the first that is drawn for a sample.
+Everything here calls one method, :meth:`HVAE.trace`, which descends the hierarchy once. Latents are
+tuples of tensors (B, C, H, W), coarse to fine, one for each stochastic layer. Where the model has a
+context, its codes, int64, are the first latent: the first column of the bound, the first latent
+that a partial reconstruction keeps, and the first that is drawn for a sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from mrvae.distributions import PixelDistribution
-from mrvae.models.decoder import Decoder
-from mrvae.models.elbo import Elbo, sum_per_image
-from mrvae.models.encoder import BottomUp
+from mrvae.models.context.conditioner import Conditioner, NoContext
+from mrvae.models.elbo import Elbo
+from mrvae.models.hierarchy.decoder import Decoder
+from mrvae.models.hierarchy.encoder import BottomUp
+from mrvae.models.hierarchy.walk import (
+    Choose,
+    Shape,
+    Stage,
+    Step,
+    descend,
+    from_posterior,
+    from_prior,
+    given,
+)
 from mrvae.models.image import ImageFrame
-from mrvae.models.loss import Bound, Loss
-from mrvae.models.top import Above, NoTop, Top
-from mrvae.models.walk import Choose, Shape, Step, from_posterior, from_prior, given
-
-Latents = tuple[Tensor, ...]
+from mrvae.models.objective import BoundObjective, Objective
+from mrvae.models.trace import Latents, Observation, Trace, check_latents
 
 
 class HVAE(nn.Module):
@@ -30,11 +38,11 @@ class HVAE(nn.Module):
 
     Args:
         encoder: normalised images (B, C, S, S) → one feature for each latent, coarse to fine.
-        decoder: the rungs and their walk.
+        decoder: the stages and their walk.
         head: the last state → a distribution of the image.
         frame: the image's place in the network.
-        top: what stands above the coarsest latent; nothing by default.
-        loss: whose slope the bound has; its own by default.
+        context: the latent above the coarsest one that is a function of the image; none by default.
+        objective: what training minimises; the bound by default.
 
     Example:
         >>> import mrvae
@@ -51,16 +59,94 @@ class HVAE(nn.Module):
         decoder: Decoder,
         head: nn.Module,
         frame: ImageFrame,
-        top: Top | None = None,
-        loss: Loss | None = None,
+        context: Conditioner | None = None,
+        objective: Objective | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
         self.frame = frame
-        self.top: Top = NoTop(len(decoder.rungs)) if top is None else top
-        self.loss: Loss = Bound() if loss is None else loss
+        self.context: Conditioner = context or NoContext(len(decoder.stages))
+        self.objective: Objective = objective or BoundObjective()
+
+    # -------------------------------------------------------------------------------- the walk
+
+    def observe(self, x: Tensor, context: Latents | None = None) -> Observation:
+        """Encode images x once: the encoder's features, the context and its conditioning.
+
+        Args:
+            x: images (B, C, H, W): uint8, or real numbers for a gradient in x.
+            context: codes in place of those of x.
+        """
+        features = self.features(x)
+        known = self.context.encode(x) if context is None else context
+        return Observation(features, known, tuple(self.context.conditioning(known)))
+
+    def features(self, x: Tensor) -> Latents:
+        """Return the encoder's features of images x, one for each latent, coarse to fine."""
+        features: Latents = self.encoder(self.frame.prepare(x, self._weight.dtype))
+        return features
+
+    def condition(self, context: Latents) -> Observation:
+        """Return the observation of a context without features, for draws from the prior."""
+        return Observation((), context, tuple(self.context.conditioning(context)))
+
+    def trace(
+        self,
+        observed: Observation,
+        choices: Choose | Sequence[Choose],
+        noise: Tensor,
+        wrap: Callable[[Stage], Stage] | None = None,
+    ) -> Trace:
+        """Descend the hierarchy once: the one walk that everything else calls.
+
+        Args:
+            observed: of the batch; without features there are no posteriors.
+            choices: how each latent is chosen, coarse to fine, or one for all of them.
+            noise: standard normal, (B, latent_noise_size) or (B, noise_size).
+            wrap: applied to every stage, such as one that cuts the batch into parts.
+
+        Raises:
+            ValueError: if there is not one choice for each latent, or the noise has another size.
+
+        Example:
+            >>> import mrvae
+            >>> model = mrvae.build(mrvae.recipe("digits-vdvae"))
+            >>> x = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+            >>> trace = model.trace(model.observe(x), from_posterior(), model.noise(2))
+            >>> trace.likelihood.log_prob(x).shape, len(trace.steps)
+            (torch.Size([2]), 7)
+        """
+        stages = self.decoder.stages if wrap is None else [wrap(s) for s in self.decoder.stages]
+        each = [choices] * len(self.decoder.shapes) if callable(choices) else choices
+        own = noise[..., : self.latent_noise_size]
+        h, steps = self.decoder.walk(stages, observed.features, each, own, observed.conditioning)
+        return Trace(observed.context, tuple(steps), h, self.head)
+
+    def posterior_means(self, observed: Observation, depth: int) -> tuple[Step, ...]:
+        """Return the steps of the top ``depth`` latents below a context, each at q's mean.
+
+        The walk goes no further than the resolution of the last of them.
+        """
+        stages: list[Stage] = []
+        shapes: list[Shape] = []
+        for stage in self.decoder.stages:
+            if len(shapes) < depth:
+                stages.append(stage)
+                shapes += stage.shapes
+        if not stages:
+            return ()
+        features = observed.features[: len(shapes)]
+        noise = [features[0].new_zeros(len(features[0]), *shape) for shape in shapes]
+        means = [from_posterior(0.0)] * len(shapes)
+        _, steps = descend(stages, features, means, noise, observed.conditioning[: len(stages)])
+        return tuple(steps[:depth])
+
+    def pixels(self, h: Tensor) -> PixelDistribution:
+        """Return p(x | z), the distribution of the image given the last state."""
+        distribution: PixelDistribution = self.head(h)
+        return distribution
 
     # ------------------------------------------------------------------------------- the bound
 
@@ -71,23 +157,18 @@ class HVAE(nn.Module):
 
         With ``term``, int64 (B,), the context's bound is estimated by that one of its terms.
         """
-        return self.terms(self.features(x), x, noise, term)
+        return self.terms(self.observe(x), x, noise, term)
 
     def terms(
-        self, features: Sequence[Tensor], x: Tensor, noise: Tensor, term: Tensor | None = None
+        self, observed: Observation, x: Tensor, noise: Tensor, term: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return log p(x | z) (B,) and KL (B, layers) from the features of x."""
-        above, (z, c) = self.top.encode(x), self._split(noise)
-        h, steps = self.decoder.walk(features, self._all(from_posterior()), z, self.top.told(above))
-        kl = divergences(steps, h)
-        found, kl = self.loss.lend(x, h, steps, self._likelihood(h).log_prob(x), kl)
-        return found, torch.cat([self.top.nats(above, c, term), kl], dim=1)
-
-    def infer(self, x: Tensor, noise: Tensor) -> list[Step]:
-        """Return every step of the walk on which :meth:`elbo` draws the latents of x."""
-        z, _ = self._split(noise)
-        told = self.top.told(self.top.encode(x))
-        return self.decoder.walk(self.features(x), self._all(from_posterior()), z, told)[1]
+        """Return log p(x | z) (B,) and KL (B, layers) of images that are encoded already."""
+        trace = self.trace(observed, from_posterior(), noise)
+        kl = trace.kl()
+        log_likelihood = trace.likelihood.log_prob(x)
+        log_likelihood, kl = self.objective.surrogate_terms(x, trace, log_likelihood, kl)
+        nats = self.context.nats(observed.context, noise, term)
+        return log_likelihood, torch.cat([nats, kl], dim=1)
 
     def elbo(self, x: Tensor, noise: Tensor | None = None) -> Elbo:
         """Return the one-sample bound of uint8 images x (B, C, H, W).
@@ -107,8 +188,8 @@ class HVAE(nn.Module):
         """Return log p(x, z) - log q(z | x) at ``samples`` draws z ~ q, shape (samples, B).
 
         The image is encoded once. ``noise`` has shape (samples, B, noise_size). A context is the
-        same in all samples, and so is its bound, from the noise of the first: a mean of weights
-        leaves it as it is, for a mean of several bounds would be no bound.
+        same in all samples, and so is its bound, from the noise of the first: its mean over samples
+        would be no bound.
 
         Raises:
             ValueError: if samples is not positive, or x is not a batch of the model's images.
@@ -116,37 +197,24 @@ class HVAE(nn.Module):
         if samples < 1:
             raise ValueError(f"samples is {samples}; at least one is needed")
         self.frame.check(x)
-        features = self.features(x)
+        observed = self.observe(x)
         if noise is None:
             noise = self.noise(samples * len(x)).view(samples, len(x), -1)
-        z, c = self._split(noise)
-        nats = self.top.nats(self.top.encode(x), c[0], None)
-        return self.weigh(features, x, z) - nats.sum(dim=1)
+        nats = self.context.nats(observed.context, noise[0], None)
+        log_likelihood, trace = self.importance_draws(observed, x, noise)
+        weights = log_likelihood + trace.log_ratio()
+        return weights.view(samples, len(x)) - nats.sum(dim=1)
 
-    def weigh(self, features: Sequence[Tensor], x: Tensor, noise: Tensor) -> Tensor:
-        """Return :meth:`log_weights` but for the context's own number.
+    def importance_draws(
+        self, observed: Observation, x: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Trace]:
+        """Return log p(x | z), of shape (K·B,), and the trace of K draws z ~ q for each image.
 
-        ``features`` are those of x, and ``noise`` is (K, B, decoder.noise_size).
-        """
-        log_likelihood, steps = self.drawn(features, x, noise)
-        return (log_likelihood + log_ratio(steps, log_likelihood)).view(len(noise), len(x))
-
-    def drawn(
-        self, features: Sequence[Tensor], x: Tensor, noise: Tensor
-    ) -> tuple[Tensor, list[Step]]:
-        """Return log p(x | z), of shape (K·B,), and the steps of K draws z ~ q for each image.
-
-        The arguments are those of :meth:`weigh`. Draw k of image b stands in row k·B + b.
+        ``noise`` is (K, B, latent_noise_size) or more; draw k of image b is row k·B + b.
         """
         samples = len(noise)
-        told = [
-            None if words is None else torch.cat([words] * samples)
-            for words in self.top.told(self.top.encode(x))
-        ]
-        h, steps = self.decoder.walk(
-            _repeat(features, samples), self._all(from_posterior()), noise.flatten(0, 1), told
-        )
-        return self._likelihood(h).log_prob(x.repeat(samples, 1, 1, 1)), steps
+        trace = self.trace(observed.repeat(samples), from_posterior(), noise.flatten(0, 1))
+        return trace.likelihood.log_prob(x.repeat(samples, 1, 1, 1)), trace
 
     # ---------------------------------------------------------------------- images and latents
 
@@ -175,7 +243,7 @@ class HVAE(nn.Module):
         """Return p(x | z) for n draws z ~ p(z); its mean is the smooth picture of a sample."""
         if n < 1:
             raise ValueError(f"n is {n}; at least one image must be asked for")
-        return self._descend((), n, temperature, generator)
+        return self._generate((), n, temperature, generator)
 
     def encode(
         self, x: Tensor, temperature: float = 0.0, generator: torch.Generator | None = None
@@ -183,16 +251,15 @@ class HVAE(nn.Module):
         """Return latents of x, coarse to fine: posterior means, or draws at a temperature.
 
         At temperature 0 every z_l is the mean of q(z_l | z_<l, x) given the means above it. A
-        context comes first, as int64 levels.
+        context comes first, as int64 codes.
 
         Raises:
             ValueError: if x is not a batch of the model's images or the temperature is negative.
         """
         self.frame.check(x)
-        choices = self._all(from_posterior(_temperature(temperature)))
-        above, noise = self.top.encode(x), self._latent_noise(len(x), generator)
-        _, steps = self.decoder.walk(self.features(x), choices, noise, self.top.told(above))
-        return (*above, *(step.z for step in steps))
+        choose = from_posterior(_temperature(temperature))
+        noise = self._normal(len(x), self.latent_noise_size, generator)
+        return self.trace(self.observe(x), choose, noise).latents
 
     def decode(
         self,
@@ -200,7 +267,7 @@ class HVAE(nn.Module):
         temperature: float | Sequence[float] = 0.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return the mean image given the top latents, rounded to levels: uint8 (B, C, H, W).
+        """Return the mean image given the top latents, rounded to pixel values: uint8 (B, C, H, W).
 
         Latents that are not given come from the prior, at ``temperature``.
 
@@ -217,8 +284,8 @@ class HVAE(nn.Module):
         generator: torch.Generator | None = None,
     ) -> PixelDistribution:
         """Return p(x | z) given the top latents, the rest from the prior at ``temperature``."""
-        self._check_latents(latents)
-        return self._descend(latents, len(latents[0]), temperature, generator)
+        check_latents(latents, self.shapes, len(self.context.shapes), self._weight.dtype)
+        return self._generate(latents, len(latents[0]), temperature, generator)
 
     def reconstruct(
         self,
@@ -227,7 +294,7 @@ class HVAE(nn.Module):
         temperature: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return x as its top ``keep`` latents tell it (all of them by default).
+        """Return the reconstruction of x from its top ``keep`` latents (all of them by default).
 
         Kept latents are posterior means; the rest come from the prior at ``temperature``.
 
@@ -238,11 +305,21 @@ class HVAE(nn.Module):
 
     # ------------------------------------------------------------------------------- its parts
 
-    def keep_no_activations(self) -> None:
-        """Compute blocks and cells again for the backward pass instead of keeping their inside."""
+    def enable_activation_checkpointing(self) -> None:
+        """Recompute blocks and cells in the backward pass instead of storing their activations."""
         for module in self.modules():
             if isinstance(module, BottomUp | Decoder):
-                module.recompute = True
+                module.activation_checkpointing = True
+
+    def latent_values(self, latents: Latents) -> Latents:
+        """Return latents as real numbers: a context's codes as values on [-1, 1]."""
+        count = len(self.context.shapes)
+        return (*self.context.values(latents[:count]), *latents[count:])
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The resolutions of the hierarchy, coarse to fine."""
+        return self.decoder.stages
 
     @property
     def stochastic_depth(self) -> int:
@@ -252,18 +329,22 @@ class HVAE(nn.Module):
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """Shape (C, H, W) of every latent, a context first, then coarse to fine."""
-        return self.top.shapes + self.decoder.shapes
+        return self.context.shapes + self.latent_shapes
+
+    @property
+    def latent_shapes(self) -> tuple[Shape, ...]:
+        """Shape (C, H, W) of every latent that a cell draws, coarse to fine."""
+        return self.decoder.shapes
 
     @property
     def noise_size(self) -> int:
         """Number of normals that the bound of one image takes: of its latents, then its context."""
-        return self.decoder.noise_size + self.top.noise_size
+        return self.latent_noise_size + self.context.noise_size
 
-    def features(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the encoder's features of images x: uint8, or real numbers for a gradient in x."""
-        weight = next(self.parameters())
-        features: tuple[Tensor, ...] = self.encoder(self.frame.prepare(x, weight.dtype))
-        return features
+    @property
+    def latent_noise_size(self) -> int:
+        """Number of latent values of one image, a context not counted."""
+        return self.decoder.noise_size
 
     def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Return standard normal noise (n, noise_size) on the model's device."""
@@ -281,106 +362,44 @@ class HVAE(nn.Module):
         return keep
 
     def _normal(self, n: int, count: int, generator: torch.Generator | None) -> Tensor:
-        weight = next(self.parameters())
-        return torch.randn(
-            (n, count), generator=generator, dtype=weight.dtype, device=weight.device
-        )
+        like = self._weight
+        return torch.randn((n, count), generator=generator, dtype=like.dtype, device=like.device)
 
-    def _latent_noise(self, n: int, generator: torch.Generator | None) -> Tensor:
-        """Return noise of the latents alone, (n, decoder.noise_size)."""
-        return self._normal(n, self.decoder.noise_size, generator)
+    @property
+    def _weight(self) -> Tensor:
+        """Any weight, for its device and type."""
+        return next(self.parameters())
 
-    def _split(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Cut noise (…, noise_size) into that of the latents and that of the context."""
-        latents = noise.shape[-1] - self.top.noise_size
-        return noise[..., :latents], noise[..., latents:]
-
-    def _all(self, choose: Choose) -> list[Choose]:
-        return [choose] * len(self.decoder.shapes)
-
-    def _likelihood(self, h: Tensor) -> PixelDistribution:
-        distribution: PixelDistribution = self.head(h)
-        return distribution
-
-    def _descend(
+    def _generate(
         self,
         latents: Sequence[Tensor],
         n: int,
         temperature: float | Sequence[float],
         generator: torch.Generator | None,
     ) -> PixelDistribution:
-        """Walk with the top latents given and the rest from the prior."""
+        """Descend with the top latents given and the rest from the prior."""
         free = [from_prior(t) for t in self._temperatures(temperature)]
-        count = len(self.top.shapes)
-        above: Above = tuple(latents[:count]) or self.top.sample(n, generator)
+        count = len(self.context.shapes)
+        context = tuple(latents[:count]) or self.context.sample(n, generator)
         below = latents[count:]
         choices = [given(z) for z in below] + free[len(below) :]
-        noise = self._latent_noise(n, generator)
-        h, _ = self.decoder.walk(None, choices, noise, self.top.told(above))
-        return self._likelihood(h)
+        noise = self._normal(n, self.latent_noise_size, generator)
+        return self.trace(self.condition(context), choices, noise).likelihood
 
     def _temperatures(self, temperature: float | Sequence[float]) -> list[float]:
         """Return one temperature for each latent."""
-        rungs = self.decoder.rungs
         if isinstance(temperature, int | float):
-            return [_temperature(temperature)] * len(self.decoder.shapes)
-        if len(temperature) != len(rungs):
+            return [_temperature(temperature)] * len(self.latent_shapes)
+        if len(temperature) != len(self.stages):
             raise ValueError(
-                f"{len(temperature)} temperatures for {len(rungs)} resolutions; "
+                f"{len(temperature)} temperatures for {len(self.stages)} resolutions; "
                 "give one for all, or one for each, coarse to fine"
             )
-        each = zip(rungs, temperature, strict=True)
-        return [_temperature(t) for rung, t in each for _ in rung.shapes]
-
-    def _check_latents(self, latents: Sequence[Tensor]) -> None:
-        """Refuse latents that are not the first ones of this hierarchy."""
-        shapes = self.shapes
-        if not 1 <= len(latents) <= len(shapes):
-            raise ValueError(f"{len(latents)} latents are given; this model has {len(shapes)}")
-        for index, (z, shape) in enumerate(zip(latents, shapes, strict=False)):
-            if tuple(z.shape) != (*latents[0].shape[:1], *shape):
-                raise ValueError(
-                    f"latent {index} has shape {tuple(z.shape)}; expected (B, *{shape})"
-                )
-            levels = index < len(self.top.shapes)
-            dtype = torch.int64 if levels else next(self.parameters()).dtype
-            if z.dtype != dtype:
-                kind = "levels of a context" if levels else "the type of the weights"
-                raise ValueError(f"latent {index} is {z.dtype}; give it {dtype}, {kind}")
-
-
-def _repeat(features: Sequence[Tensor], times: int) -> list[Tensor]:
-    """Repeat a batch ``times`` over; a tensor that stands for many cells is repeated once."""
-    distinct = {id(feature): feature for feature in features}
-    # Unlike repeat, cat keeps the channels where the convolutions want them.
-    repeated = {key: torch.cat([feature] * times) for key, feature in distinct.items()}
-    return [repeated[id(feature)] for feature in features]
+        pairs = zip(self.stages, temperature, strict=True)
+        return [_temperature(t) for stage, t in pairs for _ in stage.shapes]
 
 
 def _temperature(value: float) -> float:
     if not 0 <= value < float("inf"):
         raise ValueError(f"temperature is {value}; it must be a number of at least 0")
     return float(value)
-
-
-def divergences(steps: Sequence[Step], like: Tensor) -> Tensor:
-    """Return KL(q‖p) of every step, or its estimate, summed over its latent: (B, layers).
-
-    ``like`` is (B, …), and says how many images there are where there is no step.
-    """
-    columns = [
-        sum_per_image(step.prior.kl_from(step.posterior, step.z))
-        for step in steps
-        if step.posterior is not None
-    ]
-    return torch.stack(columns, dim=1) if columns else like.new_zeros(len(like), 0)
-
-
-def log_ratio(steps: Sequence[Step], like: Tensor) -> Tensor:
-    """Return log p(z) - log q(z | x) at the drawn z: (B,), as ``like`` is."""
-    ratios = [
-        sum_per_image(step.prior.log_prob(step.z) - step.posterior.log_prob(step.z))
-        for step in steps
-        if step.posterior is not None
-    ]
-    return torch.stack(ratios).sum(dim=0) if ratios else torch.zeros_like(like)

@@ -1,16 +1,15 @@
 """Between a uint8 image and the tensor that a network sees.
 
-A pixel's value is its level, 0 … n-1. The network sees (x - mean)/std, and where the finest
-resolution of the hierarchy is larger than the image, the image stands in its middle, surrounded
-by black. What the network returns is cut back to the image's own pixels before it is scored.
+A pixel takes one of n values (bins), 0 … n-1. The network sees (x - mean)/std. Where the finest
+resolution of the hierarchy is larger than the image, the image is padded with black on all sides.
+The network's output is cropped to the image's own pixels before it is scored.
 
-Behind the image's channels may stand its Fourier features (Kingma et al. 2021, *Variational
-diffusion models*, appendix C): with v the level on [-1, 1] and n each of a few exponents,
+Fourier features (Kingma et al. 2021, *Variational diffusion models*, appendix C) may follow the
+image's channels: with v the pixel on [-1, 1] and n each of a few exponents,
 
     sin(2ⁿπ v),   cos(2ⁿπ v),
 
-which tell neighbouring levels apart where the image itself hardly does. Of binary images they are
-constant, since v = ±1, and tell nothing.
+which separate neighbouring values. Of binary images they are constant, since v = ±1.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from mrvae.distributions import Bins
 class ImageFrame:
     """An image of ``channels`` × ``size`` × ``size`` in a network of ``network_size``.
 
-    Its pixels take the values 0 … levels-1; ``fourier`` are the exponents of its features.
+    Its pixels take the values 0 … bins-1; ``fourier`` are the exponents of its features.
 
     Raises:
         ValueError: if the image does not fit into the network.
@@ -48,7 +47,7 @@ class ImageFrame:
     network_size: int
     mean: float
     std: float
-    levels: int = 256
+    bins: int = 256
     fourier: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -69,23 +68,23 @@ class ImageFrame:
         return self.channels * (1 + 2 * len(self.fourier))
 
     def check(self, x: Tensor) -> None:
-        """Refuse a batch that is not uint8 levels of shape (B, channels, size, size)."""
+        """Refuse a batch that is not uint8 of shape (B, channels, size, size)."""
         expected = (self.channels, self.size, self.size)
         if x.dtype != torch.uint8:
             raise ValueError(f"images are {x.dtype}; they must be torch.uint8, values from 0")
         if x.dim() != 4 or tuple(x.shape[1:]) != expected:
             raise ValueError(f"images have shape {tuple(x.shape)}; expected (B, *{expected})")
-        if self.levels < 256 and x.numel() and int(x.max()) >= self.levels:
+        if self.bins < 256 and x.numel() and int(x.max()) >= self.bins:
             raise ValueError(
                 f"a pixel has the value {int(x.max())}; this model's images have "
-                f"{self.levels} levels, 0 … {self.levels - 1}"
+                f"{self.bins} bins, 0 … {self.bins - 1}"
             )
 
     def check_real(self, x: Tensor) -> None:
-        """Refuse a batch that is not real numbers in 0 … levels-1, (B, channels, size, size).
+        """Refuse a batch that is not real numbers in 0 … bins-1, (B, channels, size, size).
 
-        Images are whole levels at every border but one: who asks for a gradient in the image has
-        to move it between the levels. :meth:`prepare` and the encoder take such images as well.
+        Images are integers at every border but one: a gradient in the image needs real numbers.
+        :meth:`prepare` and the encoder take such images as well.
         """
         expected = (self.channels, self.size, self.size)
         if not x.is_floating_point() or x.dim() != 4 or tuple(x.shape[1:]) != expected:
@@ -93,9 +92,9 @@ class ImageFrame:
                 f"images are {x.dtype} of shape {tuple(x.shape)}; expected real numbers of shape"
                 f" (B, *{expected})"
             )
-        if x.numel() and not bool(((x >= 0) & (x <= self.levels - 1)).all()):
+        if x.numel() and not bool(((x >= 0) & (x <= self.bins - 1)).all()):
             raise ValueError(
-                f"pixels are {float(x.min())} … {float(x.max())}; expected 0 … {self.levels - 1}"
+                f"pixels are {float(x.min())} … {float(x.max())}; expected 0 … {self.bins - 1}"
             )
 
     def prepare(self, x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -107,7 +106,7 @@ class ImageFrame:
         normalised = (padded - self.mean) / self.std
         if not self.fourier:
             return normalised
-        angles = [math.pi * 2**n * Bins(self.levels).to_unit(padded, dtype) for n in self.fourier]
+        angles = [math.pi * 2**n * Bins(self.bins).to_unit(padded, dtype) for n in self.fourier]
         waves = [wave for angle in angles for wave in (angle.sin(), angle.cos())]
         return torch.cat([normalised, *waves], dim=1)
 
@@ -125,3 +124,13 @@ class ImageFrame:
         after = self.network_size - self.size - before
         # The gradient of a slice would leave the order of memory in which convolutions are fast.
         return functional.pad(h, (-before, -after, -before, -after))
+
+
+def unit_image(x: Tensor, bins: int, dtype: torch.dtype) -> Tensor:
+    """Return uint8 images on [0, 1].
+
+    Example:
+        >>> unit_image(torch.tensor([0, 1, 2], dtype=torch.uint8), 3, torch.float32)
+        tensor([0.0000, 0.5000, 1.0000])
+    """
+    return (Bins(bins).to_unit(x, dtype) + 1) / 2

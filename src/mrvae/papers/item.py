@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mrvae.papers.cells import Cell, chosen
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen
 from mrvae.papers.outcome import Budget, Outcome
+from mrvae.papers.workspace import Workspace
 
 
-def no_cells(budget: Budget) -> Sequence[Cell]:
+def no_cells(budget: Budget) -> Sequence[Entry]:
     """Return the cells of an item that is one piece of work."""
     return ()
 
@@ -29,8 +29,8 @@ class Item:
 
     name: str
     about: str
-    work: Callable[[Desk], Outcome]
-    cells: Callable[[Budget], Sequence[Cell]] = no_cells
+    work: Callable[[Workspace], Outcome]
+    cells: Callable[[Budget], Sequence[Entry]] = no_cells
     real: Item | None = None
 
     def of_files(self) -> Item:

@@ -17,16 +17,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mrvae.files import atomic, write_json
-from mrvae.papers.cells import curve
-from mrvae.papers.desk import Desk, Job
+from mrvae.papers.entries import curve
 from mrvae.papers.outcome import Outcome
+from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import to_json
 from mrvae.report import write_figure
 
 Tree = dict[str, object]
 
 
-def write(paper: str, item: str, desk: Desk, outcome: Outcome) -> list[Path]:
+def write(paper: str, item: str, workspace: Workspace, outcome: Outcome) -> list[Path]:
     """Write an outcome into the desk's folder and return the files.
 
     Raises:
@@ -36,34 +36,34 @@ def write(paper: str, item: str, desk: Desk, outcome: Outcome) -> list[Path]:
     for row in outcome.rows:
         if list(row) != columns:
             raise ValueError(f"{item}: a row has the columns {list(row)}, another {columns}")
-    desk.folder.mkdir(parents=True, exist_ok=True)
+    workspace.folder.mkdir(parents=True, exist_ok=True)
     tree: Tree = {
         "paper": paper,
         "item": item,
-        "budget": desk.budget,
+        "budget": workspace.budget,
         "rows": [dict(row) for row in outcome.rows],
         "findings": list(outcome.findings),
-        "runs": [_run(desk, job) for _, job in sorted(desk.used.items())],
+        "runs": [_run(workspace, job) for _, job in sorted(workspace.used.items())],
         "made_with": made_with(),
     }
-    paths = [desk.folder / f"{item}.json", desk.folder / f"{item}.csv"]
+    paths = [workspace.folder / f"{item}.json", workspace.folder / f"{item}.csv"]
     write_json(paths[0], tree)
     with atomic(paths[1]) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(outcome.rows)
     for name, figure in outcome.figures.items():
-        paths.append(desk.folder / f"{name}.png")
+        paths.append(workspace.folder / f"{name}.png")
         write_figure(paths[-1], figure)
     return paths
 
 
-def _run(desk: Desk, job: Job) -> Tree:
+def _run(workspace: Workspace, job: Job) -> Tree:
     """Return where the numbers of one run are from."""
     from mrvae.evaluation import describe
 
-    cost, course = describe(job.recipe), curve(desk.path(job))
-    measured = sorted(desk.path(job).glob("measured-*.json"))
+    cost, course = describe(job.recipe), curve(workspace.path(job))
+    measured = sorted(workspace.path(job).glob("measured-*.json"))
     return {
         "run": job.name,
         "recipe": to_json(job.recipe),

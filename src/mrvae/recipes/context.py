@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mrvae.recipes.demands import LATER, WIDEST, bounded, demand, positive
+from mrvae.recipes.validation import LATER, WIDEST, bounded, positive, require
 
 # ------------------------------------------------------------------------------------- quantisers
 
@@ -141,8 +141,8 @@ class DCT:
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "frequencies")
         fewer = 0 <= self.chroma <= self.frequencies
-        demand(fewer, f"chroma is {self.chroma}; it must be in 0…{self.frequencies}")
-        demand(self.ycbcr or not self.chroma, "chroma is of ycbcr alone; set ycbcr=true")
+        require(fewer, f"chroma is {self.chroma}; it must be in 0…{self.frequencies}")
+        require(self.ycbcr or not self.chroma, "chroma is of ycbcr alone; set ycbcr=true")
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class WaveletTop:
     everywhere: bool = True
 
     def __post_init__(self) -> None:
-        demand(bool(self.wavelet), "wavelet is empty; name one, such as haar or db2")
+        require(bool(self.wavelet), "wavelet is empty; name one, such as haar or db2")
         bounded(self, 16, "depth")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mrvae.recipes.demands import WIDEST, bounded, demand
+from mrvae.recipes.validation import WIDEST, bounded, require
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Patches:
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "stride", "folds")
-        demand(self.folds > 1, f"folds is {self.folds}; two or more leave pictures to train on")
+        require(self.folds > 1, f"folds is {self.folds}; two or more leave pictures to train on")
         within = 0 <= self.fold < self.folds
-        demand(within, f"fold is {self.fold}; it must be in 0…{self.folds - 1}")
+        require(within, f"fold is {self.fold}; it must be in 0…{self.folds - 1}")
 
 
 Cut = Whole | Patches

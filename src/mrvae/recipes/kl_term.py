@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from mrvae.recipes.demands import LONGEST, demand
+from mrvae.recipes.validation import LONGEST, require
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class KlTerm:
 
     def __post_init__(self) -> None:
         steps, start, free = self.beta_steps, self.beta_start, self.free_nats
-        demand(0 <= steps <= LONGEST, f"beta_steps is {steps}; it must be in 0…{LONGEST}")
-        demand(0 <= start <= 1, f"beta_start is {start}; it must be in [0, 1]")
-        demand(0 <= free < math.inf, f"free_nats is {free}; it must not be negative")
+        require(0 <= steps <= LONGEST, f"beta_steps is {steps}; it must be in 0…{LONGEST}")
+        require(0 <= start <= 1, f"beta_start is {start}; it must be in [0, 1]")
+        require(0 <= free < math.inf, f"free_nats is {free}; it must not be negative")
         rises = steps > 0 or not self.balance
-        demand(rises, "balance is true, but beta_steps is 0; balancing ends when β reaches 1")
+        require(rises, "balance is true, but beta_steps is 0; balancing ends when β reaches 1")

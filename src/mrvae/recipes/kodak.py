@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mrvae.recipes.alone import ContextAlone
 from mrvae.recipes.context import DCT, Autoregressive, MidTread
+from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.cut import Patches
 from mrvae.recipes.schema import AdamW, Cosine, Data, Recipe, Training
 
@@ -29,7 +29,7 @@ PHOTOGRAPHS = Recipe(
     parameters=206_126,
     depth=1,
     data=Data(source="kodak", cut=Patches(stride=16, folds=2)),
-    model=ContextAlone(
+    model=ContextOnly(
         channels=3,
         size=32,
         context=DCT(

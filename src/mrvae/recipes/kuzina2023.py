@@ -3,7 +3,7 @@
 The baselines have exactly the published counts: 656,617 parameters for MNIST and OMNIGLOT, and
 21,400,322 for CIFAR-10. These counts hold what the released code builds and leaves unused: a
 pointwise skip and a scalar in the networks of every posterior and prior (11,984 of the 656,617, and
-4,644,698 of the 21,400,322). Ours uses them, from zero on (:mod:`mrvae.models.topdown`);
+4,644,698 of the 21,400,322). Ours uses them, from zero on (:mod:`mrvae.models.cells.top_down`);
 ``model.cell.shortcut=false`` is the released function, without them.
 
 The counts with a context are 320 below the published 696,439 on the binary images and 93,824 (0.4
@@ -194,7 +194,7 @@ _CIFAR_BASE = Recipe(
         input=Normalise(mean=120.63838, std=64.16736),
         scale=BoundedScale(),
         bias_up_to=0,
-        cell=TopDown(echo=True, weight_norm=True),
+        cell=TopDown(top_latent_skip=True, weight_norm=True),
     ),
     training=Training(
         steps=_CIFAR_STEPS,

@@ -5,7 +5,7 @@ A recipe names its data, its model and its training, and nothing else does: a ru
 dataclasses; in JSON each carries its ``kind``. Values that a field's type cannot refuse are
 refused in ``__post_init__``, so that a recipe that exists is a recipe that makes sense. The block
 strings are the papers' own notation; they are stored as they were published, and read by
-:mod:`mrvae.models.level` alone.
+:mod:`mrvae.models.hierarchy.level` alone.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from mrvae.recipes.alone import ContextAlone
 from mrvae.recipes.context import Context, NoContext
+from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.cut import Cut, Patches, Whole
-from mrvae.recipes.demands import LATER, LONGEST, WIDEST, bounded, demand, positive
 from mrvae.recipes.kl_term import KlTerm
+from mrvae.recipes.validation import LATER, LONGEST, WIDEST, bounded, positive, require
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
 
 # ------------------------------------------------------------------------------------ likelihoods
@@ -40,7 +40,7 @@ class CategoricalPixels:
     levels: int = 17
 
     def __post_init__(self) -> None:
-        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        require(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class LogisticMixturePixels:
     autoregressive: bool = True
 
     def __post_init__(self) -> None:
-        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        require(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
         bounded(self, 1000, "components")
 
 
@@ -87,7 +87,7 @@ class BoundedScale:
     def __post_init__(self) -> None:
         positive(self, "beta")
         ordered = self.lowest < self.highest
-        demand(ordered, f"lowest is {self.lowest}; it must be less than highest, {self.highest}")
+        require(ordered, f"lowest is {self.lowest}; it must be less than highest, {self.highest}")
 
 
 Scale = RawScale | SoftplusScale | BoundedScale
@@ -120,13 +120,13 @@ class TopDown:
     """The cell, encoder and head of Kuzina & Tomczak (2023).
 
     ``shortcut`` gives the networks of posterior and prior their skip, β S x with β = 0 at the
-    start; the released code builds it and leaves it out of the sum. ``echo`` tells every level the
+    start; the released code builds it and leaves it out of the sum. ``top_latent_skip`` tells every level the
     value of the first latent, as the released baseline for CIFAR-10 does. With ``weight_norm``
     direction and length of most weights are learnt apart.
     """
 
     shortcut: bool = True
-    echo: bool = False
+    top_latent_skip: bool = False
     weight_norm: bool = False
 
 
@@ -154,11 +154,11 @@ class Data:
     cut: Cut = field(default_factory=Whole, metadata=LATER)
 
     def __post_init__(self) -> None:
-        demand(bool(self.source), "source is empty; name a data set, a file or a folder")
-        demand(1 <= self.bits <= 8, f"bits is {self.bits}; it must be in 1…8")
-        demand(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
+        require(bool(self.source), "source is empty; name a data set, a file or a folder")
+        require(1 <= self.bits <= 8, f"bits is {self.bits}; it must be in 1…8")
+        require(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
         both = self.fit and isinstance(self.cut, Patches)
-        demand(not both, "pictures are fitted or cut; set fit=false or cut=whole")
+        require(not both, "pictures are fitted or cut; set fit=false or cut=whole")
 
 
 # ----------------------------------------------------------------------------------------- model
@@ -218,21 +218,21 @@ class Model:
         bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)
-            demand(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
+            require(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
             good = min(values) > 0 and max(values) <= WIDEST
-            demand(good, f"{name} is {values}; every value must be in 1…{WIDEST}")
-        demand(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
-        echoes = isinstance(self.cell, TopDown) and self.cell.echo
-        demand(
+            require(good, f"{name} is {values}; every value must be in 1…{WIDEST}")
+        require(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
+        echoes = isinstance(self.cell, TopDown) and self.cell.top_latent_skip
+        require(
             not echoes or isinstance(self.context, NoContext),
             "the cell's echo is for models without a context, which tells every level already; "
-            "set model.cell.echo=false",
+            "set model.cell.top_latent_skip=false",
         )
         few = len(self.fourier) <= 16 and all(0 <= n <= 16 for n in self.fourier)
-        demand(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
+        require(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
 
 
-Network = Model | WaveletVAE | VAE | ContextAlone
+Network = Model | WaveletVAE | VAE | ContextOnly
 
 # -------------------------------------------------------------------------------------- training
 
@@ -267,9 +267,9 @@ def _check_moments(optimizer: AdamW | Adamax) -> None:
     positive(optimizer, "rate")
     for name in ("beta1", "beta2"):
         value = getattr(optimizer, name)
-        demand(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
+        require(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
     decay = optimizer.weight_decay
-    demand(decay >= 0, f"weight_decay is {decay}; it must not be negative")
+    require(decay >= 0, f"weight_decay is {decay}; it must not be negative")
 
 
 Optimizer = AdamW | Adamax
@@ -287,7 +287,7 @@ class Cosine:
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        demand(0 <= self.final <= 1, f"final is {self.final}; it must be in [0, 1]")
+        require(0 <= self.final <= 1, f"final is {self.final}; it must be in [0, 1]")
 
 
 Schedule = Constant | Cosine
@@ -310,8 +310,8 @@ class SkipRule:
     broken_in_a_row: int = 25
 
     def __post_init__(self) -> None:
-        demand(0 < self.quantile <= 1, f"quantile is {self.quantile}; it must be in (0, 1]")
-        demand(self.factor > 1, f"factor is {self.factor}; it must be more than 1")
+        require(0 < self.quantile <= 1, f"quantile is {self.quantile}; it must be in (0, 1]")
+        require(self.factor > 1, f"factor is {self.factor}; it must be more than 1")
         bounded(self, 1_000_000, "window", "in_a_row", "broken_in_a_row")
 
 
@@ -346,9 +346,9 @@ class Training:
         positive(self, "clip", "overcommit")
         bounded(self, WIDEST, "batch", "accumulate")
         bounded(self, LONGEST, "steps", "validate_every", "checkpoint_every", "keep")
-        demand(self.warmup >= 0, f"warmup is {self.warmup}; it must not be negative")
-        demand(0 <= self.ema < 1, f"ema is {self.ema}; it must be in [0, 1)")
-        demand(
+        require(self.warmup >= 0, f"warmup is {self.warmup}; it must not be negative")
+        require(0 <= self.ema < 1, f"ema is {self.ema}; it must be in [0, 1)")
+        require(
             self.batch % self.accumulate == 0,
             f"batch {self.batch} cannot be split into {self.accumulate} equal parts",
         )
@@ -389,12 +389,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         levels = 2 if self.data.binary else self.model.likelihood.levels
-        demand(
+        require(
             levels == self.model.likelihood.levels,
             f"binary images need a likelihood of 2 levels, not {self.model.likelihood.levels}",
         )
         sparse = isinstance(self.model, WaveletVAE) and isinstance(self.model.loss, Sparse)
         weighed = sparse and self.training.kl != KlTerm()
-        demand(
+        require(
             not weighed, f"{self.training.kl} weighs a KL, and loss=sparse has none; leave kl out"
         )

@@ -22,7 +22,7 @@ from functools import cache
 from reprlib import repr as short
 from typing import TypeGuard
 
-from mrvae.recipes import alone, context, cut, demands, schema, wavelet
+from mrvae.recipes import context, context_only, cut, schema, validation, wavelet
 from mrvae.recipes.schema import Recipe
 
 KINDS: Mapping[type, str] = types.MappingProxyType(
@@ -59,11 +59,11 @@ KINDS: Mapping[type, str] = types.MappingProxyType(
         context.PredictMean: "mean",
         context.PredictStart: "start",
         context.PredictNoise: "noise",
-        alone.ContextAlone: "context_alone",
+        context_only.ContextOnly: "context_alone",
         wavelet.WaveletVAE: "wavelet_vae",
         wavelet.VAE: "vae",
-        wavelet.LogisticAround: "logistic_around",
-        wavelet.GaussianAround: "gaussian_around",
+        wavelet.LogisticImage: "logistic_around",
+        wavelet.GaussianImage: "gaussian_around",
         wavelet.Squared: "squared",
         wavelet.CrossEntropy: "cross_entropy",
         wavelet.Bound: "bound",
@@ -135,7 +135,7 @@ def from_json(value: object) -> Recipe:
 def _later(cls: type) -> frozenset[str]:
     """Return the fields that older recipes do not have."""
     every = dataclasses.fields(cls)
-    return frozenset(field.name for field in every if field.metadata == demands.LATER)
+    return frozenset(field.name for field in every if field.metadata == validation.LATER)
 
 
 @cache

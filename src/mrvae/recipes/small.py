@@ -24,7 +24,7 @@ from mrvae.recipes.schema import (
 from mrvae.recipes.wavelet import (
     CoarseToFine,
     Gaussian,
-    LogisticAround,
+    LogisticImage,
     NoiseFromImage,
     Pyramid,
     Refine,
@@ -86,7 +86,7 @@ DIGITS_WAVELET = Recipe(
         channels=1,
         size=8,
         depth=3,
-        likelihood=LogisticAround(levels=17),
+        likelihood=LogisticImage(levels=17),
         encoder=Pyramid(width=48, blocks=1),
         noise=NoiseFromImage(initial=0.1),
         prior=CoarseToFine(family=Gaussian(), width=48, blocks=2),

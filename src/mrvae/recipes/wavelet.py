@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mrvae.recipes.demands import WIDEST, bounded, demand, positive
+from mrvae.recipes.validation import WIDEST, bounded, positive, require
 
 # ------------------------------------------------------------------------------------ likelihoods
 
 
 @dataclass(frozen=True)
-class LogisticAround:
+class LogisticImage:
     """A logistic around the decoder's image, rounded to ``levels``; a learnt scale a channel.
 
     With two levels it is a Bernoulli.
@@ -26,20 +26,20 @@ class LogisticAround:
     levels: int = 256
 
     def __post_init__(self) -> None:
-        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        require(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
 
 
 @dataclass(frozen=True)
-class GaussianAround:
+class GaussianImage:
     """A Gaussian around the decoder's image, rounded to ``levels``; a learnt scale a channel."""
 
     levels: int = 256
 
     def __post_init__(self) -> None:
-        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        require(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
 
 
-Around = LogisticAround | GaussianAround
+ImageLikelihood = LogisticImage | GaussianImage
 
 # ----------------------------------------------------------------------------------------- losses
 
@@ -85,7 +85,7 @@ class Sparse:
 
     def __post_init__(self) -> None:
         good = len(self.weights) > 0 and all(0 <= weight <= WIDEST for weight in self.weights)
-        demand(good, f"weights are {self.weights}; give one or more numbers in 0…{WIDEST}")
+        require(good, f"weights are {self.weights}; give one or more numbers in 0…{WIDEST}")
 
 
 Loss = Bound | Weighted
@@ -272,7 +272,7 @@ class Refine:
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "width")
-        demand(self.width % 16 == 0, f"width is {self.width}; it must be a multiple of 16")
+        require(self.width % 16 == 0, f"width is {self.width}; it must be a multiple of 16")
         bounded(self, 100, "blocks")
         bounded(self, 16, "scales")
 
@@ -293,7 +293,7 @@ class WaveletVAE:
     channels: int
     size: int
     depth: int
-    likelihood: Around
+    likelihood: ImageLikelihood
     wavelet: str = "haar"
     encoder: Encoder = field(default_factory=Pyramid)
     noise: Noise = field(default_factory=NoisePerLevel)
@@ -304,16 +304,18 @@ class WaveletVAE:
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "channels", "size")
         bounded(self, 16, "depth")
-        demand(bool(self.wavelet), "wavelet is empty; name one, such as haar or db2")
-        demand(
+        require(bool(self.wavelet), "wavelet is empty; name one, such as haar or db2")
+        require(
             self.size % (1 << self.depth) == 0,
             f"depth is {self.depth}; {self.size} pixels a side cannot be halved so often",
         )
-        told = isinstance(self.noise, NoiseFromImage) and isinstance(self.encoder, Transform)
-        demand(not told, "noise from the image needs a network; encoder=pyramid has one")
+        conditioning = isinstance(self.noise, NoiseFromImage) and isinstance(
+            self.encoder, Transform
+        )
+        require(not conditioning, "noise from the image needs a network; encoder=pyramid has one")
         if isinstance(self.loss, Sparse):
             count = len(self.loss.weights)
-            demand(
+            require(
                 count in (1, self.depth),
                 f"{count} weights for {self.depth} levels of details; give one, or one for each",
             )
@@ -331,7 +333,7 @@ class VAE:
     size: int
     coarse: int
     latent: int
-    likelihood: Around
+    likelihood: ImageLikelihood
     width: int = 64
     blocks: int = 1
     bottleneck: float = 0.5
@@ -343,4 +345,4 @@ class VAE:
         bounded(self, 16, "bottleneck")
         ratio = self.size // self.coarse
         halved = ratio >= 1 and ratio & (ratio - 1) == 0 and self.coarse * ratio == self.size
-        demand(halved, f"coarse is {self.coarse}; it must be {self.size} halved some times")
+        require(halved, f"coarse is {self.coarse}; it must be {self.size} halved some times")

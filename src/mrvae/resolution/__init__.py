@@ -20,7 +20,7 @@ A wavelet keeps place and scale; the :class:`DCT` keeps frequency, and cuts an i
 from __future__ import annotations
 
 from mrvae.resolution.basis import Basis
-from mrvae.resolution.bridge import Bridge, Moment, Stage, coarser_noise
+from mrvae.resolution.bridge import Bridge, BridgeStage, Moment, coarser_noise
 from mrvae.resolution.conjugacy import Pooling, WaveletPooling, conjugacy_residual
 from mrvae.resolution.dct import DCT
 from mrvae.resolution.filters import FilterBank, filter_bank, wavelet_names
@@ -32,6 +32,7 @@ __all__ = [
     "DCT",
     "Basis",
     "Bridge",
+    "BridgeStage",
     "Coefficients",
     "FilterBank",
     "Haar",
@@ -39,7 +40,6 @@ __all__ = [
     "Moment",
     "Pooling",
     "Resampling",
-    "Stage",
     "Wavelet",
     "WaveletPooling",
     "coarser_noise",

@@ -23,7 +23,7 @@ or any matrix, also one that makes states from noise of another shape. ξ has on
 *pixel*; the noise that is white on the unit square, and the same at every level, has σ ∝ n^{d/2}.
 
 A process whose coefficients do not depend on t within a level is *time-homogeneous* there: such are
-cells that share their weights (Falck et al. 2022, section 3.1), and :meth:`Stage.homogeneous`.
+cells that share their weights (Falck et al. 2022, section 3.1), and :meth:`BridgeStage.homogeneous`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Embedding(Protocol):
 
 
 @dataclass(frozen=True)
-class Stage:
+class BridgeStage:
     """The coefficients of one level.
 
     Args:
@@ -60,7 +60,7 @@ class Stage:
     Source: Falck et al. 2022, theorem 1.
 
     Example:
-        >>> brownian = Stage(lambda t, z: torch.zeros_like(z), lambda t, z, xi: 2.0 * xi)
+        >>> brownian = BridgeStage(lambda t, z: torch.zeros_like(z), lambda t, z, xi: 2.0 * xi)
         >>> brownian.diffusion(0.0, torch.zeros(1), torch.ones(1))
         tensor([2.])
     """
@@ -71,13 +71,13 @@ class Stage:
     @classmethod
     def homogeneous(
         cls, drift: Callable[[Tensor], Tensor], diffusion: Callable[[Tensor, Tensor], Tensor]
-    ) -> Stage:
+    ) -> BridgeStage:
         """Return the stage of coefficients Z ↦ μ(Z) and (Z, ξ) ↦ σ(Z) ξ, the same at all times.
 
         Source: Falck et al. 2022, section 2.3, the time-homogeneous model.
 
         Example:
-            >>> decay = Stage.homogeneous(lambda z: -z, lambda z, xi: 0.0 * xi)
+            >>> decay = BridgeStage.homogeneous(lambda z: -z, lambda z, xi: 0.0 * xi)
             >>> decay.drift(0.3, torch.tensor([2.0]))
             tensor([-2.])
         """
@@ -108,7 +108,7 @@ class Bridge:
 
     Example:
         >>> from mrvae.resolution.ladder import Ladder
-        >>> grow = Stage.homogeneous(lambda z: 1.0 + 0.0 * z, lambda z, xi: 0.0 * xi)
+        >>> grow = BridgeStage.homogeneous(lambda z: 1.0 + 0.0 * z, lambda z, xi: 0.0 * xi)
         >>> bridge = Bridge(Ladder(base=1, depth=1), times=(0.0, 0.5, 1.0), stages=(grow, grow))
         >>> noise = [torch.zeros(4, 1, 1), torch.zeros(8, 2, 2)]
         >>> bridge.end(torch.zeros(1, 1), noise)
@@ -118,7 +118,7 @@ class Bridge:
 
     embedding: Embedding
     times: tuple[float, ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[BridgeStage, ...]
 
     def __post_init__(self) -> None:
         if not self.stages or len(self.times) != len(self.stages) + 1:
@@ -219,7 +219,7 @@ def coarser_noise(xi: Tensor, factor: int) -> Tensor:
 
 
 def _euler(
-    stage: Stage, start: float, stop: float, z: Tensor, noise: Tensor
+    stage: BridgeStage, start: float, stop: float, z: Tensor, noise: Tensor
 ) -> Iterator[tuple[float, Tensor]]:
     """Yield time and state at the start and after every step."""
     h = (stop - start) / len(noise)

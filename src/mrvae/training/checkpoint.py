@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mrvae.files import write_json
-from mrvae.models.saved import save_weights
+from mrvae.models.build.weights import save_weights
 from mrvae.training.update import Updater
 
 

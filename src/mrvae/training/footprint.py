@@ -34,7 +34,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from mrvae.meter import Meter
-from mrvae.models import HVAE, Elbo, build, parse_levels
+from mrvae.models import HVAE, Elbo, parse_levels
+from mrvae.models.build import build
 from mrvae.recipes.schema import Adamax, Model, Recipe
 from mrvae.training.loss import loss_of
 
@@ -90,7 +91,7 @@ def footprint(recipe: Recipe, processes: int = 1) -> Footprint:
     with torch.device("meta"):
         model = build(recipe)
     if training.checkpoint:
-        model.keep_no_activations()
+        model.enable_activation_checkpointing()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pass_flops, kept, alive = _passes(model, recipe, images)
     parameters = _bytes(list(model.parameters()))
@@ -162,7 +163,7 @@ def _passes(model: HVAE, recipe: Recipe, images: int) -> tuple[int, int, int]:
         for _ in range(min(training.accumulate, 2)):
             x = torch.empty(shape, dtype=torch.uint8)
             noise = torch.empty(images, model.noise_size)
-            term = torch.empty(images, dtype=torch.int64) if model.top.terms else None
+            term = torch.empty(images, dtype=torch.int64) if model.context.terms else None
             with lowered.keeping_copies():
                 elbo = Elbo(*model(x, noise, term))
             loss = loss_of(elbo, model, training.kl, 0) / training.accumulate

@@ -34,10 +34,10 @@ def loss_of(elbo: Elbo, model: HVAE, term: KlTerm, step: int) -> Tensor:
     """
     if term == _PLAIN:
         return training_loss(elbo, model.frame.dims)
-    above = len(model.top.shapes)
+    above = len(model.context.shapes)
     weight = beta(term, step)
     balanced = term.balance and weight < 1
-    sizes = [c * h * w for c, h, w in model.decoder.shapes] if balanced else ()
+    sizes = [c * h * w for c, h, w in model.latent_shapes] if balanced else ()
     latents = weighted_kl(elbo.kl[:, above:], beta=weight, free=term.free_nats, sizes=sizes)
     kl = torch.cat([elbo.kl[:, :above], latents], dim=1)
     return training_loss(replace(elbo, kl=kl), model.frame.dims)

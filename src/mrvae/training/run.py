@@ -17,18 +17,18 @@ from accelerate.utils import set_seed
 
 from mrvae.data import Images, Stream, images_for
 from mrvae.files import reason
+from mrvae.models.build import build
+from mrvae.models.build.weights import save_weights
 from mrvae.models.hvae import HVAE
-from mrvae.models.saved import save_weights
-from mrvae.models.variants import build
-from mrvae.processes import alike, largest, left_alone, on_cpu, several
+from mrvae.processes import all_reduce_max, is_distributed, on_cpu, peer_lost, raise_together
 from mrvae.recipes.schema import Recipe
 from mrvae.training import checkpoint
 from mrvae.training.checkpoint import Progress
+from mrvae.training.collapse_monitor import Plateau
 from mrvae.training.compiling import try_compile
+from mrvae.training.memory_check import check_room, within_memory
 from mrvae.training.metrics import Metrics
-from mrvae.training.plateau import Plateau
 from mrvae.training.progress import Bar
-from mrvae.training.room import check_room, within_memory
 from mrvae.training.rundir import RunDirectory
 from mrvae.training.stop import Failed, Interrupted, StopRequest
 from mrvae.training.update import Report, Updater
@@ -84,15 +84,15 @@ def train(
     _check_tracker(tracker)
     with _among_others(directory), within_memory(recipe.training):
         accelerator = _joined(directory, tracker)
-        with alike():
+        with raise_together():
             directory.check(recipe, seed, resume)
             stream, validation = _images(recipe, seed, data_dir)
             model = _model(recipe, seed, stream.images)
         model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        with alike():
+        with raise_together():
             check_room(model, recipe, accelerator.num_processes)
         updater = Updater(model, recipe.training, stream, accelerator)
-        with alike():
+        with raise_together():
             if accelerator.is_main_process:
                 directory.begin(recipe, seed)
                 checkpoint.sweep(directory.state)
@@ -124,7 +124,7 @@ class _Run:
 
     def go(self, quiet: bool) -> Summary:
         """Go from the newest checkpoint to the last step."""
-        with alike():
+        with raise_together():
             self.progress = checkpoint.restore(self.directory.state, self.updater)
         start, steps = self.progress.step, self.training.steps
         _check_same_step(start, self.directory)
@@ -143,7 +143,7 @@ class _Run:
 
     def _loop(self, bar: Bar, stop: StopRequest) -> None:
         every = max(1, self.training.steps // _LOGGED)
-        plateau, latents = Plateau(self.training), self.updater.model.decoder.shapes
+        plateau, latents = Plateau(self.training), self.updater.model.latent_shapes
         for step in range(self.progress.step, self.training.steps):
             report = self.updater.update(step)
             done = step + 1
@@ -159,7 +159,7 @@ class _Run:
             if last or done % self.training.validate_every == 0:
                 self._validate(bar)
             # A signal may reach one process first, or alone; all of them stop after the same step.
-            signal_number = largest(stop.signal_number or 0)
+            signal_number = all_reduce_max(stop.signal_number or 0)
             if last or done % self.training.checkpoint_every == 0 or signal_number:
                 self._save()
             if signal_number and not last:
@@ -245,7 +245,7 @@ def _among_others(directory: RunDirectory) -> Iterator[None]:
             warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
             yield
     except RuntimeError as error:
-        if not several() or not left_alone(error):
+        if not is_distributed() or not peer_lost(error):
             raise
         raise _failed("another process has ended, or no longer answers", directory) from None
 
@@ -277,16 +277,16 @@ def _model(recipe: Recipe, seed: int, images: Images) -> HVAE:
     """Return the model before the first step, the same on every process."""
     set_seed(seed)
     model = build(recipe)
-    if model.top.shapes:
-        model.top.fit(_as_seen(images, recipe))
+    if model.context.shapes:
+        model.context.fit(_as_seen(images, recipe))
     if recipe.training.checkpoint:
-        model.keep_no_activations()
+        model.enable_activation_checkpointing()
     return model
 
 
 def _check_same_step(step: int, directory: RunDirectory) -> None:
     """Refuse to go on from several checkpoints at once."""
-    first, last = -largest(-step), largest(step)
+    first, last = -all_reduce_max(-step), all_reduce_max(step)
     if first != last:
         raise ValueError(
             f"the processes see different checkpoints in {directory.path}; "

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mrvae.files import sweep, temporary, write_json
-from mrvae.models.saved import read_recipe
+from mrvae.models.build.weights import read_recipe
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import to_json
 

@@ -106,13 +106,13 @@ class Updater:
         x = self._ahead.batch(step, part).to(device, non_blocking=True)
         dtype = self.parameters[0].dtype
         noise = normal(self.stream.seed, step, part, self.model.noise_size, device, dtype)
-        terms = self.model.top.terms
+        terms = self.model.context.terms
         drawn = whole(self.stream.seed, step, part, terms).to(device) if terms else None
         return x, noise, drawn
 
     def _gradients(self, step: int) -> tuple[float, float, float]:
         """Leave the gradients of the global batch in place; return mean −ELBO, KL, latents' KL."""
-        above = len(self.model.top.shapes)
+        above = len(self.model.context.shapes)
         total = torch.zeros(3, dtype=self.parameters[0].dtype, device=self.accelerator.device)
         for index, part in enumerate(self.parts):
             last = index == len(self.parts) - 1

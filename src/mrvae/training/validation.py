@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from mrvae.data import Images, all_batches, normal
-from mrvae.processes import share, summed
+from mrvae.processes import all_reduce_sum, share
 from mrvae.training.update import Updater
 
 _SEED = 0
@@ -34,4 +34,4 @@ def validate(updater: Updater, images: Images) -> float:
             # Shares differ in size, so that no process may wait for the others here.
             elbo = updater.measure(x[filled].to(device), noise[filled.to(device)])
             total += float(elbo.nats[: len(x)].sum())
-    return summed(total) / len(images)
+    return all_reduce_sum(total) / len(images)

@@ -21,10 +21,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrvae.papers.cells import Cell, Made, compared, made
-from mrvae.papers.desk import Desk, Job
+from mrvae.papers.entries import Entry, Result, compared, result
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import override, recipe
 
 
@@ -95,29 +95,29 @@ PLANS: dict[Budget, Plan] = {
 }
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the changed models, and those that they are compared with."""
     return [_cell(change, budget) for change in CHANGES]
 
 
-def _cell(change: Change, budget: Budget) -> Cell:
+def _cell(change: Change, budget: Budget) -> Entry:
     plan = PLANS[budget]
     course = plan.digits if change.recipe == _DIGITS else plan.mnist
     changed = override(recipe(change.recipe), (*course, *change.changes))
     # Runs of other items may be of another length; each has its own directory.
     variation = f"ablation-{change.name}"
-    return Cell(change.name, Job(changed, variation=variation), change.name in plan.default)
+    return Entry(change.name, Job(changed, variation=variation), change.name in plan.default)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure the models."""
-    found = made(desk, cells(desk.budget), limit=PLANS[desk.budget].limit)
+    found = result(workspace, cells(workspace.budget), limit=PLANS[workspace.budget].limit)
     by_name = {one.cell.name: one for one in found}
     rows = tuple(_row(by_name[c.name], c) for c in CHANGES if c.name in by_name)
     return Outcome(rows, tuple(findings(found)))
 
 
-def _row(one: Made, change: Change) -> Row:
+def _row(one: Result, change: Change) -> Row:
     return {
         "cell": change.name,
         "change": change.about,
@@ -131,15 +131,15 @@ def _row(one: Made, change: Change) -> Row:
     }
 
 
-def findings(found: Sequence[Made]) -> list[str]:
+def findings(found: Sequence[Result]) -> list[str]:
     """Compare each changed model with the one that it was made from, at equal steps."""
     by_name = {one.cell.name: one for one in found}
     said = []
     for change in CHANGES:
         one, base = by_name.get(change.name), by_name.get(change.base)
         if one is not None and base is not None:
-            told = compared(one, base)
-            said.append(f"{change.name} ({change.about}) against {base.cell.name}: {told}")
+            conditioning = compared(one, base)
+            said.append(f"{change.name} ({change.about}) against {base.cell.name}: {conditioning}")
     return said
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from mrvae.papers.checks import Check
 from mrvae.papers.falck2022.checks import Stuffing
 from mrvae.papers.falck2022.orders import GeometricProcess, coupled_process, slope
-from mrvae.resolution import Basis, Bridge, Ladder, Stage, Wavelet
+from mrvae.resolution import Basis, Bridge, BridgeStage, Ladder, Wavelet
 from mrvae.resolution.bridge import Embedding
 
 TIMES = (0.0, 0.4, 0.7, 1.0)
@@ -42,7 +42,7 @@ def entry_energies(embedding: Embedding, dims: int) -> list[float]:
 
     At t_j the process is still the function that it was in V_{j-1}, so there is none.
     """
-    moving = Stage(
+    moving = BridgeStage(
         lambda t, z: torch.cos(t + z) + torch.roll(z, 1, -1),
         lambda t, z, xi: (0.5 + t + z.tanh().square()) * xi,
     )

@@ -12,9 +12,10 @@ from torch.nn import functional
 
 from mrvae.data import load as load_images
 from mrvae.distributions import Gaussian
-from mrvae.models import HVAE, build
-from mrvae.models.cell import VDVAECell
-from mrvae.models.saved import load
+from mrvae.models import HVAE
+from mrvae.models.build import build
+from mrvae.models.build.weights import load
+from mrvae.models.cells.vdvae import VDVAECell
 from mrvae.papers.checks import Check
 from mrvae.papers.falck2022.euler import TwoStep, inference_step, sampling_step
 from mrvae.papers.falck2022.orders import slope
@@ -80,9 +81,9 @@ def visits(model: HVAE, x: Tensor) -> list[Visit]:
     features = model.features(x)
     h: Tensor | None = None
     found: list[Visit] = []
-    for rung in model.decoder.rungs:
-        h = rung.enter(h, len(x))
-        for index, cell in enumerate(rung.visits):
+    for stage in model.stages:
+        h = stage.enter(h, len(x))
+        for index, cell in enumerate(stage.visits):
             side, seen, eps = h.shape[-1], features[len(found)], noise[len(found)]
             found.append(Visit(f"{side}×{side}, cell {index}", cast(VDVAECell, cell), h, seen, eps))
             h = sampling_step(cast(VDVAECell, cell)).step(h, eps)

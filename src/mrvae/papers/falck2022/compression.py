@@ -205,8 +205,8 @@ def invertible_pairs(
     """
     generator = torch.Generator().manual_seed(seed)
     sides_ = [size >> (depth - level) for level in range(1, depth + 1)]
-    made = [family(side**dims, generator) for side in sides_]
-    return tuple(pair for pair, _ in made), tuple(constant for _, constant in made)
+    result = [family(side**dims, generator) for side in sides_]
+    return tuple(pair for pair, _ in result), tuple(constant for _, constant in result)
 
 
 def remembering(chain: Chain, x: Tensor) -> Chain:

@@ -10,7 +10,7 @@ can be split, and its two parts be taken one after the other by steps of Euler:
     Z_next = Z₊ + h μ₂(Z₊).
 
 The cell draws z = m(h) + s(h) ε and computes h + u(h) + W z + b, and then adds N_r of that
-(:mod:`mrvae.models.cell`). So it is this scheme with step h = 1 and
+(:mod:`mrvae.models.cells.base`). So it is this scheme with step h = 1 and
 
     μ₁(Z) = u(Z) + W m(Z) + b,    σ(Z) ε = W (s(Z) ε),    μ₂(Z) = N_r(Z),
 
@@ -33,8 +33,8 @@ import torch
 from torch import Tensor
 
 from mrvae.distributions import Gaussian
-from mrvae.models.cell import VDVAECell
-from mrvae.resolution import Stage
+from mrvae.models.cells.vdvae import VDVAECell
+from mrvae.resolution import BridgeStage
 
 Drift = Callable[[Tensor], Tensor]
 Diffusion = Callable[[Tensor, Tensor], Tensor]
@@ -85,9 +85,9 @@ class TwoStep:
         """Return the scheme with σ = 0."""
         return replace(self, diffusion=_no_noise)
 
-    def stage(self) -> Stage:
+    def stage(self) -> BridgeStage:
         """Return the equation's coefficients, the same at all times, for a ``Bridge``."""
-        return Stage.homogeneous(lambda z: self.first(z) + self.second(z), self.diffusion)
+        return BridgeStage.homogeneous(lambda z: self.first(z) + self.second(z), self.diffusion)
 
 
 def sampling_step(cell: VDVAECell) -> TwoStep:

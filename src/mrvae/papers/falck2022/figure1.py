@@ -19,11 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, chosen, with_defaults
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen, with_defaults
 from mrvae.papers.falck2022 import figure5
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,21 +51,21 @@ PLANS: dict[Budget, Plan] = {
 }
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the models of figure 5, those of the plan by default."""
     return with_defaults(figure5.cells(budget), PLANS[budget].default)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Measure what the latents up to each resolution know of each band."""
     rows: list[Row] = []
     said: list[str] = []
     figures = {}
-    for cell in chosen(cells(desk.budget), desk.only):
-        desk.trained(cell.job)
-        desk.say(f"bands of {cell.job.name}")
-        model = desk.model(cell.job)
-        x, pictures = _pictures(desk, cell, model)
+    for cell in chosen(cells(workspace.budget), workspace.only):
+        workspace.trained(cell.job)
+        workspace.say(f"bands of {cell.job.name}")
+        model = workspace.model(cell.job)
+        x, pictures = _pictures(workspace, cell, model)
         energy, own = bands_of(x), {size: bands_of(y) for size, y in pictures.items()}
         known = {size: explained(x, y) for size, y in pictures.items()}
         part = _rows(cell.name, energy, own, known)
@@ -75,14 +75,14 @@ def work(desk: Desk) -> Outcome:
     return Outcome(tuple(rows), tuple(said), figures)
 
 
-def _pictures(desk: Desk, cell: Cell, model: HVAE) -> tuple[Tensor, dict[int, Tensor]]:
+def _pictures(workspace: Workspace, cell: Entry, model: HVAE) -> tuple[Tensor, dict[int, Tensor]]:
     """Return images on [0, 1] and x̂_R for each R, padded to the network's size."""
     import torch
 
-    images = desk.images(cell.job.recipe, "test", PLANS[desk.budget].images)
+    images = workspace.images(cell.job.recipe, "test", PLANS[workspace.budget].images)
     x = images.take(torch.arange(len(images)))
     device = next(model.parameters()).device
-    sizes = [height for _, height, _ in model.decoder.shapes]
+    sizes = [height for _, height, _ in model.latent_shapes]
     keeps = {size: index + 1 for index, size in enumerate(sizes)}
     means: dict[int, list[Tensor]] = {size: [] for size in keeps}
     with torch.inference_mode():
@@ -99,7 +99,7 @@ def _padded(x: Tensor, model: HVAE) -> Tensor:
 
     before = (model.frame.network_size - model.frame.size) // 2
     after = model.frame.network_size - model.frame.size - before
-    return functional.pad(x.double() / (model.frame.levels - 1), (before, after, before, after))
+    return functional.pad(x.double() / (model.frame.bins - 1), (before, after, before, after))
 
 
 def bands_of(x: Tensor) -> dict[int, float]:

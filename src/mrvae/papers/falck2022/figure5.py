@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, Made, compared, error, made, nats_after, verdict
-from mrvae.papers.desk import Desk, Job
+from mrvae.papers.entries import Entry, Result, compared, error, nats_after, result, verdict
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import override, recipe
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ PLANS: dict[Budget, Plan] = {
 }
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return every cell of the figure at a budget, the second seeds last.
 
     Example:
@@ -92,39 +92,39 @@ def cells(budget: Budget) -> list[Cell]:
     return [_cell(name, plan) for name in (*_ALL, *_SECOND)]
 
 
-def _cell(name: str, plan: Plan) -> Cell:
+def _cell(name: str, plan: Plan) -> Entry:
     model, _, seed = name.partition("-seed")
     colour = model.startswith("cifar10-")
     known = recipe(f"falck2022-{model}" if colour else f"falck2022-mnist-{model}")
     changed = override(known, plan.cifar10 if colour else plan.mnist)
-    return Cell(name, Job(changed, int(seed or 0)), name in plan.default)
+    return Entry(name, Job(changed, int(seed or 0)), name in plan.default)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure the cells; compare them at equal steps and at equal compute."""
-    found = made(desk, cells(desk.budget), limit=PLANS[desk.budget].limit)
+    found = result(workspace, cells(workspace.budget), limit=PLANS[workspace.budget].limit)
     rows = tuple(_row(each, _reference(each, found)) for each in found)
     return Outcome(rows, tuple(findings(found)), {"figure5": figure(found)} if found else {})
 
 
-def _reference(one: Made, found: Sequence[Made]) -> Made | None:
+def _reference(one: Result, found: Sequence[Result]) -> Result | None:
     """Return x1 of the same data and seed, or of seed 0."""
-    same = [made for made in found if _data(made) == _data(one) and _model(made) == "x1"]
+    same = [result for result in found if _data(result) == _data(one) and _model(result) == "x1"]
     seed = one.cell.job.seed
     return min(
-        same, key=lambda made: (made.cell.job.seed != seed, made.cell.job.seed), default=None
+        same, key=lambda result: (result.cell.job.seed != seed, result.cell.job.seed), default=None
     )
 
 
-def _data(one: Made) -> str:
+def _data(one: Result) -> str:
     return one.cell.job.recipe.data.source
 
 
-def _model(one: Made) -> str:
+def _model(one: Result) -> str:
     return one.cell.job.recipe.name.rpartition("-")[2]
 
 
-def _row(one: Made, x1: Made | None) -> Row:
+def _row(one: Result, x1: Result | None) -> Row:
     flops = one.cost.flops_per_image
     return {
         "cell": one.cell.name,
@@ -147,20 +147,20 @@ def _parameters_of(model: str) -> str:
     return "x1" if model.startswith("r") else model
 
 
-def at_equal_flops(one: Made, x1: Made) -> float | None:
+def at_equal_flops(one: Result, x1: Result) -> float | None:
     """Return validation −ELBO when ``one`` had spent the operations of all of x1's steps."""
     share = x1.cost.flops_per_image / one.cost.flops_per_image
     return nats_after([(v.step, v.nats) for v in one.curve], x1.steps * share)
 
 
-def at_equal_seconds(one: Made, x1: Made) -> float | None:
+def at_equal_seconds(one: Result, x1: Result) -> float | None:
     """Return validation −ELBO when ``one`` had been trained for the seconds of x1."""
     if x1.seconds is None:
         return None
     return nats_after([(v.seconds, v.nats) for v in one.curve], x1.seconds)
 
 
-def findings(found: Sequence[Made]) -> list[str]:
+def findings(found: Sequence[Result]) -> list[str]:
     """Say of each model that repeats how it compares with x1, and with those of more parameters.
 
     A difference counts beyond two combined standard errors of the images; that of a second seed is
@@ -175,19 +175,19 @@ def findings(found: Sequence[Made]) -> list[str]:
     return said
 
 
-def _rivals(one: Made, other: Made) -> bool:
+def _rivals(one: Result, other: Result) -> bool:
     """Tell whether ``other`` has blocks of its own where ``one`` repeats, all else being equal."""
     same = _data(one) == _data(other) and one.cell.job.seed == other.cell.job.seed
     return same and _model(other).startswith("x")
 
 
-def _at_equal_steps(one: Made, other: Made) -> str:
+def _at_equal_steps(one: Result, other: Result) -> str:
     size = "equal" if _model(other) == "x1" else "more"
-    told = compared(one, other)
-    return f"{one.cell.name} against {other.cell.name} ({size} parameters), equal steps: {told}"
+    conditioning = compared(one, other)
+    return f"{one.cell.name} against {other.cell.name} ({size} parameters), equal steps: {conditioning}"
 
 
-def _at_equal_compute(one: Made, x1: Made) -> list[str]:
+def _at_equal_compute(one: Result, x1: Result) -> list[str]:
     """Compare on the validation images, whose errors are larger, there being fewer."""
     last = x1.curve[-1].nats if x1.curve else None
     unsure = error(one, x1, images=_VALIDATED)
@@ -198,7 +198,7 @@ def _at_equal_compute(one: Made, x1: Made) -> list[str]:
     ]
 
 
-def figure(found: Sequence[Made]) -> Figure:
+def figure(found: Sequence[Result]) -> Figure:
     """Draw −ELBO against parameters and against repeats, a row of pictures for each data set."""
     from matplotlib.figure import Figure
 
@@ -216,7 +216,7 @@ def figure(found: Sequence[Made]) -> Figure:
     return figure
 
 
-def _points(axes: Axes, shown: Sequence[Made], color: str, at: Callable[[Made], float]) -> None:
+def _points(axes: Axes, shown: Sequence[Result], color: str, at: Callable[[Result], float]) -> None:
     """Draw −ELBO ± 2 standard errors of each model, with its name."""
     for one in shown:
         nats, se = one.measure("nats") or 0.0, one.measure("nats_se") or 0.0
@@ -227,11 +227,11 @@ def _points(axes: Axes, shown: Sequence[Made], color: str, at: Callable[[Made], 
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _thousands(one: Made) -> float:
+def _thousands(one: Result) -> float:
     return one.cost.parameters / 1000
 
 
-def _repeats(one: Made) -> int:
+def _repeats(one: Result) -> int:
     """Return how often each block is applied, in models with the parameters of x1; else 0."""
     model = _model(one)
     return 1 if model == "x1" else int(model[1:]) if model.startswith("r") else 0

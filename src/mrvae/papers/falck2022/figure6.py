@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, chosen, with_defaults
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen, with_defaults
 from mrvae.papers.falck2022 import figure5
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Workspace
 from mrvae.report import groups, norms_figure
 
 if TYPE_CHECKING:
@@ -42,19 +42,19 @@ PLANS: dict[Budget, Plan] = {
 }
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the models of figure 5, those of the plan by default."""
     return with_defaults(figure5.cells(budget), PLANS[budget].default)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Measure the norms of each model's states, on both ways."""
     rows: list[Row] = []
     said: list[str] = []
     figures = {}
-    for cell in chosen(cells(desk.budget), desk.only):
-        desk.trained(cell.job)
-        passes = _measure(desk, cell)
+    for cell in chosen(cells(workspace.budget), workspace.only):
+        workspace.trained(cell.job)
+        passes = _measure(workspace, cell)
         rows += [row for name, each in passes.items() for row in _rows(cell.name, name, each)]
         said += [line for name, each in passes.items() for line in findings(cell.name, name, each)]
         shown = {name: (p.sizes, p.means, p.deviations) for name, p in passes.items()}
@@ -62,13 +62,13 @@ def work(desk: Desk) -> Outcome:
     return Outcome(tuple(rows), tuple(said), figures)
 
 
-def _measure(desk: Desk, cell: Cell) -> dict[str, PassNorms]:
+def _measure(workspace: Workspace, cell: Entry) -> dict[str, PassNorms]:
     """Return the norms on the way up and on the way down."""
     from mrvae.evaluation import state_norms
 
-    desk.say(f"norms of {cell.job.name}")
-    images = desk.images(cell.job.recipe, "test", PLANS[desk.budget].images)
-    up, down = state_norms(desk.model(cell.job), images)
+    workspace.say(f"norms of {cell.job.name}")
+    images = workspace.images(cell.job.recipe, "test", PLANS[workspace.budget].images)
+    up, down = state_norms(workspace.model(cell.job), images)
     return {"bottom-up": up, "top-down": down}
 
 

@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, chosen, with_defaults
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen, with_defaults
 from mrvae.papers.falck2022 import figure5, table1
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,23 +102,23 @@ def moments(images: Tensor, levels: int) -> Moments:
     return Moments(*values[0], *values[1])
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the models of figure 5 and table 1, those of the plan by default."""
     every = [*figure5.cells(budget), *table1.cells(budget)]
     return with_defaults(every, PLANS[budget].default)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Sample each model over the grid and choose by the rule."""
-    plan = PLANS[desk.budget]
+    plan = PLANS[workspace.budget]
     rows: list[Row] = []
     said: list[str] = []
     figures = {}
-    for cell in chosen(cells(desk.budget), desk.only):
-        desk.trained(cell.job)
+    for cell in chosen(cells(workspace.budget), workspace.only):
+        workspace.trained(cell.job)
         levels = cell.job.recipe.model.likelihood.levels
-        drawn = dict(zip(plan.temperatures, _samples(desk, cell, plan), strict=True))
-        data = moments(_test_images(desk, cell, plan.samples), levels)
+        drawn = dict(zip(plan.temperatures, _samples(workspace, cell, plan), strict=True))
+        data = moments(_test_images(workspace, cell, plan.samples), levels)
         found = {t: moments(x, levels) for t, x in drawn.items()}
         best = nearest(found, data)
         rows += _rows(cell.name, found, data, best)
@@ -139,12 +139,12 @@ def nearest(found: dict[float, Moments], data: Moments) -> float:
     return min(found, key=lambda t: (found[t].distance(data), -t))
 
 
-def _samples(desk: Desk, cell: Cell, plan: Plan) -> Iterator[Tensor]:
+def _samples(workspace: Workspace, cell: Entry, plan: Plan) -> Iterator[Tensor]:
     """Yield the samples of each temperature, all from the same noise."""
     import torch
 
-    desk.say(f"sample {cell.job.name}")
-    model = desk.model(cell.job)
+    workspace.say(f"sample {cell.job.name}")
+    model = workspace.model(cell.job)
     device = next(model.parameters()).device
     sizes = [min(_TOGETHER, plan.samples - start) for start in range(0, plan.samples, _TOGETHER)]
     for temperature in plan.temperatures:
@@ -153,10 +153,10 @@ def _samples(desk: Desk, cell: Cell, plan: Plan) -> Iterator[Tensor]:
             yield torch.cat([model.sample(n, temperature, generator).cpu() for n in sizes])
 
 
-def _test_images(desk: Desk, cell: Cell, count: int) -> Tensor:
+def _test_images(workspace: Workspace, cell: Entry, count: int) -> Tensor:
     import torch
 
-    images = desk.images(cell.job.recipe, "test", count)
+    images = workspace.images(cell.job.recipe, "test", count)
     return images.take(torch.arange(len(images)))
 
 

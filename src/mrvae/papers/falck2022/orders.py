@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mrvae.resolution import Bridge, Ladder, Stage, coarser_noise
+from mrvae.resolution import Bridge, BridgeStage, Ladder, coarser_noise
 
 Moments = tuple[Tensor, Tensor]
 
@@ -129,11 +129,11 @@ class LinearProcess:
         drifts = tuple(factor * a for a in self.drifts)
         return LinearProcess(self.ladder, self.times, drifts, self.noises)
 
-    def _stage(self, a: Tensor, s: Tensor) -> Stage:
+    def _stage(self, a: Tensor, s: Tensor) -> BridgeStage:
         def apply(matrix: Tensor, z: Tensor) -> Tensor:
             return (z.flatten(-self.ladder.dims) @ matrix.T).view_as(z)
 
-        return Stage.homogeneous(lambda z: apply(a, z), lambda z, xi: apply(s, xi))
+        return BridgeStage.homogeneous(lambda z: apply(a, z), lambda z, xi: apply(s, xi))
 
     def _sides(self, start: Tensor) -> list[int]:
         return [start.shape[-1] << level for level in range(len(self.drifts))]
@@ -197,7 +197,9 @@ class GeometricProcess:
 
     def bridge(self) -> Bridge:
         """Return the process as a bridge to be simulated."""
-        stage = Stage.homogeneous(lambda z: self.rate * z, lambda z, xi: self.volatility * z * xi)
+        stage = BridgeStage.homogeneous(
+            lambda z: self.rate * z, lambda z, xi: self.volatility * z * xi
+        )
         return Bridge(self.ladder, self.times, (stage,) * (len(self.times) - 1))
 
     def solution(self, noise: Sequence[Tensor]) -> Tensor:

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE
-from mrvae.models.cell import VDVAECell
+from mrvae.models.cells.vdvae import VDVAECell
 from mrvae.papers.falck2022.euler import TwoStep, sampling_step
 from mrvae.papers.falck2022.transport import energy
 
@@ -52,7 +52,7 @@ def entry_states(model: HVAE, images: int) -> Tensor:
         >>> states.shape, states.abs().max().item()
         (torch.Size([3, 48, 1, 1]), 0.0)
     """
-    return model.decoder.rungs[0].enter(None, images)
+    return model.stages[0].enter(None, images)
 
 
 def first_posteriors(model: HVAE, x: Tensor) -> tuple[Gaussian, Gaussian]:
@@ -68,7 +68,7 @@ def first_posteriors(model: HVAE, x: Tensor) -> tuple[Gaussian, Gaussian]:
         >>> posterior.mean.shape, prior.log_scale.abs().max().item()
         (torch.Size([2, 4, 1, 1]), 0.0)
     """
-    top = model.decoder.rungs[0].visits[0]
+    top = model.stages[0].visits[0]
     states = entry_states(model, len(x))
     prior = top.prior(states)[0]
     if not isinstance(prior, Gaussian):
@@ -166,9 +166,9 @@ def state_norms(
     parts = iter(model.decoder.split_noise(noise))
     h: Tensor | None = None
     norms = []
-    for rung in model.decoder.rungs:
-        state = rung.enter(h, len(noise))
-        for cell in rung.visits:
+    for stage in model.stages:
+        state = stage.enter(h, len(noise))
+        for cell in stage.visits:
             scheme = sampling_step(cast(VDVAECell, cell))
             state = (scheme if change is None else change(scheme)).step(state, next(parts))
             norms.append(energy(state, dims=2).sqrt())

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrvae.papers.cells import Cell, Made, compared, made
-from mrvae.papers.desk import Desk, Job
+from mrvae.papers.entries import Entry, Result, compared, result
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import override, recipe
 
 
@@ -79,7 +79,7 @@ PLANS: dict[Budget, Plan] = {
 }
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the rows that there is a recipe for.
 
     Example:
@@ -88,18 +88,18 @@ def cells(budget: Budget) -> list[Cell]:
     """
     plan = PLANS[budget]
     return [
-        Cell(name, Job(override(recipe(f"falck2022-{name}"), plan.changes)), name in plan.default)
+        Entry(name, Job(override(recipe(f"falck2022-{name}"), plan.changes)), name in plan.default)
         for name in PUBLISHED
     ]
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure the models."""
-    found = made(desk, cells(desk.budget), limit=PLANS[desk.budget].limit)
+    found = result(workspace, cells(workspace.budget), limit=PLANS[workspace.budget].limit)
     return Outcome(tuple(_row(one) for one in found), tuple(findings(found)))
 
 
-def _row(one: Made) -> Row:
+def _row(one: Result) -> Row:
     paper = PUBLISHED[one.cell.name]
     binary = one.cell.job.recipe.data.binary
     return {
@@ -115,7 +115,7 @@ def _row(one: Made) -> Row:
     }
 
 
-def findings(found: Sequence[Made]) -> list[str]:
+def findings(found: Sequence[Result]) -> list[str]:
     """Compare every shared model with the plain one of its data, at equal steps."""
     by_name = {one.cell.name: one for one in found}
     said = []
@@ -123,8 +123,8 @@ def findings(found: Sequence[Made]) -> list[str]:
         plain = by_name.get(f"{name.partition('-')[0]}-vdvae")
         if plain is not None and plain is not one:
             share = one.cost.parameters / plain.cost.parameters
-            told = compared(one, plain)
-            said.append(f"{name} has {share:.0%} of the parameters; equal steps: {told}")
+            conditioning = compared(one, plain)
+            said.append(f"{name} has {share:.0%} of the parameters; equal steps: {conditioning}")
     return said
 
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from mrvae.papers.cells import Cell, Made, compared, made
-from mrvae.papers.desk import Desk, Job
+from mrvae.papers.entries import Entry, Result, compared, result
 from mrvae.papers.falck2022 import figure5, table1
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import override
 
 _NORMALISED = "normalised"
@@ -37,7 +37,7 @@ DEFAULT: dict[Budget, tuple[str, ...]] = {
 }
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return each plain model and its normalised twin."""
     every = {cell.name: cell for cell in (*figure5.cells(budget), *table1.cells(budget))}
     return [
@@ -47,20 +47,20 @@ def cells(budget: Budget) -> list[Cell]:
     ]
 
 
-def _twins(plain: Cell) -> Iterator[Cell]:
+def _twins(plain: Entry) -> Iterator[Entry]:
     yield plain
     changed = override(plain.job.recipe, ["model.normalise=true"])
     job = Job(changed, plain.job.seed, _NORMALISED)
-    yield Cell(f"{plain.name}-{_NORMALISED}", job, plain.default)
+    yield Entry(f"{plain.name}-{_NORMALISED}", job, plain.default)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure both of each pair."""
-    found = made(desk, cells(desk.budget), limit=figure5.PLANS[desk.budget].limit)
+    found = result(workspace, cells(workspace.budget), limit=figure5.PLANS[workspace.budget].limit)
     return Outcome(tuple(_row(one) for one in found), tuple(findings(found)))
 
 
-def _row(one: Made) -> Row:
+def _row(one: Result) -> Row:
     normalised = bool(one.cell.job.variation)
     recipe = one.cell.job.recipe
     binary = recipe.data.binary
@@ -74,7 +74,7 @@ def _row(one: Made) -> Row:
     }
 
 
-def findings(found: Sequence[Made]) -> list[str]:
+def findings(found: Sequence[Result]) -> list[str]:
     """Compare each normalised model with its twin, at equal steps."""
     by_name = {one.cell.name: one for one in found}
     said = []

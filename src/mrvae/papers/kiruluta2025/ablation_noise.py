@@ -21,8 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mrvae.papers.cells import Cell, Made, made
-from mrvae.papers.desk import Desk, Measures
+from mrvae.papers.entries import Entry, Result, result
 from mrvae.papers.item import Item
 from mrvae.papers.kiruluta2025.curves import noise_figure, number, rate
 from mrvae.papers.kiruluta2025.quality import (
@@ -33,6 +32,7 @@ from mrvae.papers.kiruluta2025.quality import (
 )
 from mrvae.papers.kiruluta2025.runs import IMAGES, ablation, penalty, wavelet_vae
 from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.workspace import Measures, Workspace
 from mrvae.recipes.wavelet import Sparse
 
 _PAIRS = (
@@ -43,24 +43,24 @@ _PAIRS = (
 _LAMBDAS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train each, and measure its errors with noise and without."""
-    found = made(desk, ablation(desk.budget), limit=IMAGES[desk.budget])
-    rows = [_row(desk, one) for one in found if one.measures is not None]
+    found = result(workspace, ablation(workspace.budget), limit=IMAGES[workspace.budget])
+    rows = [_row(workspace, one) for one in found if one.measures is not None]
     if not rows:
         return Outcome((), tuple(findings(rows)))
-    best = oracles(desk, found[0].cell)
+    best = oracles(workspace, found[0].cell)
     said = [*findings(rows), *_oracle_findings(best)]
     return Outcome(tuple(rows), tuple(said), {"ablation_noise": noise_figure(rows, best)})
 
 
-def oracles(desk: Desk, cell: Cell) -> dict[float, float]:
+def oracles(workspace: Workspace, cell: Entry) -> dict[float, float]:
     """Return by λ the error of the optimum of equation 22, without noise, over the test images.
 
     Empty where a cell's transform has no such optimum.
     """
     found: dict[float, float] = {}
-    spec, u = wavelet_vae(cell), originals(measured_images(desk, cell))
+    spec, u = wavelet_vae(cell), originals(measured_images(workspace, cell))
     if spec is None:
         return found
     for weight in _LAMBDAS:
@@ -75,10 +75,10 @@ def _oracle_findings(errors: Mapping[float, float]) -> list[str]:
     return [f"the optimum of equation 22 has an MSE without noise of {each}"] if errors else []
 
 
-def _row(desk: Desk, one: Made) -> Row:
-    limit = IMAGES[desk.budget]
+def _row(workspace: Workspace, one: Result) -> Row:
+    limit = IMAGES[workspace.budget]
     job = one.cell.job
-    kept = desk.kept(f"noise-n{limit or 'all'}", job, lambda: _measure(desk, one.cell))
+    kept = workspace.kept(f"noise-n{limit or 'all'}", job, lambda: _measure(workspace, one.cell))
     return {
         "cell": one.cell.name,
         **{k: v if isinstance(v, int | float) else None for k, v in kept.items()},
@@ -87,15 +87,15 @@ def _row(desk: Desk, one: Made) -> Row:
     }
 
 
-def _measure(desk: Desk, cell: Cell) -> Measures:
+def _measure(workspace: Workspace, cell: Entry) -> Measures:
     """Return λ, s, and the mean squared errors of all test images."""
-    from mrvae.models.wavelet_vae import WaveletEncoder
+    from mrvae.models.wavelet.encoder import WaveletEncoder
 
-    desk.say(f"noise of {cell.job.name}")
-    spec, model = wavelet_vae(cell), desk.model(cell.job)
+    workspace.say(f"noise of {cell.job.name}")
+    spec, model = wavelet_vae(cell), workspace.model(cell.job)
     if spec is None or not isinstance(model.encoder, WaveletEncoder):
         raise ValueError(f"{cell.name} has no wavelet coefficients; give a wavelet VAE")
-    images = measured_images(desk, cell)
+    images = measured_images(workspace, cell)
     u = originals(images)
     still, noisy = (
         float((reconstructions(model, images, t) - u).double().square().mean()) for t in (0.0, 1.0)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrvae.papers.cells import Cell, Made, made
-from mrvae.papers.desk import Desk, Job
+from mrvae.papers.entries import Entry, Result, result
 from mrvae.papers.item import Item
 from mrvae.papers.kiruluta2025.quality import quality
 from mrvae.papers.kiruluta2025.runs import IMAGES, at_budget, wavelet_vae
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import override
 
 FAMILIES = ("haar", "db2", "db4", "sym4", "bior2.2")
@@ -24,7 +24,7 @@ _SHORT = ("training.steps=500",)
 _NUMBERS = ("mse", "mse_se", "ssim", "ssim_se", "band_frechet")
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return a cell for each wavelet and number of levels.
 
     Example:
@@ -35,23 +35,23 @@ def cells(budget: Budget) -> list[Cell]:
     return [_cell(wavelet, depth, budget) for wavelet, depth in pairs]
 
 
-def _cell(wavelet: str, depth: int, budget: Budget) -> Cell:
+def _cell(wavelet: str, depth: int, budget: Budget) -> Entry:
     whole = at_budget("wavelet-elbo", budget)
     short = _SHORT if budget == "cpu" else ()
     name = f"{wavelet}-L{depth}"
     changed = override(whole, [f"model.wavelet={wavelet}", f"model.depth={depth}", *short])
-    return Cell(name, Job(changed, variation=f"family-{name}"))
+    return Entry(name, Job(changed, variation=f"family-{name}"))
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure each."""
-    found = made(desk, cells(desk.budget), limit=IMAGES[desk.budget])
-    rows = [_row(desk, one) for one in found if one.measures is not None]
+    found = result(workspace, cells(workspace.budget), limit=IMAGES[workspace.budget])
+    rows = [_row(workspace, one) for one in found if one.measures is not None]
     return Outcome(tuple(rows), tuple(findings(rows)))
 
 
-def _row(desk: Desk, one: Made) -> Row:
-    model, measures = wavelet_vae(one.cell), quality(desk, one.cell)
+def _row(workspace: Workspace, one: Result) -> Row:
+    model, measures = wavelet_vae(one.cell), quality(workspace, one.cell)
     numbers = {k: v if isinstance(v := measures[k], float) else None for k in _NUMBERS}
     return {
         "cell": one.cell.name,

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, made
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, result
 from mrvae.papers.item import Item
 from mrvae.papers.kiruluta2025.quality import originals, quality, reconstructions, samples
 from mrvae.papers.kiruluta2025.runs import IMAGES, table
 from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,27 +26,27 @@ _COUNT = 8
 _COLUMNS = ("mse", "ssim", "band_frechet_reconstructed", "band_frechet")
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Show the first test images by each model, and as many samples."""
     rows: list[Row] = []
     shown: dict[str, Tensor] = {}
     drawn: dict[str, Tensor] = {}
-    for one in made(desk, table(desk.budget), limit=IMAGES[desk.budget]):
+    for one in result(workspace, table(workspace.budget), limit=IMAGES[workspace.budget]):
         if one.measures is None:
             continue
-        measures = quality(desk, one.cell)
+        measures = quality(workspace, one.cell)
         numbers = {k: v for k in _COLUMNS if isinstance(v := measures[k], float)}
         rows.append({"cell": one.cell.name, **numbers, **one.course()})
-        true, made_of_it, drawn[one.cell.name] = _pictures(desk, one.cell)
+        true, made_of_it, drawn[one.cell.name] = _pictures(workspace, one.cell)
         shown.setdefault("images", true)
         shown[one.cell.name] = made_of_it
     figures = {"figure1": _figure(shown), "figure1_samples": _figure(drawn)} if rows else {}
     return Outcome(tuple(rows), tuple(findings(rows)), figures)
 
 
-def _pictures(desk: Desk, cell: Cell) -> tuple[Tensor, Tensor, Tensor]:
+def _pictures(workspace: Workspace, cell: Entry) -> tuple[Tensor, Tensor, Tensor]:
     """Return a few test images, what a model makes of them, and as many samples."""
-    images, model = desk.images(cell.job.recipe, "test", _COUNT), desk.model(cell.job)
+    images, model = workspace.images(cell.job.recipe, "test", _COUNT), workspace.model(cell.job)
     (drawn,) = samples(model, _COUNT)
     return originals(images), reconstructions(model, images, 1.0).clamp(0, 1), drawn
 

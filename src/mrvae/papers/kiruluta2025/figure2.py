@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from mrvae.papers.cells import Cell, chosen, with_defaults
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen, with_defaults
 from mrvae.papers.item import Item
 from mrvae.papers.kiruluta2025.quality import measured_images
 from mrvae.papers.kiruluta2025.runs import table, wavelet_vae
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the models that have bands; by default the paper's alone.
 
     Example:
@@ -27,16 +27,16 @@ def cells(budget: Budget) -> list[Cell]:
     return with_defaults([c for c in table(budget) if wavelet_vae(c) is not None], ["wavelet"])
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Measure the bands of each model, and draw their maps."""
     from mrvae.evaluation import band_report
     from mrvae.report import band_figure
 
     rows: list[Row] = []
     said, figures = [], {}
-    for cell in chosen(cells(desk.budget), desk.only):
-        desk.trained(cell.job)
-        report = band_report(desk.model(cell.job), measured_images(desk, cell))
+    for cell in chosen(cells(workspace.budget), workspace.only):
+        workspace.trained(cell.job)
+        report = band_report(workspace.model(cell.job), measured_images(workspace, cell))
         rows += [{"cell": cell.name, "mse": report.mse, **asdict(band)} for band in report.bands]
         maps = [each.tolist() for each in (report.average, *report.examples)]
         figures[f"figure2-{cell.name}"] = band_figure(maps, report.bands[0].depth)

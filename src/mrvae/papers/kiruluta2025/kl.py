@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     import torch
@@ -34,10 +34,10 @@ _SCALE = 0.01
 _DIGITS, _END, _PIECE = 50, 18, 3
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Compare the three on the grid."""
-    draws = DRAWS[desk.budget]
-    desk.say(f"{len(SHIFTS) * len(RATES)} divergences, {draws:,} draws each")
+    draws = DRAWS[workspace.budget]
+    workspace.say(f"{len(SHIFTS) * len(RATES)} divergences, {draws:,} draws each")
     grid = [(shift, rate) for shift in SHIFTS for rate in RATES]
     rows = [_row(*place, draws, seed) for seed, place in enumerate(grid)]
     return Outcome(tuple(rows), tuple(findings(rows, draws)))

@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell
-from mrvae.papers.desk import Desk, Measures
+from mrvae.papers.entries import Entry
 from mrvae.papers.kiruluta2025.runs import IMAGES
+from mrvae.papers.workspace import Measures, Workspace
 from mrvae.recipes.wavelet import WaveletVAE
 
 if TYPE_CHECKING:
@@ -32,26 +32,28 @@ if TYPE_CHECKING:
 _SAMPLES_SEED = 0
 
 
-def quality(desk: Desk, cell: Cell) -> Measures:
+def quality(workspace: Workspace, cell: Entry) -> Measures:
     """Return the errors of a finished cell's reconstructions and the distance of its samples."""
-    limit = cell.limit(IMAGES[desk.budget])
-    return desk.kept(f"quality-n{limit or 'all'}", cell.job, lambda: _quality(desk, cell))
+    limit = cell.limit(IMAGES[workspace.budget])
+    return workspace.kept(f"quality-n{limit or 'all'}", cell.job, lambda: _quality(workspace, cell))
 
 
-def _quality(desk: Desk, cell: Cell) -> Measures:
+def _quality(workspace: Workspace, cell: Entry) -> Measures:
     from mrvae.evaluation import BandFeatures, frechet_distance
 
-    desk.say(f"reconstructions and samples of {cell.job.name}")
-    images, model = measured_images(desk, cell), desk.model(cell.job)
-    real, made = originals(images), reconstructions(model, images, 1.0)
+    workspace.say(f"reconstructions and samples of {cell.job.name}")
+    images, model = measured_images(workspace, cell), workspace.model(cell.job)
+    real, result = originals(images), reconstructions(model, images, 1.0)
     features = BandFeatures(images.shape)
-    measures = errors(real, made.clamp(0, 1))
-    measures["band_frechet_reconstructed"] = frechet_distance([real], [made.clamp(0, 1)], features)
+    measures = errors(real, result.clamp(0, 1))
+    measures["band_frechet_reconstructed"] = frechet_distance(
+        [real], [result.clamp(0, 1)], features
+    )
     measures["band_frechet"] = frechet_distance([real], samples(model, len(images)), features)
     return measures
 
 
-def oracle(desk: Desk, cell: Cell) -> Measures | None:
+def oracle(workspace: Workspace, cell: Entry) -> Measures | None:
     """Return the same of the soft thresholds at a cell's λ; None if the cell has no such optimum.
 
     It has no noise, no samples and no bits.
@@ -59,20 +61,20 @@ def oracle(desk: Desk, cell: Cell) -> Measures | None:
     from mrvae.evaluation import BandFeatures, frechet_distance
 
     model = cell.job.recipe.model
-    images = measured_images(desk, cell)
+    images = measured_images(workspace, cell)
     real = originals(images)
-    made = thresholded(real, model) if isinstance(model, WaveletVAE) else None
-    if made is None:
+    result = thresholded(real, model) if isinstance(model, WaveletVAE) else None
+    if result is None:
         return None
-    found = errors(real, made.clamp(0, 1))
+    found = errors(real, result.clamp(0, 1))
     features = BandFeatures(images.shape)
-    found["band_frechet_reconstructed"] = frechet_distance([real], [made.clamp(0, 1)], features)
+    found["band_frechet_reconstructed"] = frechet_distance([real], [result.clamp(0, 1)], features)
     return {**found, "band_frechet": None}
 
 
-def measured_images(desk: Desk, cell: Cell) -> Images:
+def measured_images(workspace: Workspace, cell: Entry) -> Images:
     """Return the test images that a cell is measured on."""
-    return desk.images(cell.job.recipe, "test", cell.limit(IMAGES[desk.budget]))
+    return workspace.images(cell.job.recipe, "test", cell.limit(IMAGES[workspace.budget]))
 
 
 def thresholded(u: Tensor, model: WaveletVAE) -> Tensor | None:
@@ -131,18 +133,13 @@ def reconstructions(model: HVAE, images: Images, temperature: float) -> Tensor:
 def _decoded(model: HVAE, images: Images, temperature: float) -> Iterator[Tensor]:
     from mrvae.data import all_batches, normal
     from mrvae.evaluation.memory import rows_within
-    from mrvae.models.around import AroundImage
-    from mrvae.models.walk import from_posterior
+    from mrvae.models.heads.image_head import image_of
+    from mrvae.models.hierarchy.walk import from_posterior
 
-    weight, head = next(model.parameters()), model.head
-    if not isinstance(head, AroundImage):
-        raise ValueError(f"the likelihood is {type(head).__name__}; expected one around an image")
-    choices = [from_posterior(temperature)] * len(model.decoder.shapes)
+    weight, choose = next(model.parameters()), from_posterior(temperature)
     for indices, x in all_batches(images, rows_within(1 << 30, model)):
         noise = normal(0, 0, indices, model.noise_size, weight.device, weight.dtype)
-        features = model.features(x.to(weight.device))
-        h, _ = model.decoder.walk(features, choices, noise, model.top.told(()))
-        yield head.image(h).cpu()
+        yield image_of(model.trace(model.observe(x.to(weight.device)), choose, noise)).cpu()
 
 
 def samples(model: HVAE, count: int) -> Iterator[Tensor]:
@@ -154,4 +151,4 @@ def samples(model: HVAE, count: int) -> Iterator[Tensor]:
     for start in range(0, count, 128):
         with torch.no_grad():
             pixels = model.draw(min(128, count - start), 1.0, generator).mean()
-        yield (pixels / (model.frame.levels - 1)).clamp(0, 1).cpu()
+        yield (pixels / (model.frame.bins - 1)).clamp(0, 1).cpu()

@@ -14,16 +14,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mrvae.papers.cells import Cell
-from mrvae.papers.desk import Job
+from mrvae.papers.entries import Entry
 from mrvae.papers.outcome import Budget
+from mrvae.papers.workspace import Job
 from mrvae.recipes import Recipe, override, recipe
 from mrvae.recipes.wavelet import (
     VAE,
     CoarseToFine,
     GlobalNoise,
     Independent,
-    LogisticAround,
+    LogisticImage,
     NoiseFromImage,
     Pyramid,
     Sparse,
@@ -68,7 +68,7 @@ ABLATION: dict[str, tuple[str, ...]] = {
 """What each cell of the ablation changes in the Wavelet-VAE of equation 22."""
 
 
-def table(budget: Budget) -> list[Cell]:
+def table(budget: Budget) -> list[Entry]:
     """Return the baseline, the paper's model, and ours with a bound.
 
     Example:
@@ -77,11 +77,11 @@ def table(budget: Budget) -> list[Cell]:
         >>> [cell.name for cell in table("cpu")][4:]
         ['vae-128', 'wavelet-128', 'wavelet-elbo-128']
     """
-    cells = [Cell(kind, Job(at_budget(kind, budget), variation=_word(budget))) for kind in _TABLE]
+    cells = [Entry(kind, Job(at_budget(kind, budget), variation=_word(budget))) for kind in _TABLE]
     return [*cells, *_enlarged()] if budget == "cpu" else cells
 
 
-def ablation(budget: Budget) -> list[Cell]:
+def ablation(budget: Budget) -> list[Entry]:
     """Return the Wavelet-VAE with its noise learnt or fixed, by λ and by encoder.
 
     Example:
@@ -89,10 +89,10 @@ def ablation(budget: Budget) -> list[Cell]:
         ['learnt', 'fixed-0.01']
     """
     names = ("learnt", "fixed-0.01") if budget == "smoke" else tuple(ABLATION)
-    return [Cell(name, _changed(name, budget)) for name in names]
+    return [Entry(name, _changed(name, budget)) for name in names]
 
 
-def wavelet_vae(cell: Cell) -> WaveletVAE | None:
+def wavelet_vae(cell: Entry) -> WaveletVAE | None:
     """Return the model of a cell if it has bands."""
     model = cell.job.recipe.model
     return model if isinstance(model, WaveletVAE) else None
@@ -102,7 +102,7 @@ def penalty(model: WaveletVAE) -> tuple[float, ...]:
     """Return λ of each level of details, coarse to fine; zeros where the loss is another.
 
     Example:
-        >>> penalty(WaveletVAE(1, 8, 2, LogisticAround(), loss=Sparse(weights=(0.5,))))
+        >>> penalty(WaveletVAE(1, 8, 2, LogisticImage(), loss=Sparse(weights=(0.5,))))
         (0.5, 0.5)
     """
     weights = model.loss.weights if isinstance(model.loss, Sparse) else (0.0,)
@@ -131,10 +131,10 @@ def _changed(name: str, budget: Budget) -> Job:
     return Job(changed, variation=f"{word}-{name}" if word else name)
 
 
-def _enlarged() -> list[Cell]:
+def _enlarged() -> list[Entry]:
     """Return the cells at the paper's size that two cores can make."""
     return [
-        Cell(f"{kind}-128", Job(_narrow128(kind), variation="narrow"), images=_IMAGES128)
+        Entry(f"{kind}-128", Job(_narrow128(kind), variation="narrow"), images=_IMAGES128)
         for kind in NARROW128
     ]
 
@@ -151,7 +151,7 @@ def _word(budget: Budget) -> str:
 def _digits(kind: str) -> Recipe:
     """Return a narrow model of the digits that stands for one of the paper's."""
     known = override(recipe("digits-wavelet"), _SMOKE)
-    pixels = LogisticAround(levels=17)
+    pixels = LogisticImage(levels=17)
     paper = WaveletVAE(
         *(1, 8, 2, pixels),
         encoder=Pyramid(width=8, blocks=1),

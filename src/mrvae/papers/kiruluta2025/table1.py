@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, Made, made
-from mrvae.papers.desk import Desk, Measures
+from mrvae.papers.entries import Entry, Result, result
 from mrvae.papers.item import Item
 from mrvae.papers.kiruluta2025.curves import number, rate, rates_figure
 from mrvae.papers.kiruluta2025.quality import oracle, quality
 from mrvae.papers.kiruluta2025.runs import IMAGES, table
 from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.workspace import Measures, Workspace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,14 +33,14 @@ _COURSE = ("seed", "steps", "seconds", "nats", "nats_se", "bits_per_dim", "bits_
 _NOT_CODED = (*_COURSE, "rate")
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure each model, and the oracle beside the paper's."""
-    found = made(desk, table(desk.budget), limit=IMAGES[desk.budget])
+    found = result(workspace, table(workspace.budget), limit=IMAGES[workspace.budget])
     rows: list[Row] = []
     for one in found:
         if one.measures is not None:
-            rows.append(_row(one, quality(desk, one.cell)))
-        best = oracle(desk, one.cell) if _kind(one.cell) == "wavelet" else None
+            rows.append(_row(one, quality(workspace, one.cell)))
+        best = oracle(workspace, one.cell) if _kind(one.cell) == "wavelet" else None
         if best is not None:
             rows.append(_oracle_row(one, best))
     return Outcome(tuple(rows), tuple(findings(rows)), figures(rows))
@@ -53,7 +53,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Figure]:
     return {"table1": rates_figure(coded, limits)} if coded else {}
 
 
-def published(cell: Cell) -> Row:
+def published(cell: Entry) -> Row:
     """Return what the paper says of a cell, which is of images of its size alone.
 
     Example:
@@ -66,11 +66,11 @@ def published(cell: Cell) -> Row:
     return PUBLISHED.get(_kind(cell), _UNKNOWN) if known else _UNKNOWN
 
 
-def _kind(cell: Cell) -> str:
+def _kind(cell: Entry) -> str:
     return cell.name.removesuffix(f"-{_SIZE}")
 
 
-def _row(one: Made, measures: Measures) -> Row:
+def _row(one: Result, measures: Measures) -> Row:
     return {
         "cell": one.cell.name,
         "size": one.cell.job.recipe.model.size,
@@ -83,7 +83,7 @@ def _row(one: Made, measures: Measures) -> Row:
     }
 
 
-def _oracle_row(one: Made, measures: Measures) -> Row:
+def _oracle_row(one: Result, measures: Measures) -> Row:
     return {
         "cell": one.cell.name.replace("wavelet", "oracle"),
         "size": one.cell.job.recipe.model.size,
@@ -95,14 +95,14 @@ def _oracle_row(one: Made, measures: Measures) -> Row:
     }
 
 
-def _course(one: Made) -> Row:
+def _course(one: Result) -> Row:
     """Return how a run was made, with the error of its bound in bits, too."""
     nats, error, bits = (one.measure(name) for name in ("nats", "nats_se", "bits_per_dim"))
     spread = bits * error / nats if nats and bits is not None and error is not None else None
     return {**one.course(), "bits_per_dim_se": spread}
 
 
-def _rate(one: Made) -> float | None:
+def _rate(one: Result) -> float | None:
     kept = one.measures or {}
     return rate(kept.get("kl"), kept.get("nats"), kept.get("bits_per_dim"))
 

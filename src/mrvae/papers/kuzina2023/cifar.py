@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell
-from mrvae.papers.desk import Desk, Job
+from mrvae.papers.entries import Entry
 from mrvae.papers.outcome import Budget
+from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import override, recipe
 from mrvae.recipes.context import DCT, Autoregressive, NoContext
 
@@ -64,7 +64,7 @@ _PUBLISHED: dict[str, tuple[str, ...]] = {
 }
 
 
-def cifar(budget: Budget) -> list[Cell]:
+def cifar(budget: Budget) -> list[Entry]:
     """Return the baseline and its three contexts, in this order.
 
     Example:
@@ -74,7 +74,7 @@ def cifar(budget: Budget) -> list[Cell]:
         'kuzina2023-cifar10-dct-explicit-seed0'
     """
     return [
-        Cell(kind, _published(kind) if budget == "paper" else _small(kind, budget))
+        Entry(kind, _published(kind) if budget == "paper" else _small(kind, budget))
         for kind in KINDS
     ]
 
@@ -90,7 +90,7 @@ def _published(kind: str) -> Job:
     return Job(override(known, _PUBLISHED[kind]), variation=variation)
 
 
-def kept(cell: Cell) -> int:
+def kept(cell: Entry) -> int:
     """Return how many top latents the experiment keeps: the context, or two where there is none.
 
     Example:
@@ -100,7 +100,7 @@ def kept(cell: Cell) -> int:
     return 2 if isinstance(cell.job.recipe.hierarchy.context, NoContext) else 1
 
 
-def meaning(cell: Cell) -> str:
+def meaning(cell: Entry) -> str:
     """Return what the rate of a cell is, in a word for a table.
 
     Example:
@@ -113,7 +113,7 @@ def meaning(cell: Cell) -> str:
     return "pmf" if isinstance(context.prior, Autoregressive) else "bound"
 
 
-def frequencies(cell: Cell) -> tuple[int, int] | None:
+def frequencies(cell: Entry) -> tuple[int, int] | None:
     """Return the side of a cell's patches and how many frequencies its context keeps along it.
 
     Example:
@@ -125,7 +125,7 @@ def frequencies(cell: Cell) -> tuple[int, int] | None:
     return (model.size, context.frequencies) if isinstance(context, DCT) else None
 
 
-def trained_on(cells: Sequence[Cell]) -> str:
+def trained_on(cells: Sequence[Entry]) -> str:
     """Say of which images the models have learnt; a part of a data set is named as a part.
 
     Example:
@@ -136,7 +136,7 @@ def trained_on(cells: Sequence[Cell]) -> str:
     return f"the models are trained on {', '.join(sources)}"
 
 
-def pictures(desk: Desk, limit: int | None = None) -> tuple[Picture, ...]:
+def pictures(workspace: Workspace, limit: int | None = None) -> tuple[Picture, ...]:
     """Return the photographs of a budget, at most ``limit`` of them, from the first.
 
     Raises:
@@ -144,11 +144,11 @@ def pictures(desk: Desk, limit: int | None = None) -> tuple[Picture, ...]:
     """
     from mrvae.data import Picture, data_folder, gallery
 
-    plan = PLANS[desk.budget]
+    plan = PLANS[workspace.budget]
     counts = [count for count in (plan.pictures, limit) if count is not None]
-    if desk.budget == "smoke" and not _there(data_folder(desk.data_dir)):
+    if workspace.budget == "smoke" and not _there(data_folder(workspace.data_dir)):
         return (made_up(plan.crop or 40),)
-    found = gallery(_FOLDER, desk.data_dir, min(counts) if counts else None)
+    found = gallery(_FOLDER, workspace.data_dir, min(counts) if counts else None)
     crop = plan.crop
     return tuple(Picture(each.name, each.pixels[:, :crop, :crop]) for each in found)
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mrvae.papers.cells import Cell, Made
-from mrvae.papers.desk import Desk, Measures
+from mrvae.papers.entries import Entry, Result
 from mrvae.papers.outcome import Budget, Row
+from mrvae.papers.workspace import Measures, Workspace
 
 if TYPE_CHECKING:
     from mrvae.evaluation import UnitReport, UnitTotal
@@ -92,25 +92,27 @@ class Units:
         return sum(each < nats for each in self.kl) / len(self.kl)
 
 
-def units(desk: Desk, cell: Cell) -> Units:
+def units(workspace: Workspace, cell: Entry) -> Units:
     """Return what every unit of a trained cell carries, measured now or before."""
-    plan = PLANS[desk.budget]
+    plan = PLANS[workspace.budget]
 
     def measure() -> Measures:
         from mrvae.evaluation import unit_report
 
-        desk.say(f"units of {cell.job.name}")
-        images = desk.images(cell.job.recipe, "test", plan.images)
-        report = unit_report(desk.model(cell.job), images, draws=plan.draws)
+        workspace.say(f"units of {cell.job.name}")
+        images = workspace.images(cell.job.recipe, "test", plan.images)
+        report = unit_report(workspace.model(cell.job), images, draws=plan.draws)
         return Units.of(report).written()
 
     name = f"units-s{plan.draws}-n{plan.images or 'all'}"
-    return Units.read(desk.kept(name, cell.job, measure))
+    return Units.read(workspace.kept(name, cell.job, measure))
 
 
-def reports(desk: Desk, found: Sequence[Made]) -> dict[str, Units | None]:
+def reports(workspace: Workspace, found: Sequence[Result]) -> dict[str, Units | None]:
     """Return the units of every made cell by its name; None if its training diverged."""
-    return {one.cell.name: None if one.measures is None else units(desk, one.cell) for one in found}
+    return {
+        one.cell.name: None if one.measures is None else units(workspace, one.cell) for one in found
+    }
 
 
 def active(report: Units | None) -> Row:

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from mrvae.papers.cells import Cell, chosen, with_defaults
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen, with_defaults
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023.runs import MEASURED, mnist
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,17 +32,17 @@ _BASE, _CONTEXT = "vdvae", "dct"
 ESTIMATORS = ("valid", "D1", "D2", "D3", "D4", "all")
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the models of the paper's runs, the baseline and the DCT by default."""
     return with_defaults(mnist(budget), (_BASE, _CONTEXT))
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train what is not trained, and measure each model by every estimator."""
     rows: list[Row] = []
-    for cell in chosen(cells(desk.budget), desk.only):
-        desk.trained(cell.job)
-        rows += estimates(desk, cell)
+    for cell in chosen(cells(workspace.budget), workspace.only):
+        workspace.trained(cell.job)
+        rows += estimates(workspace, cell)
     return Outcome(tuple(rows), tuple(findings(rows)))
 
 
@@ -115,27 +115,29 @@ def findings(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def estimates(desk: Desk, cell: Cell) -> list[Row]:
+def estimates(workspace: Workspace, cell: Entry) -> list[Row]:
     """Return the rows of a finished cell, measured now or before.
 
     All estimators take the same draws, and so the valid bounds come with them: the desk remembers
     them for the other items.
     """
-    plan = MEASURED[desk.budget]
+    plan = MEASURED[workspace.budget]
 
     def measure() -> dict[str, object]:
         from mrvae.evaluation import evaluate
 
-        desk.say(f"estimators of {cell.job.name}")
-        images = desk.images(cell.job.recipe, "test", plan.limit)
+        workspace.say(f"estimators of {cell.job.name}")
+        images = workspace.images(cell.job.recipe, "test", plan.limit)
         wanted = tuple(estimators().values())
-        report = evaluate(desk.model(cell.job), images, samples=plan.samples, estimators=wanted)
-        if desk.remembered(cell.job, samples=plan.samples, limit=plan.limit) is None:
-            desk.remember(cell.job, report, plan.limit)
+        report = evaluate(
+            workspace.model(cell.job), images, samples=plan.samples, estimators=wanted
+        )
+        if workspace.remembered(cell.job, samples=plan.samples, limit=plan.limit) is None:
+            workspace.remember(cell.job, report, plan.limit)
         return {"rows": rows_of(cell.name, report)}
 
     name = f"estimates-k{plan.samples}-n{plan.limit or 'all'}"
-    return cast(list[Row], desk.kept(name, cell.job, measure)["rows"])
+    return cast(list[Row], workspace.kept(name, cell.job, measure)["rows"])
 
 
 def _moments(name: str, values: Tensor) -> dict[str, float | None]:

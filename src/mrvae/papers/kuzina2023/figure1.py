@@ -7,32 +7,32 @@ have no KL of their own and are not in it.
 
 from __future__ import annotations
 
-from mrvae.papers.cells import Cell, chosen
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import collapse
 from mrvae.papers.kuzina2023.runs import depths
 from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.workspace import Workspace
 from mrvae.report import cdf_figure
 
 _BELOW = (0.0001, 0.001, 0.01, 0.1)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Measure the KL of every unit of each model."""
     rows: list[Row] = []
     said: list[str] = []
     curves = {}
-    for cell in chosen(depths(desk.budget), desk.only):
-        desk.trained(cell.job)
-        report = collapse.units(desk, cell)
+    for cell in chosen(depths(workspace.budget), workspace.only):
+        workspace.trained(cell.job)
+        report = collapse.units(workspace, cell)
         rows.append(_row(cell, report))
         said.append(finding(cell.name, report))
         curves[cell.name] = report.kl
     return Outcome(tuple(rows), tuple(said), {"figure1": cdf_figure(curves)})
 
 
-def _row(cell: Cell, report: collapse.Units) -> Row:
+def _row(cell: Entry, report: collapse.Units) -> Row:
     import numpy as np
 
     levels = (0.1, 0.5, 0.9)

@@ -20,11 +20,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, chosen, with_defaults
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen, with_defaults
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import runs
 from mrvae.papers.outcome import Budget, Outcome, Row, Value
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,31 +58,31 @@ PLANS: dict[Budget, Plan] = {
 }
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the models on MNIST, the baseline and the DCT by default."""
     return with_defaults(runs.mnist(budget), _DEFAULT)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Attack each model by both optimisers at every radius and number of latents."""
     rows: list[Row] = []
-    for cell in chosen(cells(desk.budget), desk.only):
-        desk.trained(cell.job)
-        rows += _rows(desk, cell)
-    radii = PLANS[desk.budget].radii
+    for cell in chosen(cells(workspace.budget), workspace.only):
+        workspace.trained(cell.job)
+        rows += _rows(workspace, cell)
+    radii = PLANS[workspace.budget].radii
     figures = {f"figure10-radius{radius:g}": figure(rows, radius) for radius in radii}
     return Outcome(tuple(rows), tuple(findings(rows)), figures)
 
 
-def _rows(desk: Desk, cell: Cell) -> Iterator[Row]:
+def _rows(workspace: Workspace, cell: Entry) -> Iterator[Row]:
     from mrvae.evaluation import attack
 
-    plan, model = PLANS[desk.budget], desk.model(cell.job)
-    images = desk.images(cell.job.recipe, "test", plan.images)
+    plan, model = PLANS[workspace.budget], workspace.model(cell.job)
+    images = workspace.images(cell.job.recipe, "test", plan.images)
     for radius in plan.radii:
         for name, ascent in ascents(plan.steps).items():
             for keep in plan.latents:
-                desk.say(f"attack {cell.name}: top {keep}, radius {radius:g}, {name}")
+                workspace.say(f"attack {cell.name}: top {keep}, radius {radius:g}, {name}")
                 report = attack(
                     model, images, ascent, radius=radius, keep=keep, restarts=plan.restarts
                 )

@@ -15,30 +15,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Made, compared, error, made
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Result, compared, error, result
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023.runs import MEASURED, context_size, kind_of, sizes
 from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure the baseline and every context."""
-    plan = MEASURED[desk.budget]
-    found = made(desk, sizes(desk.budget), samples=plan.samples, limit=plan.limit)
+    plan = MEASURED[workspace.budget]
+    found = result(workspace, sizes(workspace.budget), samples=plan.samples, limit=plan.limit)
     rows = tuple(_row(one, _baseline(found)) for one in found)
     return Outcome(rows, tuple(findings(found)), {"figure3": figure(found)} if found else {})
 
 
-def _baseline(found: Sequence[Made]) -> Made | None:
+def _baseline(found: Sequence[Result]) -> Result | None:
     return next((one for one in found if not context_size(one.cell)), None)
 
 
-def _row(one: Made, baseline: Made | None) -> Row:
+def _row(one: Result, baseline: Result | None) -> Row:
     size = context_size(one.cell)
     mine = one.measure("importance_nats")
     theirs = None if baseline is None else baseline.measure("importance_nats")
@@ -57,12 +57,12 @@ def _row(one: Made, baseline: Made | None) -> Row:
     }
 
 
-def _dims(one: Made) -> int:
+def _dims(one: Result) -> int:
     model = one.cell.job.recipe.model
     return model.channels * model.size**2
 
 
-def context_nats(one: Made) -> float | None:
+def context_nats(one: Result) -> float | None:
     """Return the context's term of the bound, its first column; None without a context."""
     if one.measures is None or not context_size(one.cell):
         return None
@@ -70,7 +70,7 @@ def context_nats(one: Made) -> float | None:
     return float(columns[0]) if isinstance(columns, list) else None
 
 
-def findings(found: Sequence[Made]) -> list[str]:
+def findings(found: Sequence[Result]) -> list[str]:
     """Compare every context with none, by the importance-weighted bound."""
     baseline = _baseline(found)
     if baseline is None:
@@ -83,7 +83,7 @@ def findings(found: Sequence[Made]) -> list[str]:
     ]
 
 
-def figure(found: Sequence[Made]) -> Figure:
+def figure(found: Sequence[Result]) -> Figure:
     """Plot the bound against the size of the context, a line for each kind."""
     from matplotlib.figure import Figure
 
@@ -105,7 +105,7 @@ def figure(found: Sequence[Made]) -> Figure:
 Point = tuple[int, float, float]
 
 
-def _lines(found: Sequence[Made]) -> Iterator[tuple[str, list[Point]]]:
+def _lines(found: Sequence[Result]) -> Iterator[tuple[str, list[Point]]]:
     """Yield the points of each kind of context, by size."""
     kinds = dict.fromkeys(kind_of(one.cell) for one in found if context_size(one.cell))
     for name in kinds:
@@ -113,7 +113,7 @@ def _lines(found: Sequence[Made]) -> Iterator[tuple[str, list[Point]]]:
         yield name, sorted(point for point in points if point is not None)
 
 
-def _point(one: Made) -> Point | None:
+def _point(one: Result) -> Point | None:
     nats = one.measure("importance_nats")
     if nats is None:
         return None

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mrvae.papers.cells import Cell, chosen
-from mrvae.papers.desk import Desk, Measures
+from mrvae.papers.entries import Entry, chosen
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023.runs import mnist
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Measures, Workspace
 from mrvae.report import keep_figure
 
 IMAGES: dict[Budget, int | None] = {"smoke": 10, "cpu": 1000, "paper": None}
@@ -33,12 +33,12 @@ class _Shown:
     images: int
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Reconstruct test images from their top latents, for every m and each model."""
     found = {}
-    for cell in chosen(mnist(desk.budget), desk.only):
-        desk.trained(cell.job)
-        found[cell.name] = _measure(desk, cell)
+    for cell in chosen(mnist(workspace.budget), workspace.only):
+        workspace.trained(cell.job)
+        found[cell.name] = _measure(workspace, cell)
     rows = tuple(row for name, shown in found.items() for row in _rows(name, shown))
     measures = [n for n in _NAMES if any(n in shown.curves for shown in found.values())]
     panels = {
@@ -49,19 +49,19 @@ def work(desk: Desk) -> Outcome:
     return Outcome(rows, tuple(said), {"figure4": keep_figure(panels, {})})
 
 
-def _measure(desk: Desk, cell: Cell) -> _Shown:
+def _measure(workspace: Workspace, cell: Entry) -> _Shown:
     """Return the curves of a trained cell, measured now or before."""
-    limit = IMAGES[desk.budget]
+    limit = IMAGES[workspace.budget]
 
     def measure() -> Measures:
         from mrvae.evaluation import Partial, partial_report
 
-        desk.say(f"partial reconstructions of {cell.job.name}")
-        images = desk.images(cell.job.recipe, "test", limit)
-        report = partial_report(desk.model(cell.job), images, Partial())
+        workspace.say(f"partial reconstructions of {cell.job.name}")
+        images = workspace.images(cell.job.recipe, "test", limit)
+        report = partial_report(workspace.model(cell.job), images, Partial())
         return {"images": len(images), "curves": report.summary()}
 
-    found: dict[str, Any] = desk.kept(f"partial-n{limit or 'all'}", cell.job, measure)
+    found: dict[str, Any] = workspace.kept(f"partial-n{limit or 'all'}", cell.job, measure)
     curves = {name: (each["mean"], each["se"]) for name, each in found["curves"].items()}
     return _Shown(curves, found["images"])
 

@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, cast
 
-from mrvae.papers.cells import Cell, chosen
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import figure5_real, kodak
 from mrvae.papers.kuzina2023.cifar import cifar, frequencies, pictures, trained_on
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,24 +41,24 @@ _GAIN = ("decoder_gain", "decoder_gain_se")
 _NUMBERS = ("matched", "bpp", "bpp_se", "psnr", "psnr_se", *_GAIN, "ms_ssim")
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the models of the experiment."""
     return cifar(budget)
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Reconstruct all photographs by each model, and set the codecs to their PSNR."""
     from mrvae.evaluation import LOSSY, available
 
-    asked = chosen(cells(desk.budget), desk.only)
+    asked = chosen(cells(workspace.budget), workspace.only)
     for cell in asked:
-        desk.trained(cell.job)
-    photographs = pictures(desk)
+        workspace.trained(cell.job)
+    photographs = pictures(workspace)
     codecs = [codec for codec in LOSSY if available(codec)]
     rows: list[Row] = []
     for cell in asked:
-        desk.say(f"{cell.name} on {len(photographs)} pictures")
-        model = desk.model(cell.job)
+        workspace.say(f"{cell.name} on {len(photographs)} pictures")
+        model = workspace.model(cell.job)
         versions = [kodak.learnt(cell, model, each) for each in photographs]
         rows += _learnt(versions)
         if cell.name.startswith(_CONTEXT):
@@ -66,7 +66,7 @@ def work(desk: Desk) -> Outcome:
             rows += _matched(codecs, photographs, targets, versions[0][kodak.SHOWN].method)
     rows += _unquantised(asked, photographs)
     rows += [_absent(codec) for codec in LOSSY if codec not in codecs]
-    curves = dict(_curves(codecs, photographs, QUALITIES[desk.budget]))
+    curves = dict(_curves(codecs, photographs, QUALITIES[workspace.budget]))
     said = (*findings(rows), *decoders(rows), trained_on(asked))
     return Outcome(tuple(rows), said, {"figure5": figure(rows, curves)})
 
@@ -81,7 +81,7 @@ def _learnt(versions: Sequence[Sequence[kodak.Version]]) -> Iterator[Row]:
         yield kodak.averaged(each, None)
 
 
-def _unquantised(asked: Sequence[Cell], photographs: Sequence[Picture]) -> Iterator[Row]:
+def _unquantised(asked: Sequence[Entry], photographs: Sequence[Picture]) -> Iterator[Row]:
     """Yield a row of algorithm 2 before the quantiser, for each size of the contexts."""
     for side, size in dict.fromkeys(crop for cell in asked if (crop := frequencies(cell))):
         yield kodak.averaged([kodak.unquantised(each, side, size) for each in photographs], None)

@@ -26,8 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
-from mrvae.papers.cells import Cell, chosen, curve
-from mrvae.papers.desk import Desk, Job, Measures
+from mrvae.papers.entries import Entry, chosen, curve
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023.cifar import cifar, made_up
 from mrvae.papers.kuzina2023.files import (
@@ -39,6 +38,7 @@ from mrvae.papers.kuzina2023.files import (
     without_loss,
 )
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Job, Measures, Workspace
 from mrvae.recipes import Recipe, override, recipe
 from mrvae.recipes.cut import Patches
 
@@ -78,7 +78,7 @@ PLANS: dict[Budget, Plan] = {
 }
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the two priors of photographs, that of CIFAR-10, and the model that loses nothing.
 
     Example:
@@ -90,44 +90,47 @@ def cells(budget: Budget) -> list[Cell]:
     source = whole.job.recipe.data.source
     alone = override(recipe("kodak-context"), changes)
     folds = [
-        Cell(name, Job(override(alone, [f"data.cut.fold={i}"]), variation=f"fold{i}"))
+        Entry(name, Job(override(alone, [f"data.cut.fold={i}"]), variation=f"fold{i}"))
         for i, name in enumerate(FOLDS)
     ]
     small = override(recipe(SMALL), [*changes, f"data={source}"])
-    return [*folds, Cell(SMALL, Job(small)), whole]
+    return [*folds, Entry(SMALL, Job(small)), whole]
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train what is asked for, write all files, and read them back."""
-    asked = {cell.name: _at(desk, cell) for cell in chosen(cells(desk.budget), desk.only)}
+    asked = {
+        cell.name: _at(workspace, cell) for cell in chosen(cells(workspace.budget), workspace.only)
+    }
     for cell in asked.values():
-        desk.trained(cell.job)
+        workspace.trained(cell.job)
     rows: list[Row] = []
     folds = [asked[name].job for name in FOLDS if name in asked]
     if folds:
-        rows += _folds(desk, folds)
+        rows += _folds(workspace, folds)
     if SMALL in asked:
-        rows += _small(desk, asked[SMALL].job)
+        rows += _small(workspace, asked[SMALL].job)
     if WHOLE in asked:
-        rows += _lossless(desk, asked[WHOLE].job)
+        rows += _lossless(workspace, asked[WHOLE].job)
     return Outcome(tuple(rows), tuple(findings(rows)))
 
 
-def _folds(desk: Desk, jobs: Sequence[Job]) -> list[Row]:
+def _folds(workspace: Workspace, jobs: Sequence[Job]) -> list[Row]:
     """Code photographs by the prior of the other half, and by codecs at the same PSNR."""
     from mrvae.data.cut import of_split
     from mrvae.evaluation import LOSSY, available
 
     coded = {
-        job: _contexts(desk, job, of_split(photographs(desk), "test", _cut(job))) for job in jobs
+        job: _contexts(workspace, job, of_split(photographs(workspace), "test", _cut(job)))
+        for job in jobs
     }
     method = f"context, {len(jobs)} of {len(FOLDS)} folds"
     ours = [each for found in coded.values() for each in found.values()]
-    rows = [row("kodak", method, ours, sum(seconds(desk, job) for job in jobs))]
-    shown = {each.name: each for each in photographs(desk)}
+    rows = [row("kodak", method, ours, sum(seconds(workspace, job) for job in jobs))]
+    shown = {each.name: each for each in photographs(workspace)}
     for codec in (each for each in LOSSY if available(each)):
         theirs = [
-            _matched(desk, job, codec, shown[name], mine)
+            _matched(workspace, job, codec, shown[name], mine)
             for job, found in coded.items()
             for name, mine in found.items()
         ]
@@ -139,58 +142,63 @@ def _cut(job: Job) -> Patches:
     return cast("Patches", job.recipe.data.cut)
 
 
-def _matched(desk: Desk, job: Job, codec: Codec, picture: Picture, mine: Coded) -> Coded:
+def _matched(workspace: Workspace, job: Job, codec: Codec, picture: Picture, mine: Coded) -> Coded:
     """Return a codec's file at the PSNR that a photograph has by its context."""
     name = f"{picture.name}-{codec.name.replace(' ', '-').replace(':', '')}"
-    return _remembered(desk, job, name, partial(by_codec, codec, picture, mine.psnr))
+    return _remembered(workspace, job, name, partial(by_codec, codec, picture, mine.psnr))
 
 
-def _small(desk: Desk, job: Job) -> list[Row]:
+def _small(workspace: Workspace, job: Job) -> list[Row]:
     """Code the photographs by a prior of small images."""
-    coded = list(_contexts(desk, job, photographs(desk)).values())
-    return [row("kodak", "context, prior of CIFAR-10", coded, seconds(desk, job))]
+    coded = list(_contexts(workspace, job, photographs(workspace)).values())
+    return [row("kodak", "context, prior of CIFAR-10", coded, seconds(workspace, job))]
 
 
-def _contexts(desk: Desk, job: Job, pictures: Sequence[Picture]) -> dict[str, Coded]:
+def _contexts(workspace: Workspace, job: Job, pictures: Sequence[Picture]) -> dict[str, Coded]:
     """Write the contexts of pictures into a file each, which stay in the desk's folder."""
-    known, folder = _open(desk, job), _folder(desk, job)
+    known, folder = _open(workspace, job), _folder(workspace, job)
     found = {}
     with TemporaryDirectory() as temporary:
         for picture, path in zip(pictures, stored(pictures, Path(temporary)), strict=True):
             out = folder / f"{picture.name}.mrv"
             make = partial(by_context, known, picture, path, out)
-            found[picture.name] = _remembered(desk, job, out.stem, make)
+            found[picture.name] = _remembered(workspace, job, out.stem, make)
     return found
 
 
-def _remembered(desk: Desk, job: Job, name: str, make: Callable[[], Coded]) -> Coded:
+def _remembered(workspace: Workspace, job: Job, name: str, make: Callable[[], Coded]) -> Coded:
     """Return what a file was measured to be by these weights, or write it."""
 
     def written() -> Measures:
-        desk.say(f"{job.name} on {name}")
+        workspace.say(f"{job.name} on {name}")
         return asdict(make())
 
-    return Coded(**cast("dict[str, Any]", desk.kept(f"file-{name}", job, written)))
+    return Coded(**cast("dict[str, Any]", workspace.kept(f"file-{name}", job, written)))
 
 
-def _lossless(desk: Desk, job: Job) -> list[Row]:
+def _lossless(workspace: Workspace, job: Job) -> list[Row]:
     """Code photographs, and test images of CIFAR-10, without loss by a model and by codecs."""
-    plan = PLANS[desk.budget]
-    images = _tests(desk, job, plan.images)
-    photos = photographs(desk)[: plan.whole]
+    plan = PLANS[workspace.budget]
+    images = _tests(workspace, job, plan.images)
+    photos = photographs(workspace)[: plan.whole]
     rows: list[Row] = []
     for name, pictures, together in (("kodak", photos, 1), ("cifar10", images, len(images))):
-        ours = _whole(desk, job, pictures, together)
-        rows += [row(name, "CIFAR-10 model", ours, seconds(desk, job)), *_codecs(name, pictures)]
+        ours = _whole(workspace, job, pictures, together)
+        rows += [
+            row(name, "CIFAR-10 model", ours, seconds(workspace, job)),
+            *_codecs(name, pictures),
+        ]
     return rows
 
 
-def _whole(desk: Desk, job: Job, pictures: Sequence[Picture], together: int) -> list[Coded]:
+def _whole(
+    workspace: Workspace, job: Job, pictures: Sequence[Picture], together: int
+) -> list[Coded]:
     """Write pictures without loss, so many to a file."""
     from mrvae.compression import training_images
 
-    known, folder = _open(desk, job), _folder(desk, job)
-    seen = training_images(job.recipe, desk.data_dir)
+    known, folder = _open(workspace, job), _folder(workspace, job)
+    seen = training_images(job.recipe, workspace.data_dir)
     coded = []
     with TemporaryDirectory() as temporary:
         paths = stored(pictures, Path(temporary))
@@ -198,7 +206,7 @@ def _whole(desk: Desk, job: Job, pictures: Sequence[Picture], together: int) -> 
             part = slice(start, start + together)
             out = folder / f"{pictures[start].name}-{together}-without-loss.mrv"
             make = partial(without_loss, known, pictures[part], paths[part], out, seen)
-            coded.append(_remembered(desk, job, out.stem, make))
+            coded.append(_remembered(workspace, job, out.stem, make))
     return coded
 
 
@@ -213,31 +221,31 @@ def _codecs(name: str, pictures: Sequence[Picture]) -> list[Row]:
     ]
 
 
-def _tests(desk: Desk, job: Job, limit: int) -> tuple[Picture, ...]:
+def _tests(workspace: Workspace, job: Job, limit: int) -> tuple[Picture, ...]:
     """Return the first test images of a job as pictures."""
     import torch
 
     from mrvae.data import Picture
 
-    images = desk.images(job.recipe, "test", limit)
+    images = workspace.images(job.recipe, "test", limit)
     every = images.take(torch.arange(len(images)))
     return tuple(Picture(f"test{i:04}", each) for i, each in enumerate(every))
 
 
-def photographs(desk: Desk) -> tuple[Picture, ...]:
+def photographs(workspace: Workspace) -> tuple[Picture, ...]:
     """Return the photographs; at smoke, four made by code."""
     from mrvae.data import gallery
 
-    return gallery(_source(desk), desk.data_dir)
+    return gallery(_source(workspace), workspace.data_dir)
 
 
-def _source(desk: Desk) -> str:
+def _source(workspace: Workspace) -> str:
     """Return the folder of the photographs, which at smoke is made."""
-    if desk.budget != "smoke":
+    if workspace.budget != "smoke":
         return "kodak"
     from mrvae.data import Picture
 
-    folder = desk.folder / "photographs"
+    folder = workspace.folder / "photographs"
     if not folder.is_dir():
         sky = made_up(64).pixels
         turned = (sky, sky.flip(1), sky.flip(2), sky.flip(1, 2))
@@ -245,30 +253,30 @@ def _source(desk: Desk) -> str:
     return str(folder)
 
 
-def _at(desk: Desk, cell: Cell) -> Cell:
+def _at(workspace: Workspace, cell: Entry) -> Entry:
     """Return a cell whose photographs are those of the desk."""
     found: Recipe = cell.job.recipe
     if not isinstance(found.data.cut, Patches):
         return cell
-    changed = override(found, [f"data={_source(desk)}"])
-    return Cell(cell.name, Job(changed, variation=cell.job.variation))
+    changed = override(found, [f"data={_source(workspace)}"])
+    return Entry(cell.name, Job(changed, variation=cell.job.variation))
 
 
-def _open(desk: Desk, job: Job) -> Known:
+def _open(workspace: Workspace, job: Job) -> Known:
     from mrvae.compression import open_model
 
-    return open_model(desk.path(job))
+    return open_model(workspace.path(job))
 
 
-def _folder(desk: Desk, job: Job) -> Path:
-    folder = desk.folder / "files" / job.name
+def _folder(workspace: Workspace, job: Job) -> Path:
+    folder = workspace.folder / "files" / job.name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def seconds(desk: Desk, job: Job) -> float:
+def seconds(workspace: Workspace, job: Job) -> float:
     """Return the seconds of training of a finished job."""
-    course = curve(desk.path(job))
+    course = curve(workspace.path(job))
     return course[-1].seconds if course else 0.0
 
 

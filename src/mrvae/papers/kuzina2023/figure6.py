@@ -7,15 +7,15 @@ algorithm 2 alone, and with both settings of JPEG.
 
 from __future__ import annotations
 
-from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023.pages import cells, page
 from mrvae.papers.outcome import Outcome
+from mrvae.papers.workspace import Workspace
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Show the first photograph."""
-    return page(desk, "figure6", 1)
+    return page(workspace, "figure6", 1)
 
 
 ITEM = Item("figure6", "a photograph from few latents, side by side", work, cells)

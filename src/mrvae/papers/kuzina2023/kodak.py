@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mrvae.data import Picture
     from mrvae.evaluation import Codec
     from mrvae.models import HVAE
-    from mrvae.papers.cells import Cell
+    from mrvae.papers.entries import Entry
 
 TEMPERATURE = 0.1
 """Of the latents that are not kept, in the paper."""
@@ -58,7 +58,7 @@ class Version:
         return f"{self.method}\n{rate}{self.psnr:.2f} dB{similar}"
 
 
-def learnt(cell: Cell, model: HVAE, picture: Picture) -> list[Version]:
+def learnt(cell: Entry, model: HVAE, picture: Picture) -> list[Version]:
     """Return a photograph as the top of a model tells it: as in the paper, and otherwise."""
     from mrvae.evaluation import context_picture, sketches
 
@@ -67,7 +67,7 @@ def learnt(cell: Cell, model: HVAE, picture: Picture) -> list[Version]:
         f"{cell.name}, t = {TEMPERATURE}": drawn.pixels,
         f"{cell.name}, t = 0": mean.pixels,
     }
-    if model.top.shapes:
+    if model.context.shapes:
         pixels[f"{cell.name}, algorithm 2"] = context_picture(model, picture)
     return [
         _version(name, meaning(cell), drawn.bpp, picture, each) for name, each in pixels.items()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Cell, chosen
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, chosen
 from mrvae.papers.kuzina2023 import kodak
 from mrvae.papers.kuzina2023.cifar import cifar, pictures, trained_on
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,27 +22,27 @@ _DEFAULT = ("vdvae", "dct-explicit")
 _WIDTH = 3.0
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the models of the experiment, the two that the pages show by default."""
-    from mrvae.papers.cells import with_defaults
+    from mrvae.papers.entries import with_defaults
 
     return with_defaults(cifar(budget), _DEFAULT)
 
 
-def page(desk: Desk, item: str, count: int) -> Outcome:
+def page(workspace: Workspace, item: str, count: int) -> Outcome:
     """Show the first ``count`` photographs by each model, and by JPEG at the last one's PSNR."""
-    asked = chosen(cells(desk.budget), desk.only)
+    asked = chosen(cells(workspace.budget), workspace.only)
     for cell in asked:
-        desk.trained(cell.job)
-    models = [(cell, desk.model(cell.job)) for cell in asked]
-    photographs = pictures(desk, count)
+        workspace.trained(cell.job)
+    models = [(cell, workspace.model(cell.job)) for cell in asked]
+    photographs = pictures(workspace, count)
     shown = [_versions(models, each) for each in photographs]
     rows = tuple(_row(p, v) for p, each in zip(photographs, shown, strict=True) for v in each)
     said = (*_findings(rows), trained_on(asked))
     return Outcome(rows, said, {item: figure(photographs, shown)})
 
 
-def _versions(models: Sequence[tuple[Cell, HVAE]], picture: Picture) -> list[kodak.Version]:
+def _versions(models: Sequence[tuple[Entry, HVAE]], picture: Picture) -> list[kodak.Version]:
     """Return a photograph by every method, in the order of the page."""
     from mrvae.evaluation import LOSSY
 
@@ -53,7 +53,7 @@ def _versions(models: Sequence[tuple[Cell, HVAE]], picture: Picture) -> list[kod
     ]
 
 
-def _of_model(cell: Cell, model: HVAE, picture: Picture) -> list[kodak.Version]:
+def _of_model(cell: Entry, model: HVAE, picture: Picture) -> list[kodak.Version]:
     """Return the picture as in the paper, and where there is a context, without the network."""
     drawn, _, *alone = kodak.learnt(cell, model, picture)
     return [*alone, drawn]

@@ -26,12 +26,12 @@ from mrvae.papers.kuzina2023.proof_tables import (
     Hierarchy,
     any_table,
     by_layers,
+    conditioning,
     deaf,
     divergence,
     elbo,
     per_image,
     severed,
-    told,
 )
 
 
@@ -115,7 +115,7 @@ def section_4(tables: int) -> Iterator[Check]:
     """Tell what a context changes, and what it does not."""
 
     def more_than_context(m: Hierarchy, q: Tensor) -> float:
-        seen = told(m).joint
+        seen = conditioning(m).joint
         own, above = (divergence(seen, of="b", given=given, less="") for given in "xc")
         return abs(own - above)
 

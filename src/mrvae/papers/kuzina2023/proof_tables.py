@@ -181,7 +181,7 @@ def gaussian_masked(gain: float, shift: float = 0.0, nodes: int = 24) -> Hierarc
     )
 
 
-def told(model: Hierarchy) -> Hierarchy:
+def conditioning(model: Hierarchy) -> Hierarchy:
     """Return the hierarchy with (x, z_C) for x: its decoder writes what f reads, so z_C = f(x)."""
     c, b, a, x = model.pixel.shape
     pixel = model.pixel.new_zeros(c, b, a, x, c)

@@ -11,20 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mrvae.papers.checks import Check, counted
-from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome
+from mrvae.papers.workspace import Workspace
 
 TABLES: dict[Budget, int] = {"smoke": 20, "cpu": 500, "paper": 5000}
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Make every check."""
     # The checks are made of tensors; a list of items is not.
     from mrvae.papers.kuzina2023 import proof_collapse, proof_inference
 
-    tables = TABLES[desk.budget]
-    desk.say(f"propositions on {tables} random tables")
+    tables = TABLES[workspace.budget]
+    workspace.say(f"propositions on {tables} random tables")
     checks = [
         *proof_collapse.proposition_1(tables),
         *proof_collapse.proposition_2(tables),

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mrvae.papers.cells import Cell
-from mrvae.papers.desk import Job
+from mrvae.papers.entries import Entry
 from mrvae.papers.outcome import Budget
+from mrvae.papers.workspace import Job
 from mrvae.recipes import Recipe, override, recipe
 from mrvae.recipes.context import DCT, NoContext, Pooled, WaveletTop
 
@@ -45,7 +45,7 @@ _CPU = (
 )
 
 
-def mnist(budget: Budget) -> list[Cell]:
+def mnist(budget: Budget) -> list[Entry]:
     """Return the baseline and its three contexts, in this order.
 
     Example:
@@ -54,10 +54,10 @@ def mnist(budget: Budget) -> list[Cell]:
     """
     if budget == "smoke":
         return [_digits("vdvae"), _digits("dct")]
-    return [Cell(kind, Job(_at_budget(kind, budget))) for kind in KINDS]
+    return [Entry(kind, Job(_at_budget(kind, budget))) for kind in KINDS]
 
 
-def depths(budget: Budget) -> list[Cell]:
+def depths(budget: Budget) -> list[Entry]:
     """Return the models of section 3.2, of equal size and 4 to 10 latents; 8 are the baseline's.
 
     Example:
@@ -67,10 +67,10 @@ def depths(budget: Budget) -> list[Cell]:
     if budget == "smoke":
         return mnist(budget)
     names = {depth: "vdvae" if depth == 8 else f"L{depth}" for depth in DEPTHS}
-    return [Cell(f"L{depth}", Job(_at_budget(name, budget))) for depth, name in names.items()]
+    return [Entry(f"L{depth}", Job(_at_budget(name, budget))) for depth, name in names.items()]
 
 
-def sizes(budget: Budget) -> list[Cell]:
+def sizes(budget: Budget) -> list[Entry]:
     """Return :func:`mnist`, and the contexts of other sizes, some only if they are named.
 
     Example:
@@ -84,7 +84,7 @@ def sizes(budget: Budget) -> list[Cell]:
     return [*mnist(budget), *wanted]
 
 
-def kind_of(cell: Cell) -> str:
+def kind_of(cell: Entry) -> str:
     """Return the kind of context of a cell, its name without a size.
 
     Example:
@@ -94,7 +94,7 @@ def kind_of(cell: Cell) -> str:
     return cell.name.partition("-")[0]
 
 
-def context_size(cell: Cell) -> int:
+def context_size(cell: Entry) -> int:
     """Return how many numbers the context of a cell has; 0 if there is none.
 
     Example:
@@ -114,17 +114,17 @@ def context_size(cell: Cell) -> int:
     return model.channels * side**2
 
 
-def _sized(name: str, known: Recipe) -> Cell:
+def _sized(name: str, known: Recipe) -> Entry:
     """Return a model with another size of its context."""
     side = int(name.partition("-")[2])
     pooled = isinstance(known.hierarchy.context, Pooled)
     size = f"factor={known.model.size // side}" if pooled else f"frequencies={side}"
-    return Cell(name, Job(override(known, [f"model.context.{size}"]), variation=f"side{side}"))
+    return Entry(name, Job(override(known, [f"model.context.{size}"]), variation=f"side{side}"))
 
 
 def _at_budget(kind: str, budget: Budget) -> Recipe:
     return override(recipe(f"kuzina2023-mnist-{kind}"), _CPU if budget == "cpu" else ())
 
 
-def _digits(kind: str) -> Cell:
-    return Cell(kind, Job(override(recipe(f"digits-{kind}"), _SMOKE), variation="kuzina2023"))
+def _digits(kind: str) -> Entry:
+    return Entry(kind, Job(override(recipe(f"digits-{kind}"), _SMOKE), variation="kuzina2023"))

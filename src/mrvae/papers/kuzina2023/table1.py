@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrvae.papers.cells import Made, made
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Result, result
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import collapse
 from mrvae.papers.kuzina2023.runs import MEASURED, depths
 from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 PUBLISHED: dict[str, Row] = {
     f"L{depth}": {
@@ -35,16 +35,16 @@ PUBLISHED: dict[str, Row] = {
 _UNKNOWN: Row = dict.fromkeys(next(iter(PUBLISHED.values())))
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure each depth."""
-    plan = MEASURED[desk.budget]
-    found = made(desk, depths(desk.budget), samples=plan.samples, limit=plan.limit)
-    units = collapse.reports(desk, found)
+    plan = MEASURED[workspace.budget]
+    found = result(workspace, depths(workspace.budget), samples=plan.samples, limit=plan.limit)
+    units = collapse.reports(workspace, found)
     rows = tuple(_row(one, units[one.cell.name]) for one in found)
     return Outcome(rows, tuple(findings(found, units)))
 
 
-def _row(one: Made, report: collapse.Units | None) -> Row:
+def _row(one: Result, report: collapse.Units | None) -> Row:
     return {
         "cell": one.cell.name,
         "parameters": one.cost.parameters,
@@ -60,7 +60,7 @@ def _row(one: Made, report: collapse.Units | None) -> Row:
     }
 
 
-def findings(found: Sequence[Made], units: dict[str, collapse.Units | None]) -> list[str]:
+def findings(found: Sequence[Result], units: dict[str, collapse.Units | None]) -> list[str]:
     """Say whether active units and KL per unit fall with the size of the latent space."""
     known = [(one, report) for one in found if (report := units.get(one.cell.name)) is not None]
     known.sort(key=lambda pair: pair[1].whole.units)

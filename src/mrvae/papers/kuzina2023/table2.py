@@ -14,33 +14,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrvae.papers.cells import Made, compared, made
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Result, compared, result
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import collapse, defects, table4
 from mrvae.papers.kuzina2023.figure3 import context_nats
 from mrvae.papers.kuzina2023.runs import MEASURED, context_size, mnist
 from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure the baseline and the three contexts."""
-    plan = MEASURED[desk.budget]
-    found = made(
-        desk,
-        mnist(desk.budget),
+    plan = MEASURED[workspace.budget]
+    found = result(
+        workspace,
+        mnist(workspace.budget),
         samples=plan.samples,
         limit=plan.limit,
         measure=defects.estimates,
     )
-    units = collapse.reports(desk, found)
-    rows = tuple(_row(desk, one, units[one.cell.name]) for one in found)
+    units = collapse.reports(workspace, found)
+    rows = tuple(_row(workspace, one, units[one.cell.name]) for one in found)
     return Outcome(rows, (*findings(found), *table4.findings(units)))
 
 
-def _row(desk: Desk, one: Made, report: collapse.Units | None) -> Row:
+def _row(workspace: Workspace, one: Result, report: collapse.Units | None) -> Row:
     known = one.measures is not None
-    published = defects.estimates(desk, one.cell)[-1] if known else {}
+    published = defects.estimates(workspace, one.cell)[-1] if known else {}
     return {
         "cell": one.cell.name,
         "parameters": one.cost.parameters,
@@ -60,7 +60,7 @@ def _row(desk: Desk, one: Made, report: collapse.Units | None) -> Row:
     }
 
 
-def findings(found: Sequence[Made]) -> list[str]:
+def findings(found: Sequence[Result]) -> list[str]:
     """Compare every context with none, by the importance-weighted bound of the same images."""
     by_name = {one.cell.name: one for one in found}
     baseline = by_name.pop("vdvae", None)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrvae.papers.cells import Cell, Made, compared, made, with_defaults
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Entry, Result, compared, result, with_defaults
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023.cifar import cifar
 from mrvae.papers.kuzina2023.figure3 import context_nats
 from mrvae.papers.kuzina2023.runs import MEASURED, context_size
 from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 PUBLISHED = {"vdvae": 3.28, "dct": 3.26}
 OTHERS = (
@@ -25,20 +25,20 @@ OTHERS = (
 )
 
 
-def cells(budget: Budget) -> list[Cell]:
+def cells(budget: Budget) -> list[Entry]:
     """Return the models of the Kodak experiment, the baseline and the DCT by default."""
     return with_defaults(cifar(budget), tuple(PUBLISHED))
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure the baseline and the DCT."""
-    return tabled(desk, OTHERS)
+    return tabled(workspace, OTHERS)
 
 
-def tabled(desk: Desk, others: Sequence[tuple[str, int | None, int, float]]) -> Outcome:
+def tabled(workspace: Workspace, others: Sequence[tuple[str, int | None, int, float]]) -> Outcome:
     """Return the table of our models, and of those that the paper compares with."""
-    plan = MEASURED[desk.budget]
-    found = made(desk, cells(desk.budget), samples=plan.samples, limit=plan.limit)
+    plan = MEASURED[workspace.budget]
+    found = result(workspace, cells(workspace.budget), samples=plan.samples, limit=plan.limit)
     rows = [_row(one) for one in found]
     empty: Row = dict.fromkeys(rows[0]) if rows else {}
     published = [
@@ -54,7 +54,7 @@ def tabled(desk: Desk, others: Sequence[tuple[str, int | None, int, float]]) -> 
     return Outcome((*rows, *published), tuple(findings(found)))
 
 
-def _row(one: Made) -> Row:
+def _row(one: Result) -> Row:
     ours = one.cell.name in PUBLISHED
     return {
         "cell": one.cell.name,
@@ -71,7 +71,7 @@ def _row(one: Made) -> Row:
     }
 
 
-def findings(found: Sequence[Made]) -> list[str]:
+def findings(found: Sequence[Result]) -> list[str]:
     """Compare each context with none, by −ELBO over the same images."""
     baseline = next((one for one in found if one.cell.name == "vdvae"), None)
     if baseline is None:

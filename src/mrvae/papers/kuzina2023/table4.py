@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mrvae.papers.cells import Made, made
-from mrvae.papers.desk import Desk
+from mrvae.papers.entries import Result, result
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import collapse
 from mrvae.papers.kuzina2023.runs import MEASURED, mnist
 from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from mrvae.evaluation import UnitTotal
@@ -42,16 +42,16 @@ PUBLISHED: dict[str, Row] = {
 _UNKNOWN: Row = dict.fromkeys(next(iter(PUBLISHED.values())))
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure the baseline and the models with a context."""
-    plan = MEASURED[desk.budget]
-    found = made(desk, mnist(desk.budget), samples=plan.samples, limit=plan.limit)
-    units = collapse.reports(desk, found)
+    plan = MEASURED[workspace.budget]
+    found = result(workspace, mnist(workspace.budget), samples=plan.samples, limit=plan.limit)
+    units = collapse.reports(workspace, found)
     rows = tuple(_row(one, units[one.cell.name]) for one in found)
     return Outcome(rows, tuple(findings(units)))
 
 
-def _row(one: Made, report: collapse.Units | None) -> Row:
+def _row(one: Result, report: collapse.Units | None) -> Row:
     return {
         "cell": one.cell.name,
         "latent_space": one.cost.latents,

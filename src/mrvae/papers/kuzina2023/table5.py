@@ -6,10 +6,10 @@ parameters, and one trained on augmented data.
 
 from __future__ import annotations
 
-from mrvae.papers.desk import Desk
 from mrvae.papers.item import Item
 from mrvae.papers.kuzina2023 import table3
 from mrvae.papers.outcome import Outcome
+from mrvae.papers.workspace import Workspace
 
 OTHERS = (
     ("Attentive VAE", 119, 16, 2.79),
@@ -23,9 +23,9 @@ OTHERS = (
 )
 
 
-def work(desk: Desk) -> Outcome:
+def work(workspace: Workspace) -> Outcome:
     """Train and measure the baseline and the DCT; they are those of table 3."""
-    return table3.tabled(desk, OTHERS)
+    return table3.tabled(workspace, OTHERS)
 
 
 ITEM = Item("table5", "table 3 beside models of any size", work, table3.cells)

@@ -1,0 +1,81 @@
+"""From a recipe to a model: the only modules of ``models`` that import recipes.
+
+Each family of models has its file: hierarchies of blocks, wavelet VAEs, a VAE with one latent, and
+models of a context only. Weights on disk are read by :mod:`mrvae.models.build.weights`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mrvae.models.build.context_only import make_context_only
+from mrvae.models.build.hierarchy import hierarchy
+from mrvae.models.build.vae import make_vae
+from mrvae.models.build.wavelet_vae import make_wavelet_vae
+from mrvae.models.hierarchy.level import parse_levels
+from mrvae.models.hvae import HVAE
+from mrvae.models.image import ImageFrame
+from mrvae.recipes import schema
+from mrvae.recipes.context_only import ContextOnly
+from mrvae.recipes.wavelet import VAE, WaveletVAE
+
+__all__ = ["build", "hierarchy", "make_context_only", "make_vae", "make_wavelet_vae"]
+
+
+def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
+    """Build the model of a recipe, its weights at their initial values.
+
+    With ``repeat``, every block and cell is visited that many times in a row instead of as often as
+    the recipe says; those that pool and mix are visited once. The weights are the same.
+
+    Raises:
+        ValueError: if the recipe's blocks cannot be read or do not fit its images, ``repeat`` is
+            out of range, or the model has no blocks to repeat.
+
+    Example:
+        >>> import mrvae
+        >>> recipe = mrvae.recipe("digits-vdvae")
+        >>> build(recipe).stochastic_depth, build(recipe, repeat=3).stochastic_depth
+        (7, 17)
+    """
+    model = recipe.model
+    if not isinstance(model, schema.Model):
+        if repeat is not None:
+            raise ValueError(f"repeat is {repeat}; the model of {recipe.name} repeats no cells")
+        return _other(model)
+    levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
+    if repeat is not None:
+        levels = tuple(replace(level, repeat=repeat, block_repeat=repeat) for level in levels)
+    frame = ImageFrame(
+        model.channels,
+        model.size,
+        levels[-1].size,
+        model.input.mean,
+        model.input.std,
+        model.likelihood.levels,
+        model.fourier,
+    )
+    return hierarchy(
+        levels,
+        frame,
+        model.likelihood,
+        bottleneck=model.bottleneck,
+        scale=model.scale,
+        bias_up_to=model.bias_up_to,
+        cell=model.cell,
+        normalise=model.normalise,
+        synchronous=model.synchronous,
+        wavelet=model.wavelet,
+        context=model.context,
+    )
+
+
+def _other(model: WaveletVAE | VAE | ContextOnly) -> HVAE:
+    """Build a model that has no blocks."""
+    match model:
+        case WaveletVAE():
+            return make_wavelet_vae(model)
+        case VAE():
+            return make_vae(model)
+        case ContextOnly():
+            return make_context_only(model)

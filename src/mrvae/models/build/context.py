@@ -1,0 +1,122 @@
+"""From the values of a recipe to its context, the context's prior and its conditioning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from mrvae.distributions import MidRise, MidTread, Quantiser
+from mrvae.layers import UNet
+from mrvae.models.context.conditioner import Conditioner, ContextConditioner, NoContext
+from mrvae.models.context.priors.autoregressive import AutoregressivePrior, raster, zigzag
+from mrvae.models.context.priors.diffusion import (
+    DiffusionPrior,
+    Prediction,
+    PredictMean,
+    PredictNoise,
+    PredictStart,
+)
+from mrvae.models.context.priors.factorised import FactorisedPrior
+from mrvae.models.context.priors.schedule import CosineSchedule, LinearSchedule, Schedule
+from mrvae.models.context.transforms import DCTContext, LinearContext, PooledContext, WaveletContext
+from mrvae.models.hierarchy.level import Level
+from mrvae.models.hierarchy.walk import Shape
+from mrvae.models.image import ImageFrame
+from mrvae.recipes import context as spec
+from mrvae.resolution import Ladder
+
+_MOST = 1 << 14
+Order = Callable[[Shape], tuple[int, ...]]
+
+
+def make_conditioner(
+    context: spec.Context, levels: Sequence[Level], frame: ImageFrame, ladder: Ladder
+) -> Conditioner:
+    """Return the context of a recipe's model.
+
+    Raises:
+        ValueError: if the context does not fit the images, or the prior the context.
+    """
+    if isinstance(context, spec.NoContext):
+        return NoContext(len(levels))
+    return ContextConditioner(make_prior(context, frame), levels, frame, ladder, context.everywhere)
+
+
+def make_prior(context: spec.SomeContext, frame: ImageFrame) -> nn.Module:
+    """Return the prior of a recipe's context, which owns it; it is not fitted yet.
+
+    Raises:
+        ValueError: if the context does not fit the images, or the prior the context.
+    """
+    transform = _transform(context, frame)
+    _check_few(torch.Size(transform.shape).numel())
+    order = zigzag if isinstance(transform, DCTContext) else raster
+    return _prior(context.prior, transform, order)
+
+
+def _check_few(count: int) -> None:
+    """Refuse a context of more codes than a prior can have."""
+    if count > _MOST:
+        raise ValueError(f"the context has {count} codes; make it smaller, {_MOST} are allowed")
+
+
+def _transform(context: spec.SomeContext, frame: ImageFrame) -> LinearContext:
+    """Return the function of the image; it is not fitted yet."""
+    image, bins = (frame.channels, frame.size, frame.size), frame.bins
+    quantiser = _quantiser(context.quantiser)
+    match context:
+        case spec.DCT(frequencies=size, ycbcr=ycbcr, chroma=chroma):
+            return DCTContext(image, size, quantiser, bins, ycbcr, chroma or size)
+        case spec.Pooled(factor=factor):
+            return PooledContext(image, factor, quantiser, bins)
+        case spec.WaveletTop(wavelet=name, depth=depth):
+            return WaveletContext(image, name, depth, quantiser, bins)
+
+
+def _quantiser(quantiser: spec.Quantiser) -> Quantiser:
+    match quantiser:
+        case spec.MidRise(bits):
+            return MidRise(bits)
+        case spec.MidTread(step):
+            return MidTread(step)
+
+
+def _prior(prior: spec.Prior, context: LinearContext, order: Order) -> nn.Module:
+    """Return the prior of a context."""
+    match prior:
+        case spec.Normal():
+            return FactorisedPrior(context)
+        case spec.Autoregressive(hidden, components):
+            return AutoregressivePrior(context, order(context.shape), hidden, components)
+        case spec.Diffusion():
+            channels, size, _ = context.shape
+            network = UNet(
+                size,
+                channels,
+                2 * channels,
+                prior.unet_width,
+                prior.unet_scales,
+                prior.unet_blocks,
+            )
+            schedule = _schedule(prior.noise, prior.length)
+            return DiffusionPrior(context, network, schedule, _prediction(prior.predict))
+
+
+def _schedule(noise: spec.Noise, length: int) -> Schedule:
+    match noise:
+        case spec.LinearNoise():
+            return LinearSchedule.scaled(length)
+        case spec.CosineNoise():
+            return CosineSchedule(length)
+
+
+def _prediction(prediction: spec.Prediction) -> Prediction:
+    match prediction:
+        case spec.PredictMean():
+            return PredictMean()
+        case spec.PredictStart():
+            return PredictStart()
+        case spec.PredictNoise():
+            return PredictNoise()

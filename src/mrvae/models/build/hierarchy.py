@@ -1,0 +1,120 @@
+"""From levels and the values of a recipe to a hierarchy of blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import nn
+
+from mrvae.models.build.cells import make_cells, with_top_latent_skip
+from mrvae.models.build.context import make_conditioner
+from mrvae.models.cells.normalised import NormalisedCell
+from mrvae.models.heads.pixels import (
+    BernoulliFamily,
+    CategoricalFamily,
+    Head,
+    LogisticMixtureFamily,
+    PixelFamily,
+    SpatialHead,
+)
+from mrvae.models.hierarchy.decoder import CellStage, Decoder
+from mrvae.models.hierarchy.encoder import Encoder
+from mrvae.models.hierarchy.level import Level
+from mrvae.models.hierarchy.top_down_encoder import TopDownEncoder
+from mrvae.models.hvae import HVAE
+from mrvae.models.image import ImageFrame
+from mrvae.recipes import context as spec
+from mrvae.recipes import schema
+from mrvae.resolution import Ladder, Wavelet, WaveletPooling
+
+_RAW_SCALE, _VDVAE, _NONE = schema.RawScale(), schema.VDVAE(), spec.NoContext()
+
+
+def hierarchy(
+    levels: Sequence[Level],
+    frame: ImageFrame,
+    likelihood: schema.Likelihood,
+    *,
+    bottleneck: float = 0.25,
+    scale: schema.Scale = _RAW_SCALE,
+    bias_up_to: int = 64,
+    cell: schema.Cell = _VDVAE,
+    normalise: bool = False,
+    synchronous: bool = False,
+    wavelet: str = "haar",
+    context: spec.Context = _NONE,
+) -> HVAE:
+    """Build a model from its levels: as it stands, the VDVAE of Child (2021).
+
+    Where levels repeat their cells it is a weight-shared one (Falck et al. 2022).
+
+    Args:
+        levels: coarse to fine.
+        frame: the image's place in the network.
+        likelihood: distribution of the pixels.
+        bottleneck: ratio of the bottlenecks' inner width to their level's.
+        scale: how raw scales of the latents become log σ.
+        bias_up_to: largest resolution with a learned bias.
+        cell: the step from one latent to the next, and with it the kind of encoder and head.
+        normalise: divide the state by its norm after every block and cell.
+        synchronous: give each cell the encoder's state after its own block.
+        wavelet: whose projection and embedding lead from level to level; haar's average and repeat.
+        context: the latent above the coarsest one that is a function of the image.
+
+    Raises:
+        ValueError: if a level leaves no channel to its bottlenecks, a synchronous model has not as
+            many blocks as cells, the wavelet is unknown or not orthogonal, or the context does not
+            fit the images.
+    """
+    ladder = _ladder(levels)
+    resampling = None if wavelet == "haar" else WaveletPooling(Wavelet(wavelet))
+    cells = make_cells(cell, levels, bottleneck, scale)
+    stages = [
+        CellStage(
+            level,
+            [NormalisedCell(made) if normalise else made for made in cells[index]],
+            bias=level.size <= bias_up_to,
+            ladder=ladder,
+            below=levels[index - 1] if index else None,
+            resampling=resampling,
+        )
+        for index, level in enumerate(levels)
+    ]
+    path = (levels, frame.inputs, bottleneck, ladder, normalise, synchronous, resampling)
+    tail = (levels[-1].width, frame, pixel_family(frame.channels, likelihood))
+    encoder: nn.Module
+    match cell:
+        case schema.TopDown(top_latent_skip=skips, weight_norm=normed):
+            encoder = TopDownEncoder(*path, normed)
+            decoder = Decoder(with_top_latent_skip(stages) if skips else stages)
+            head: nn.Module = SpatialHead(*tail)
+        case _:
+            encoder, decoder, head = Encoder(*path), Decoder(stages), Head(*tail)
+    conditioner = make_conditioner(context, levels, frame, ladder)
+    return HVAE(encoder, decoder, head, frame, conditioner)
+
+
+def pixel_family(channels: int, likelihood: schema.Likelihood) -> PixelFamily:
+    """Return the family of pixel distributions of a likelihood.
+
+    Example:
+        >>> pixel_family(3, schema.LogisticMixturePixels(components=10)).parameters
+        100
+    """
+    match likelihood:
+        case schema.BernoulliPixels():
+            return BernoulliFamily(channels)
+        case schema.CategoricalPixels(bins):
+            return CategoricalFamily(channels, bins)
+        case schema.LogisticMixturePixels(bins, components, autoregressive):
+            return LogisticMixtureFamily(channels, bins, components, autoregressive)
+
+
+def _ladder(levels: Sequence[Level]) -> Ladder:
+    """Return the ladder on which all levels stand."""
+    coarse, fine = levels[0].size, levels[-1].size
+    depth = round(math.log2(fine / coarse))
+    if coarse << depth != fine:
+        raise ValueError(f"resolutions {coarse} … {fine} are not joined by steps of 2")
+    return Ladder(coarse, depth)

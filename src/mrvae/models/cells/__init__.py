@@ -1,0 +1,1 @@
+"""Cells: one stochastic step of the walk, a file for each kind."""

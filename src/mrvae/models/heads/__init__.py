@@ -1,0 +1,1 @@
+"""Heads: from the last state to the distribution of the image."""

@@ -1,0 +1,1 @@
+"""Wavelet coefficients as the latents of a hierarchy (Kiruluta 2025)."""

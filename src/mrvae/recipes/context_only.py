@@ -1,0 +1,29 @@
+"""What a recipe may say of a model that has no latent but its context.
+
+    log p(x) ≥ log p(c) + log p(x | c),        c = f(x),
+
+the context's prior and, around the image that the context stands for, a law of the pixels. Its
+first layer in a file is a lossy picture that no network makes: what a learnt prior is worth in
+bytes can be seen here by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mrvae.recipes.context import SomeContext
+from mrvae.recipes.validation import WIDEST, bounded
+from mrvae.recipes.wavelet import ImageLikelihood, LogisticImage
+
+
+@dataclass(frozen=True)
+class ContextOnly:
+    """A context, and pixels around what it stands for; ``everywhere`` of a context says nothing."""
+
+    channels: int
+    size: int
+    context: SomeContext
+    likelihood: ImageLikelihood = field(default_factory=LogisticImage)
+
+    def __post_init__(self) -> None:
+        bounded(self, WIDEST, "channels", "size")

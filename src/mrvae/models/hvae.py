@@ -1,4 +1,4 @@
-"""The hierarchical VAE: encoder, hierarchy, context and likelihood, and what one asks of them.
+"""The hierarchical VAE: its bound, its samples and reconstructions, its latents.
 
 Everything here calls one method, :meth:`HVAE.trace`, which descends the hierarchy once. Latents are
 tuples of tensors (B, C, H, W), coarse to fine, one for each stochastic layer. Where the model has a
@@ -242,7 +242,7 @@ class HVAE(nn.Module):
     ) -> PixelDistribution:
         """Return p(x | z) for n draws z ~ p(z); its mean is the smooth picture of a sample."""
         if n < 1:
-            raise ValueError(f"n is {n}; at least one image must be asked for")
+            raise ValueError(f"n is {n}; draw at least one image")
         return self._generate((), n, temperature, generator)
 
     def encode(

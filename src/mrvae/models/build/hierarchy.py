@@ -45,7 +45,7 @@ def hierarchy(
     wavelet: str = "haar",
     context: spec.Context = _NONE,
 ) -> HVAE:
-    """Build a model from its levels: as it stands, the VDVAE of Child (2021).
+    """Build a model from its levels; the default values are the VDVAE of Child (2021).
 
     Where levels repeat their cells it is a weight-shared one (Falck et al. 2022).
 

@@ -123,7 +123,7 @@ def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
             save_file(found, temporary)
         except SafetensorError as error:
             raise OSError(f"{path}: {error}") from None
-        # safetensors makes its files for their owner alone; weights are as readable as a recipe.
+        # safetensors makes files that only their owner reads; weights are as readable as a recipe.
         temporary.chmod(0o644)
 
 

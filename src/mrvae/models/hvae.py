@@ -70,8 +70,6 @@ class HVAE(nn.Module):
         self.context: Conditioner = context or NoContext(len(decoder.stages))
         self.objective: Objective = objective or BoundObjective()
 
-    # -------------------------------------------------------------------------------- the walk
-
     def observe(self, x: Tensor, context: Latents | None = None) -> Observation:
         """Encode images x once: the encoder's features, the context and its conditioning.
 
@@ -148,8 +146,6 @@ class HVAE(nn.Module):
         distribution: PixelDistribution = self.head(h)
         return distribution
 
-    # ------------------------------------------------------------------------------- the bound
-
     def forward(
         self, x: Tensor, noise: Tensor, term: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -215,8 +211,6 @@ class HVAE(nn.Module):
         samples = len(noise)
         trace = self.trace(observed.repeat(samples), from_posterior(), noise.flatten(0, 1))
         return trace.likelihood.log_prob(x.repeat(samples, 1, 1, 1)), trace
-
-    # ---------------------------------------------------------------------- images and latents
 
     def sample(
         self,
@@ -302,8 +296,6 @@ class HVAE(nn.Module):
             ValueError: if keep is not in 1 … stochastic_depth.
         """
         return self.decode(self.encode(x)[: self.check_keep(keep)], temperature, generator)
-
-    # ------------------------------------------------------------------------------- its parts
 
     def enable_activation_checkpointing(self) -> None:
         """Recompute blocks and cells in the backward pass instead of storing their activations."""

@@ -16,12 +16,12 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from msgspec.structs import replace
 
 import mrvae
 from mrvae.data import Images, Stream, images_for

@@ -12,6 +12,7 @@ from functools import cache
 
 import pytest
 import torch
+from msgspec import structs
 from scipy import stats
 from torch import Tensor, nn
 
@@ -51,7 +52,7 @@ def with_context(context: Context | None) -> HVAE:
     """A small model whose every weight is random, in float64."""
     recipe = override(mrvae.recipe("digits-vdvae"), SHAPE)
     if context is not None:
-        recipe = replace(recipe, model=replace(recipe.hierarchy, context=context))
+        recipe = structs.replace(recipe, model=structs.replace(recipe.hierarchy, context=context))
     torch.manual_seed(1)
     model = mrvae.build(recipe).double()
     with torch.no_grad():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import pytest
 import torch
 from model_tools import images, noise, randomise
+from msgspec.structs import replace
 from torch import Tensor
 
 import mrvae

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from model_tools import images, randomise
+from msgspec.structs import replace
 from torch import Tensor
 
 import mrvae

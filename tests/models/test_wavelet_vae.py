@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 from wavelet_tools import PLAIN, SMALL, DensityHead, Free, pictures, small, stirred, stream
 
@@ -300,4 +300,4 @@ def test_every_parameter_learns(recipe: spec.WaveletVAE) -> None:
 )
 def test_what_makes_no_model_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(SMALL, **change)  # type: ignore[arg-type]
+        replace(SMALL, **change)

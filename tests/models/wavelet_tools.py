@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from mrvae.models import HVAE, make_wavelet_vae

@@ -9,21 +9,18 @@ bytes can be seen here by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from mrvae.recipes.context import SomeContext
-from mrvae.recipes.demands import WIDEST, bounded
+from mrvae.recipes.validation import WIDEST, Choice, bounded
 from mrvae.recipes.wavelet import Around, LogisticAround
 
 
-@dataclass(frozen=True)
-class ContextAlone:
+class ContextAlone(Choice, frozen=True, tag="context_alone"):
     """A context, and pixels around what it stands for; ``everywhere`` of a context says nothing."""
 
     channels: int
     size: int
     context: SomeContext
-    likelihood: Around = field(default_factory=LogisticAround)
+    likelihood: Around = LogisticAround()
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "channels", "size")

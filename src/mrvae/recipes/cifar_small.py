@@ -10,7 +10,7 @@ orthonormal transform, zero among them, as JPEG has it.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mrvae.recipes.context import DCT, Autoregressive, CosineNoise, Diffusion, MidRise, MidTread
 from mrvae.recipes.schema import (

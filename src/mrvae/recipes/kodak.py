@@ -11,7 +11,7 @@ other way round with ``data.cut.fold=1``; another one from CIFAR-10.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mrvae.recipes.alone import ContextAlone
 from mrvae.recipes.context import DCT, Autoregressive, MidTread

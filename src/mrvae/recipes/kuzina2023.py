@@ -35,7 +35,7 @@ holds out a tenth of OMNIGLOT's training images (the released one 1,000).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mrvae.recipes.context import (
     DCT,

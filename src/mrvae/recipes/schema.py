@@ -11,20 +11,28 @@ strings are the papers' own notation; they are stored as they were published, an
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 from mrvae.recipes.alone import ContextAlone
 from mrvae.recipes.context import Context, NoContext
 from mrvae.recipes.cut import Cut, Patches, Whole
-from mrvae.recipes.demands import LATER, LONGEST, WIDEST, bounded, demand, positive
 from mrvae.recipes.kl_term import KlTerm
+from mrvae.recipes.validation import (
+    LONGEST,
+    WIDEST,
+    Choice,
+    Spec,
+    bounded,
+    positive,
+    require,
+    shown,
+    within,
+)
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
 
 # ------------------------------------------------------------------------------------ likelihoods
 
 
-@dataclass(frozen=True)
-class BernoulliPixels:
+class BernoulliPixels(Choice, frozen=True, tag="bernoulli"):
     """Binary pixels, one logit per channel."""
 
     @property
@@ -33,18 +41,16 @@ class BernoulliPixels:
         return 2
 
 
-@dataclass(frozen=True)
-class CategoricalPixels:
+class CategoricalPixels(Choice, frozen=True, tag="categorical"):
     """A free probability for each of a few grey levels."""
 
     levels: int = 17
 
     def __post_init__(self) -> None:
-        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        within(self, 2, 256, "levels")
 
 
-@dataclass(frozen=True)
-class LogisticMixturePixels:
+class LogisticMixturePixels(Choice, frozen=True, tag="logistic_mixture"):
     """A mixture of discretised logistics over ``levels`` values a channel."""
 
     levels: int = 256
@@ -52,7 +58,7 @@ class LogisticMixturePixels:
     autoregressive: bool = True
 
     def __post_init__(self) -> None:
-        demand(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        within(self, 2, 256, "levels")
         bounded(self, 1000, "components")
 
 
@@ -61,13 +67,11 @@ Likelihood = BernoulliPixels | CategoricalPixels | LogisticMixturePixels
 # --------------------------------------------------------------------------------- scales of z
 
 
-@dataclass(frozen=True)
-class RawScale:
+class RawScale(Choice, frozen=True, tag="raw"):
     """The network's output is log σ itself, as published by Child (2021)."""
 
 
-@dataclass(frozen=True)
-class SoftplusScale:
+class SoftplusScale(Choice, frozen=True, tag="softplus"):
     """σ = softplus(β·raw)/β; with β = ln 2 a raw value of 0 means σ = 1 (Hazami et al. 2022)."""
 
     beta: float = math.log(2.0)
@@ -76,8 +80,7 @@ class SoftplusScale:
         positive(self, "beta")
 
 
-@dataclass(frozen=True)
-class BoundedScale:
+class BoundedScale(Choice, frozen=True, tag="bounded"):
     """log σ² is log softplus(β·raw)/β, held in lowest … highest (Kuzina & Tomczak 2023)."""
 
     beta: float = 0.7
@@ -87,7 +90,7 @@ class BoundedScale:
     def __post_init__(self) -> None:
         positive(self, "beta")
         ordered = self.lowest < self.highest
-        demand(ordered, f"lowest is {self.lowest}; it must be less than highest, {self.highest}")
+        require(ordered, f"lowest is {self.lowest}; it must be less than highest, {self.highest}")
 
 
 Scale = RawScale | SoftplusScale | BoundedScale
@@ -95,28 +98,23 @@ Scale = RawScale | SoftplusScale | BoundedScale
 # ----------------------------------------------------------------------------------------- cells
 
 
-@dataclass(frozen=True)
-class VDVAE:
+class VDVAE(Choice, frozen=True, tag="vdvae"):
     """The cell of Child (2021): the state carries on, and every latent is added to it."""
 
 
-@dataclass(frozen=True)
-class NVAE:
+class NVAE(Choice, frozen=True, tag="nvae"):
     """The cell of Vahdat & Kautz (2020): the latent is mixed in by concatenation only."""
 
 
-@dataclass(frozen=True)
-class Markov:
+class Markov(Choice, frozen=True, tag="markov"):
     """The cell of the ladder VAE: the next state is a function of the latent alone."""
 
 
-@dataclass(frozen=True)
-class Plain:
+class Plain(Choice, frozen=True, tag="plain"):
     """The networks of VDVAE without its residual connections."""
 
 
-@dataclass(frozen=True)
-class TopDown:
+class TopDown(Choice, frozen=True, tag="top_down"):
     """The cell, encoder and head of Kuzina & Tomczak (2023).
 
     ``shortcut`` gives the networks of posterior and prior their skip, β S x with β = 0 at the
@@ -135,8 +133,7 @@ Cell = VDVAE | NVAE | Markov | Plain | TopDown
 # ------------------------------------------------------------------------------------------ data
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(Spec, frozen=True):
     """Which images, and what is done to their values before any model sees them.
 
     ``source`` is a known name (``digits``, ``mnist``, ``omniglot``, ``cifar10``), a folder of
@@ -151,21 +148,20 @@ class Data:
     binary: bool = False
     bits: int = 8
     fit: bool = False
-    cut: Cut = field(default_factory=Whole, metadata=LATER)
+    cut: Cut = Whole()
 
     def __post_init__(self) -> None:
-        demand(bool(self.source), "source is empty; name a data set, a file or a folder")
-        demand(1 <= self.bits <= 8, f"bits is {self.bits}; it must be in 1…8")
-        demand(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
+        require(bool(self.source), "source is empty; name a data set, a file or a folder")
+        within(self, 1, 8, "bits")
+        require(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
         both = self.fit and isinstance(self.cut, Patches)
-        demand(not both, "pictures are fitted or cut; set fit=false or cut=whole")
+        require(not both, "pictures are fitted or cut; set fit=false or cut=whole")
 
 
 # ----------------------------------------------------------------------------------------- model
 
 
-@dataclass(frozen=True)
-class Normalise:
+class Normalise(Spec, frozen=True):
     """The network's input is (x - mean) / std, in units of pixel levels."""
 
     mean: float
@@ -175,8 +171,7 @@ class Normalise:
         positive(self, "std")
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(Choice, frozen=True, tag="hierarchy"):
     """A top-down hierarchical VAE, in the papers' block notation.
 
     ``width`` and ``latent`` hold one value for all resolutions, or one for each, coarse to fine.
@@ -204,32 +199,32 @@ class Model:
     likelihood: Likelihood
     input: Normalise
     bottleneck: float = 0.25
-    scale: Scale = field(default_factory=RawScale)
+    scale: Scale = RawScale()
     bias_up_to: int = 64
-    cell: Cell = field(default_factory=VDVAE, metadata=LATER)
-    normalise: bool = field(default=False, metadata=LATER)
-    fourier: tuple[int, ...] = field(default=(), metadata=LATER)
-    synchronous: bool = field(default=False, metadata=LATER)
-    wavelet: str = field(default="haar", metadata=LATER)
-    context: Context = field(default_factory=NoContext, metadata=LATER)
+    cell: Cell = VDVAE()
+    normalise: bool = False
+    fourier: tuple[int, ...] = ()
+    synchronous: bool = False
+    wavelet: str = "haar"
+    context: Context = NoContext()
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "channels", "size")
         bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)
-            demand(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
+            require(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
             good = min(values) > 0 and max(values) <= WIDEST
-            demand(good, f"{name} is {values}; every value must be in 1…{WIDEST}")
-        demand(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
+            require(good, f"{name} is {shown(values)}; every value must be in 1…{WIDEST}")
+        within(self, 0, LONGEST, "bias_up_to")
         echoes = isinstance(self.cell, TopDown) and self.cell.echo
-        demand(
+        require(
             not echoes or isinstance(self.context, NoContext),
             "the cell's echo is for models without a context, which tells every level already; "
             "set model.cell.echo=false",
         )
         few = len(self.fourier) <= 16 and all(0 <= n <= 16 for n in self.fourier)
-        demand(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
+        require(few, f"fourier is {shown(self.fourier)}; give at most 16 exponents in 0…16")
 
 
 Network = Model | WaveletVAE | VAE | ContextAlone
@@ -237,8 +232,7 @@ Network = Model | WaveletVAE | VAE | ContextAlone
 # -------------------------------------------------------------------------------------- training
 
 
-@dataclass(frozen=True)
-class AdamW:
+class AdamW(Choice, frozen=True, tag="adamw"):
     """Adam with decoupled weight decay; the published VDVAE sets both betas to 0.9."""
 
     rate: float = 2e-4
@@ -250,8 +244,7 @@ class AdamW:
         _check_moments(self)
 
 
-@dataclass(frozen=True)
-class Adamax:
+class Adamax(Choice, frozen=True, tag="adamax"):
     """Adam with an infinity norm, as Efficient-VDVAE and NVAE use it."""
 
     rate: float = 1e-3
@@ -267,34 +260,31 @@ def _check_moments(optimizer: AdamW | Adamax) -> None:
     positive(optimizer, "rate")
     for name in ("beta1", "beta2"):
         value = getattr(optimizer, name)
-        demand(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
+        require(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
     decay = optimizer.weight_decay
-    demand(decay >= 0, f"weight_decay is {decay}; it must not be negative")
+    require(decay >= 0, f"weight_decay is {decay}; it must not be negative")
 
 
 Optimizer = AdamW | Adamax
 
 
-@dataclass(frozen=True)
-class Constant:
+class Constant(Choice, frozen=True, tag="constant"):
     """The rate stays where the warm-up leaves it."""
 
 
-@dataclass(frozen=True)
-class Cosine:
+class Cosine(Choice, frozen=True, tag="cosine"):
     """After the warm-up the rate falls along half a cosine to ``final`` times its peak."""
 
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        demand(0 <= self.final <= 1, f"final is {self.final}; it must be in [0, 1]")
+        within(self, 0, 1, "final")
 
 
 Schedule = Constant | Cosine
 
 
-@dataclass(frozen=True)
-class SkipRule:
+class SkipRule(Spec, frozen=True):
     """When an update is left out: its gradient norm exceeds ``factor`` times a running quantile.
 
     The quantile is taken over the last ``window`` finite norms, skipped ones included, so the
@@ -310,13 +300,12 @@ class SkipRule:
     broken_in_a_row: int = 25
 
     def __post_init__(self) -> None:
-        demand(0 < self.quantile <= 1, f"quantile is {self.quantile}; it must be in (0, 1]")
-        demand(self.factor > 1, f"factor is {self.factor}; it must be more than 1")
+        require(0 < self.quantile <= 1, f"quantile is {self.quantile}; it must be in (0, 1]")
+        require(self.factor > 1, f"factor is {self.factor}; it must be more than 1")
         bounded(self, 1_000_000, "window", "in_a_row", "broken_in_a_row")
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(Spec, frozen=True):
     """How the weights are found. ``batch`` is the global batch, whatever the number of devices.
 
     ``checkpoint`` keeps no activation inside a block or a cell for the backward pass, and computes
@@ -326,18 +315,18 @@ class Training:
 
     steps: int
     batch: int
-    optimizer: Optimizer = field(default_factory=AdamW)
-    schedule: Schedule = field(default_factory=Constant)
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Constant()
     warmup: int = 100
     clip: float = 200.0
-    skip: SkipRule = field(default_factory=SkipRule)
+    skip: SkipRule = SkipRule()
     ema: float = 0.999
     accumulate: int = 1
     bf16: bool = False
     compile: bool = False
-    checkpoint: bool = field(default=False, metadata=LATER)
-    overcommit: float = field(default=1.0, metadata=LATER)
-    kl: KlTerm = field(default_factory=KlTerm, metadata=LATER)
+    checkpoint: bool = False
+    overcommit: float = 1.0
+    kl: KlTerm = KlTerm()
     validate_every: int = 1000
     checkpoint_every: int = 1000
     keep: int = 2
@@ -346,9 +335,9 @@ class Training:
         positive(self, "clip", "overcommit")
         bounded(self, WIDEST, "batch", "accumulate")
         bounded(self, LONGEST, "steps", "validate_every", "checkpoint_every", "keep")
-        demand(self.warmup >= 0, f"warmup is {self.warmup}; it must not be negative")
-        demand(0 <= self.ema < 1, f"ema is {self.ema}; it must be in [0, 1)")
-        demand(
+        within(self, 0, LONGEST, "warmup")
+        require(0 <= self.ema < 1, f"ema is {self.ema}; it must be in [0, 1)")
+        require(
             self.batch % self.accumulate == 0,
             f"batch {self.batch} cannot be split into {self.accumulate} equal parts",
         )
@@ -357,8 +346,7 @@ class Training:
 # ---------------------------------------------------------------------------------------- recipe
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Spec, frozen=True):
     """One named run: data, model and training, and what is known of the result.
 
     ``parameters`` and ``depth`` are stored beside the recipe so that listing needs no torch; a
@@ -385,16 +373,17 @@ class Recipe:
         """
         if isinstance(self.model, Model):
             return self.model
-        raise ValueError(f"{self.name} has no hierarchy of blocks; choose a recipe that has one")
+        raise ValueError(f"{shown(self.name)} has no hierarchy of blocks; choose another recipe")
 
     def __post_init__(self) -> None:
+        within(self, 0, LONGEST, "parameters", "depth")
         levels = 2 if self.data.binary else self.model.likelihood.levels
-        demand(
+        require(
             levels == self.model.likelihood.levels,
             f"binary images need a likelihood of 2 levels, not {self.model.likelihood.levels}",
         )
         sparse = isinstance(self.model, WaveletVAE) and isinstance(self.model.loss, Sparse)
         weighed = sparse and self.training.kl != KlTerm()
-        demand(
+        require(
             not weighed, f"{self.training.kl} weighs a KL, and loss=sparse has none; leave kl out"
         )

@@ -6,7 +6,7 @@ falls to zero, because a short run ends best on small steps.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mrvae.recipes.context import DCT, Diffusion
 from mrvae.recipes.schema import (

@@ -12,7 +12,8 @@ digits stand for all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mrvae.papers.cells import Cell
 from mrvae.papers.desk import Job

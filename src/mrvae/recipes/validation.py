@@ -1,0 +1,86 @@
+"""What every part of a recipe is made of, and how a wrong value is refused.
+
+A recipe may come from outside. So each number has a bound that no network reaches, and what reads
+the recipe later cannot be made to overflow.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+
+import msgspec
+
+WIDEST = 1 << 16
+LONGEST = 1 << 40
+
+_LARGEST_PRINTED = 128  # bits of an integer; Python itself refuses to print very large ones
+
+
+class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a recipe; in JSON an object with one key for each field."""
+
+
+class Choice(Spec, frozen=True, tag_field="kind"):
+    """A member of a union; in JSON its tag is the value of one more key, ``kind``."""
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: short, on one line, control characters escaped.
+
+    Example:
+        >>> shown(9**999)
+        'an integer of 3167 bits'
+
+    """
+    if isinstance(value, int) and value.bit_length() > _LARGEST_PRINTED:
+        return f"an integer of {value.bit_length()} bits"
+    return reprlib.repr(value)
+
+
+def require(holds: bool, message: str) -> None:
+    """Refuse what does not hold.
+
+    Raises:
+        ValueError: with the message.
+
+    """
+    if not holds:
+        raise ValueError(message)
+
+
+def positive(owner: object, *names: str) -> None:
+    """Refuse an owner whose named values are not positive and finite.
+
+    Raises:
+        ValueError: naming the first of them.
+
+    """
+    for name in names:
+        value = getattr(owner, name)
+        require(0 < value < math.inf, f"{name} is {shown(value)}; it must be positive")
+
+
+def bounded(owner: object, most: int, *names: str) -> None:
+    """Refuse an owner whose named values are not in (0, most].
+
+    Raises:
+        ValueError: naming the first of them.
+
+    """
+    positive(owner, *names)
+    for name in names:
+        value = getattr(owner, name)
+        require(value <= most, f"{name} is {shown(value)}; it must be at most {most}")
+
+
+def within(owner: object, least: int, most: int, *names: str) -> None:
+    """Refuse an owner whose named values are not in [least, most].
+
+    Raises:
+        ValueError: naming the first of them.
+
+    """
+    for name in names:
+        value = getattr(owner, name)
+        require(least <= value <= most, f"{name} is {shown(value)}; it must be in {least}…{most}")

@@ -120,7 +120,7 @@ WRONG = [
     ("mean=1e999", "model.input.mean: found '1e999', expected a finite number"),
     ("bf16=maybe", "training.bf16: found 'maybe', expected true or false"),
     ("bf16=1", "training.bf16: found '1', expected true or false"),
-    ("width=64,,32", r"model.width\[1\]: found '', expected a whole number .after 'width=64,,32'"),
+    ("width=64,,32", r"width\[1\]: found '', expected a whole number; separate values by commas"),
     ("width=", r"model.width\[0\]: found '', expected a whole number"),
     ("width=64,0", r"model: width is \(64, 0\)"),
     ("likelihood=bernouli", "found 'bernouli', expected one of bernoulli, categorical, logistic_"),

@@ -167,7 +167,7 @@ def test_a_batch_that_cannot_be_split_is_refused() -> None:
     state = updater(tiny())
     training = structs.replace(state.training, accumulate=4)
     assert [len(p) for p in Updater(state.model, training, state.stream, state.accelerator).parts]
-    object.__setattr__(training, "accumulate", 3)
+    structs.force_setattr(training, "accumulate", 3)
     with pytest.raises(ValueError, match="cannot be split evenly"):
         Updater(state.model, training, state.stream, state.accelerator)
 

@@ -53,7 +53,8 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
         changed = read(tree, strict=False)
     except ValueError as error:
         problem = str(error).removeprefix("recipe: ").removeprefix("recipe.")
-        raise ValueError(f"{problem} (after {shown(' '.join(assignments))})") from None
+        commas = "; separate values by commas" if "]: found" in problem else ""
+        raise ValueError(f"{problem}{commas} (after {shown(' '.join(assignments))})") from None
     return changed if changed.model == recipe.model else replace(changed, parameters=0, depth=0)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from mrvae.recipes.schema import Recipe
-from mrvae.recipes.serial import Tree, fields, members, read, to_json
+from mrvae.recipes.serial import Tree, fields, from_json, members, to_json
 from mrvae.recipes.validation import require, shown
 from mrvae.suggestions import did_you_mean
 
@@ -50,7 +50,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
             raise ValueError(f"cannot read {shown(assignment)}; write key=value, as in steps=1000")
         _assign(tree, key, text)
     try:
-        changed = read(tree, strict=False)
+        changed = from_json(tree, strict=False)
     except ValueError as error:
         problem = str(error).removeprefix("recipe: ").removeprefix("recipe.")
         commas = "; separate values by commas" if "]: found" in problem else ""
@@ -100,7 +100,7 @@ def _places(hint: object, tree: object, prefix: str) -> Iterator[tuple[str, Tree
 
 
 def _value(path: str, text: str, hint: object, old: object) -> object:
-    """Return what JSON would hold; a number stays a text, which ``read`` takes by its type."""
+    """Return what JSON would hold; a number stays a text, which ``from_json`` takes by its type."""
     union = members(hint)
     if union:
         choices = ", ".join(union)

@@ -2,7 +2,7 @@
 
 A recipe names its data, its model and its training, and nothing else does: a run is a function of
 (recipe, seed, steps). Choices among kinds, such as the likelihood, are closed unions of small
-dataclasses; in JSON each carries its ``kind``. Values that a field's type cannot refuse are
+structs; in JSON each carries its ``kind``. Values that a field's type cannot refuse are
 refused in ``__post_init__``, so that a recipe that exists is a recipe that makes sense. The block
 strings are the papers' own notation; they are stored as they were published, and read by
 :mod:`mrvae.models.level` alone.

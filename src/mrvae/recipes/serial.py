@@ -59,8 +59,10 @@ def to_json(spec: Spec) -> Tree:
     return typing.cast("Tree", json.loads(json.dumps(msgspec.to_builtins(spec))))
 
 
-def from_json(value: object) -> Recipe:
+def from_json(value: object, *, strict: bool = True) -> Recipe:
     """Return the recipe that ``value``, as read from JSON, describes.
+
+    Unless ``strict``, texts are taken as the numbers they hold.
 
     Raises:
         ValueError: if a key is missing or unknown, or a value has the wrong type or range; the
@@ -72,7 +74,14 @@ def from_json(value: object) -> Recipe:
         True
 
     """
-    return read(value, strict=True)
+    try:
+        recipe = msgspec.convert({"recipe": value}, _Root, strict=strict).recipe
+    except msgspec.ValidationError as error:
+        raise ValueError(_explain(str(error), value)) from None
+    except UnicodeEncodeError as error:
+        raise ValueError(f"recipe: found {shown(error.object)}, expected Unicode text") from None
+    _require_all(to_json(recipe), value, "recipe")
+    return recipe
 
 
 def parse(text: str) -> object:
@@ -89,23 +98,6 @@ def parse(text: str) -> object:
 
     """
     return json.loads(text, object_pairs_hook=_distinct)
-
-
-def read(tree: object, *, strict: bool) -> Recipe:
-    """Read a recipe; texts are taken as the numbers they hold unless ``strict``.
-
-    Raises:
-        ValueError: as :func:`from_json` does.
-
-    """
-    try:
-        recipe = msgspec.convert({"recipe": tree}, _Root, strict=strict).recipe
-    except msgspec.ValidationError as error:
-        raise ValueError(_explain(str(error), tree)) from None
-    except UnicodeEncodeError as error:
-        raise ValueError(f"recipe: found {shown(error.object)}, expected Unicode text") from None
-    _require_all(to_json(recipe), tree, "recipe")
-    return recipe
 
 
 def members(hint: object) -> dict[str, type[Spec]]:

@@ -15,6 +15,8 @@ WIDEST = 1 << 16
 LONGEST = 1 << 40
 
 _LARGEST_PRINTED = 128  # bits of an integer; Python itself refuses to print very large ones
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 60
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +37,7 @@ def shown(value: object) -> str:
     """
     if isinstance(value, int) and value.bit_length() > _LARGEST_PRINTED:
         return f"an integer of {value.bit_length()} bits"
-    return reprlib.repr(value)
+    return _short.repr(value)
 
 
 def require(holds: bool, message: str) -> None:

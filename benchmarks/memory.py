@@ -79,7 +79,7 @@ def resident() -> int:
 def two_updates(recipe: Recipe) -> None:
     """Make the first two updates of a run of random images."""
     model = recipe.model
-    levels, count = model.likelihood.levels, 64
+    levels, count = model.likelihood.bins, 64
     shape = (count, model.channels, model.size, model.size)
     pixels = torch.randint(0, levels, shape, dtype=torch.uint8)
     images = Images(pixels, "random", "train", levels)

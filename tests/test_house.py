@@ -20,7 +20,8 @@ COUNTING = {"meter"}
 ALLOWED: dict[str, set[str]] = {
     "resolution": set(),
     "distributions": set(),
-    "recipes": set(),
+    "recipes": {"suggestions"},
+    "suggestions": set(),
     "files": set(),
     "meter": set(),
     "processes": {"files"},
@@ -38,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"recipes", "models"},
     "__main__": {"cli"},
 }
-TORCH_FREE = {"recipes", "files", "pictures", "report"}
+TORCH_FREE = {"recipes", "suggestions", "files", "pictures", "report"}
 
 
 def name_of(path: Path) -> str:

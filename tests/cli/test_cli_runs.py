@@ -145,8 +145,8 @@ def test_a_run_is_not_trained_over(capsys: Capture, arguments: list[object], mes
     ("arguments", "message"),
     [
         (["digit-vdvae"], "did you mean digits-vdvae"),
-        (["digits-vdvae", "stpes=3"], "did you mean training.steps"),
-        (["digits-vdvae", "steps=many"], "training.steps=many: expected a whole number"),
+        (["digits-vdvae", "stpes=3"], "did you mean steps"),
+        (["digits-vdvae", "steps=many"], "training.steps: found 'many', expected a whole number"),
         (["digits-vdvae", "width=-3"], "width is (-3,)"),
         (["digits-vdvae", "encoder=8x2,8q2"], "cannot read '8q2'"),
         (["digits-vdvae", "--steps", 0], "--steps is 0"),

@@ -34,7 +34,7 @@ class Run:
     @property
     def levels(self) -> int:
         """Number of values of a pixel."""
-        return self.recipe.model.likelihood.levels
+        return self.recipe.model.likelihood.bins
 
     @property
     def device(self) -> torch.device:

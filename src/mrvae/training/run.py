@@ -131,7 +131,7 @@ class _Run:
         self._recall()
         if start < steps:
             self._prepare()
-            levels = self.recipe.model.likelihood.levels
+            levels = self.recipe.model.likelihood.bins
             stop = StopRequest()
             with Bar(self.updater.model, levels, start, steps, quiet) as bar, stop.listening():
                 try:

@@ -28,7 +28,7 @@ from mrvae.recipes import context as spec
 from mrvae.recipes import schema
 from mrvae.resolution import Ladder, Wavelet, WaveletPooling
 
-_RAW_SCALE, _VDVAE, _NONE = schema.RawScale(), schema.VDVAE(), spec.NoContext()
+_RAW_SCALE, _VDVAE, _NONE = schema.RawScaleSpec(), schema.VDVAE(), spec.NoContextSpec()
 
 
 def hierarchy(

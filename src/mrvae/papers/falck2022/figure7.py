@@ -116,7 +116,7 @@ def work(workspace: Workspace) -> Outcome:
     figures = {}
     for cell in chosen(cells(workspace.budget), workspace.only):
         workspace.trained(cell.job)
-        levels = cell.job.recipe.model.likelihood.levels
+        levels = cell.job.recipe.model.likelihood.bins
         drawn = dict(zip(plan.temperatures, _samples(workspace, cell, plan), strict=True))
         data = moments(_test_images(workspace, cell, plan.samples), levels)
         found = {t: moments(x, levels) for t, x in drawn.items()}

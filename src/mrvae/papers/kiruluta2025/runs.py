@@ -12,7 +12,8 @@ digits stand for all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mrvae.papers.entries import Entry
 from mrvae.papers.outcome import Budget
@@ -151,7 +152,7 @@ def _word(budget: Budget) -> str:
 def _digits(kind: str) -> Recipe:
     """Return a narrow model of the digits that stands for one of the paper's."""
     known = override(recipe("digits-wavelet"), _SMOKE)
-    pixels = LogisticImage(levels=17)
+    pixels = LogisticImage(bins=17)
     paper = WaveletVAE(
         *(1, 8, 2, pixels),
         encoder=Pyramid(width=8, blocks=1),

@@ -18,7 +18,7 @@ from mrvae.papers.entries import Entry
 from mrvae.papers.outcome import Budget
 from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import override, recipe
-from mrvae.recipes.context import DCT, Autoregressive, NoContext
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, NoContextSpec
 
 if TYPE_CHECKING:
     from mrvae.data import Picture
@@ -97,7 +97,7 @@ def kept(cell: Entry) -> int:
         >>> [kept(cell) for cell in cifar("cpu")]
         [2, 1, 1, 1]
     """
-    return 2 if isinstance(cell.job.recipe.hierarchy.context, NoContext) else 1
+    return 2 if isinstance(cell.job.recipe.hierarchy.context, NoContextSpec) else 1
 
 
 def meaning(cell: Entry) -> str:
@@ -108,9 +108,9 @@ def meaning(cell: Entry) -> str:
         ['KL', 'bound', 'pmf', 'pmf']
     """
     context = cell.job.recipe.hierarchy.context
-    if not isinstance(context, DCT):
+    if not isinstance(context, DCTSpec):
         return "KL"
-    return "pmf" if isinstance(context.prior, Autoregressive) else "bound"
+    return "pmf" if isinstance(context.prior, AutoregressiveSpec) else "bound"
 
 
 def frequencies(cell: Entry) -> tuple[int, int] | None:
@@ -122,7 +122,7 @@ def frequencies(cell: Entry) -> tuple[int, int] | None:
     """
     model = cell.job.recipe.hierarchy
     context = model.context
-    return (model.size, context.frequencies) if isinstance(context, DCT) else None
+    return (model.size, context.frequencies) if isinstance(context, DCTSpec) else None
 
 
 def trained_on(cells: Sequence[Entry]) -> str:

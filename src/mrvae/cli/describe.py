@@ -6,42 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.constructors import PrimitiveConstructorSpec
-
-from mrvae.cli.answer import Answer, table
-from mrvae.cli.options import (
-    Flag,
-    Json,
-    MaybeNumber,
-    MaybeWhole,
-    Overrides,
-    RecipeName,
-    check_positive,
-    read_recipe,
-)
+from mrvae.cli.checks import check_positive
+from mrvae.cli.command import Answer
+from mrvae.cli.declaration import Option
+from mrvae.cli.options import Json, Overrides, RecipeName, read_recipe
+from mrvae.cli.tables import table
 from mrvae.recipes import Recipe, override
 
 if TYPE_CHECKING:
     from mrvae.training.footprint import Footprint
-
-Precision = Literal["float32", "bf16"]
-
-
-def _read_precision(texts: list[str]) -> Precision:
-    match texts[0]:
-        case "float32" | "bf16" as found:
-            return found
-        case other:
-            raise ValueError(f"expected float32 or bf16, found {other!r}")
-
-
-_PRECISION = PrimitiveConstructorSpec(
-    nargs=1,
-    metavar="{float32,bf16}",
-    instance_from_str=_read_precision,
-    is_instance=lambda value: value in (None, "float32", "bf16"),
-    str_from_instance=lambda value: [str(value)],
-)
 
 
 @dataclass(frozen=True)
@@ -53,12 +26,17 @@ class Describe:
 
     recipe: RecipeName
     overrides: Overrides = ()
-    batch: MaybeWhole = None
-    """images of a training step; by default the recipe's"""
-    precision: Annotated[Precision | None, _PRECISION, Flag] = None
-    """in which a step computes its layers; by default the recipe's"""
-    device_flops: MaybeNumber = None
-    """FLOP/s that the device sustains, such as 5e13; also tell the days to train"""
+    batch: Annotated[int | None, Option("images of a training step; by default the recipe's")] = (
+        None
+    )
+    precision: Annotated[
+        Literal["float32", "bf16"] | None,
+        Option("precision of the layers in a training step; by default the recipe's"),
+    ] = None
+    device_flops: Annotated[
+        float | None,
+        Option("FLOP/s that the device sustains, such as 5e13; also predict the days of training"),
+    ] = None
     json: Json = False
 
     def run(self) -> Answer:

@@ -1,8 +1,9 @@
-"""What a command is, and what it answers."""
+"""What a command is, what it answers, and how it may end early."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,29 +44,21 @@ class Stopped(Exception):
         self.alike = alike
 
 
-def table(rows: Sequence[Sequence[object]]) -> str:
-    """Return rows as text in aligned columns, numbers to the right; the first row is the head.
+@contextmanager
+def stopped_early(interrupted: str | None = None) -> Iterator[None]:
+    """Turn the exceptions of a training that ended early into :class:`Stopped`.
 
-    Example:
-        >>> print(table([["name", "size"], ["a", 10], ["bcdef", 9]]))
-        name   size
-        a        10
-        bcdef     9
-
+    ``interrupted`` is the message after a signal; by default the training's own.
     """
-    shown = [[_cell(value) for value in row] for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*shown, strict=True)]
-    numeric = [isinstance(value, int | float) for value in rows[-1]]
-    lines = (
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        )
-        for row in shown
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    from mrvae.training import Diverged, Failed, Interrupted, OutOfMemory
 
-
-def _cell(value: object) -> str:
-    """Write a value; whole numbers in groups of three digits."""
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    try:
+        yield
+    except Interrupted as stop:
+        raise Stopped(interrupted or str(stop), 128 + stop.signal_number) from None
+    except Diverged as stop:
+        raise Stopped(str(stop), 1) from None
+    except OutOfMemory as stop:
+        raise Stopped(str(stop), 2, alike=False) from None
+    except Failed as stop:
+        raise Stopped(str(stop), 1, alike=False) from None

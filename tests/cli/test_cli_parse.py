@@ -11,7 +11,7 @@ from cli_tools import Capture, refuse
 
 from mrvae.cli import COMMANDS, main
 from mrvae.cli.attack import Attack
-from mrvae.cli.command import Answer, Command, Stopped
+from mrvae.cli.command import Answer, Command, Stopped, stopped_early
 from mrvae.cli.compress import Compress
 from mrvae.cli.declaration import Option, parameters
 from mrvae.cli.decompress import Decompress
@@ -21,6 +21,7 @@ from mrvae.cli.parse import parse
 from mrvae.cli.reproduce import Reproduce
 from mrvae.cli.sample import Sample
 from mrvae.cli.train import Train
+from mrvae.training import Diverged, Failed, Interrupted, OutOfMemory
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,25 @@ def test_every_end_has_its_line_and_code(
     monkeypatch.setitem(COMMANDS, "noisy", Noisy)
     assert main(["noisy"]) == code
     assert capsys.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "alike"),
+    [
+        (Interrupted("saved after step 3", 2), 130, True),
+        (Interrupted("saved after step 3", 15), 143, True),
+        (Diverged("lower the rate"), 1, True),
+        (OutOfMemory("lower the batch"), 2, False),
+        (Failed("cannot save"), 1, False),
+    ],
+    ids=["ctrl-c", "sigterm", "diverged", "memory", "failed"],
+)
+def test_a_training_that_ends_early_has_its_line_and_code(
+    end: Exception, code: int, alike: bool
+) -> None:
+    with pytest.raises(Stopped) as stop, stopped_early():
+        raise end
+    assert (str(stop.value), stop.value.code, stop.value.alike) == (str(end), code, alike)
 
 
 def test_a_reader_that_leaves_early_is_no_mistake() -> None:

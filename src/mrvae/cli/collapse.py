@@ -30,9 +30,9 @@ def latents(run: Run, images: Images, draws: int, seed: int) -> Measurement:
     at_means = latent_units(run.model, images)
     sizes = [height for _, height, _ in report.shapes]
     kl = [layer.nats for layer in report.layers]
-    found = {**report.summary(), "sizes": sizes, "active_at_means": list(at_means.active)}
+    values = {**report.summary(), "sizes": sizes, "active_at_means": list(at_means.active)}
     text = f"{_layers(report, at_means.active)}\n\n{_spread(report)}"
-    return found, latents_figure(kl, sizes, report.kl.tolist()), text
+    return values, latents_figure(kl, sizes, report.kl.tolist()), text
 
 
 def partial(run: Run, images: Images, how: Partial) -> Measurement:
@@ -41,7 +41,7 @@ def partial(run: Run, images: Images, how: Partial) -> Measurement:
 
     curves = partial_report(run.model, images, how).summary()
     panels = {name: {run.recipe.name: (c["mean"], c["se"])} for name, c in curves.items()}
-    found: dict[str, object] = {"keep": list(range(1, run.model.stochastic_depth + 1)), **curves}
+    values: dict[str, object] = {"keep": list(range(1, run.model.stochastic_depth + 1)), **curves}
     head = ["latents", *(part for name in curves for part in (name, "se"))]
     rows = [
         [
@@ -51,7 +51,7 @@ def partial(run: Run, images: Images, how: Partial) -> Measurement:
         for m in range(run.model.stochastic_depth)
     ]
     title, picture = examples(run, images, how)
-    return found, keep_figure(panels, {title: picture}), table([head, *rows])
+    return values, keep_figure(panels, {title: picture}), table([head, *rows])
 
 
 def examples(run: Run, images: Images, how: Partial) -> tuple[str, Pixels]:

@@ -12,7 +12,7 @@ from typing import Protocol
 class Answer:
     """The values of ``--json``, and the text for people.
 
-    An answer without either is that of a process which leaves the answer to another one.
+    Both are empty in a process that leaves printing to the first of several processes.
     """
 
     values: Mapping[str, object]
@@ -28,14 +28,15 @@ class Command(Protocol):
         ...
 
     def run(self) -> Answer:
-        """Do it; a user's mistake is a ``ValueError`` or an ``OSError``."""
+        """Run the command; a user's mistake is a ``ValueError`` or an ``OSError``."""
         ...
 
 
 class Stopped(Exception):
     """A command that ended early for a reason that is no mistake, with its exit code.
 
-    Of several processes that stop ``alike``, one says why; otherwise each says its own reason.
+    If several processes stop ``alike``, the first one prints the reason; otherwise each prints its
+    own.
     """
 
     def __init__(self, message: str, code: int, alike: bool = True) -> None:

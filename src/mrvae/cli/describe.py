@@ -79,43 +79,43 @@ class Describe:
         """Return what a step costs, as values and as text."""
         from mrvae.training.footprint import footprint
 
-        found, training = footprint(recipe), recipe.training
+        cost, training = footprint(recipe), recipe.training
         days = None
         if self.device_flops is not None:
-            days = training.steps * found.flops / self.device_flops / 86_400
+            days = training.steps * cost.flops / self.device_flops / 86_400
         precision = "bf16" if training.bf16 else "float32"
         values = {
             "batch": training.batch,
             "accumulate": training.accumulate,
             "precision": precision,
             "checkpoint": training.checkpoint,
-            "flops": found.flops,
-            "peak_bytes": found.peak,
-            "weights_bytes": found.weights,
-            "gradients_bytes": found.gradients,
-            "averages_bytes": found.averages,
-            "moments_bytes": found.moments,
-            "kept_bytes": found.kept,
+            "flops": cost.flops,
+            "peak_bytes": cost.peak,
+            "weights_bytes": cost.weights,
+            "gradients_bytes": cost.gradients,
+            "averages_bytes": cost.averages,
+            "moments_bytes": cost.moments,
+            "kept_bytes": cost.kept,
             "steps": training.steps,
             "days": days,
         }
-        return values, _text(found, recipe, precision, days)
+        return values, _text(cost, recipe, precision, days)
 
 
-def _text(found: Footprint, recipe: Recipe, precision: str, days: float | None) -> str:
+def _text(cost: Footprint, recipe: Recipe, precision: str, days: float | None) -> str:
     """Return the lines of a step."""
     training = recipe.training
     again = ", blocks computed again" if training.checkpoint else ""
     parts = f" in {training.accumulate} parts" if training.accumulate > 1 else ""
     lines = [
         ["training step", f"{training.batch} images{parts}, {precision}{again}"],
-        ["FLOPs", f"{found.flops:,} (forward and backward)"],
-        ["peak memory", _mebibytes(found.peak)],
-        ["  weights", _mebibytes(found.weights)],
-        ["  gradients", _mebibytes(found.gradients)],
-        ["  averages", _mebibytes(found.averages)],
-        ["  optimiser", _mebibytes(found.moments)],
-        ["  activations", f"{_mebibytes(found.kept)} (kept for the backward pass)"],
+        ["FLOPs", f"{cost.flops:,} (forward and backward)"],
+        ["peak memory", _mebibytes(cost.peak)],
+        ["  weights", _mebibytes(cost.weights)],
+        ["  gradients", _mebibytes(cost.gradients)],
+        ["  averages", _mebibytes(cost.averages)],
+        ["  optimiser", _mebibytes(cost.moments)],
+        ["  activations", f"{_mebibytes(cost.kept)} (kept for the backward pass)"],
     ]
     if days is not None:
         lines.append(["training", f"{days:,.2g} days for {training.steps:,} steps"])

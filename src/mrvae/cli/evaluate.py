@@ -147,10 +147,10 @@ def write_table(path: Path, report: LikelihoodReport) -> None:
 
 def _published(report: LikelihoodReport) -> dict[str, float | None]:
     """Return the numbers of the published estimator, if it was asked for."""
-    found: dict[str, float | None] = {}
+    numbers: dict[str, float | None] = {}
     for estimate in report.estimates:
-        found |= report.described(f"{_ESTIMATOR}_", estimate)
-    return found
+        numbers |= report.described(f"{_ESTIMATOR}_", estimate)
+    return numbers
 
 
 @contextmanager

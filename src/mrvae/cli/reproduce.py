@@ -63,7 +63,7 @@ class Reproduce:
     json: Json = False
 
     def run(self) -> Answer:
-        """Work on the item, and write what it came to."""
+        """Make the item, and write its result."""
         from mrvae.papers.catalogue import find
         from mrvae.papers.desk import Desk
 

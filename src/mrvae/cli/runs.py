@@ -92,7 +92,7 @@ def first_images(images: Images, count: int) -> Tensor:
 
 
 def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False) -> Tensor:
-    """Return n samples, or their mean levels, a few at a time to bound the memory."""
+    """Return n samples, or their mean levels, in chunks to bound the memory."""
     import torch
 
     value = temperature[0] if len(temperature) == 1 else temperature

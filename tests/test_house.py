@@ -17,29 +17,34 @@ FILES = sorted(ROOT.rglob("*.py"))
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
 WRITING = {"files", "pictures", "report", "processes"}
 COUNTING = {"meter"}
+USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
-    "resolution": set(),
+    "resolution": {"suggestions"},
     "distributions": set(),
     "recipes": {"suggestions"},
     "suggestions": set(),
+    "devices": set(),
     "files": set(),
     "meter": set(),
     "processes": {"files"},
     "layers": {"resolution", "distributions"},
     "models": {"layers", "resolution", "distributions", "recipes", "files"},
     "objectives": {"models"},
-    "data": {"distributions", "recipes.schema", "recipes.cut"},
+    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions"},
     "pictures": {"files"},
     "report": {"files"},
     "training": SCIENCE | WRITING | COUNTING,
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
-    "papers": SCIENCE | WRITING | {"training", "evaluation", "compression"},
-    "cli": SCIENCE | WRITING | {"training", "evaluation", "compression", "papers", "__init__"},
+    "papers": SCIENCE | WRITING | USING | {"training", "evaluation", "compression"},
+    "cli": SCIENCE
+    | WRITING
+    | USING
+    | {"training", "evaluation", "compression", "papers", "__init__"},
     "__init__": {"recipes", "models"},
     "__main__": {"cli"},
 }
-TORCH_FREE = {"recipes", "suggestions", "files", "pictures", "report"}
+TORCH_FREE = {"recipes", "files", "pictures", "report", "suggestions"}
 
 
 def name_of(path: Path) -> str:

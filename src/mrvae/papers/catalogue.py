@@ -5,11 +5,11 @@ Nothing here imports torch before an item is worked on, so that a wrong name is 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from mrvae.papers import falck2022, kiruluta2025, kuzina2023
 from mrvae.papers.item import Item
+from mrvae.suggestions import did_you_mean
 
 PAPERS: Mapping[str, Mapping[str, Item]] = {
     "falck2022": falck2022.ITEMS,
@@ -32,14 +32,8 @@ def find(paper: str, item: str) -> Item:
         ValueError: falck2022 has no item 'figure55'; did you mean figure5?
     """
     if paper not in PAPERS:
-        raise ValueError(f"there is no paper {paper!r}; {_suggestion(paper, PAPERS)}")
+        raise ValueError(f"there is no paper {paper!r}; {did_you_mean(paper, PAPERS)}")
     items = PAPERS[paper]
     if item not in items:
-        raise ValueError(f"{paper} has no item {item!r}; {_suggestion(item, items)}")
+        raise ValueError(f"{paper} has no item {item!r}; {did_you_mean(item, items)}")
     return items[item]
-
-
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"

@@ -12,7 +12,6 @@ flatters a convex curve less than a straight line in step wrongs it.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, cast
 from mrvae.papers.outcome import Row, standard_error
 from mrvae.papers.workspace import Job, Measures, Workspace
 from mrvae.report import read_events
+from mrvae.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from mrvae.evaluation import Description
@@ -120,9 +120,7 @@ def chosen(cells: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
     names = [cell.name for cell in cells]
     for name in only:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-            raise ValueError(f"--only names the cell {name!r}; {hint}")
+            raise ValueError(f"--only names the cell {name!r}; {did_you_mean(name, names)}")
     return [cell for cell in cells if (cell.name in only if only else cell.default)]
 
 

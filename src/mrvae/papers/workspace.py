@@ -186,11 +186,11 @@ class Workspace:
         """
         import torch
 
+        from mrvae.devices import choose_device
         from mrvae.models.build.weights import load
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         return load(self.path(job)).to(  # type: ignore[call-overload, no-any-return]
-            device, memory_format=torch.channels_last
+            choose_device(), memory_format=torch.channels_last
         )
 
     def images(self, recipe: Recipe, split: str, limit: int | None = None) -> Images:

@@ -46,5 +46,5 @@ def recipe(name: str) -> Recipe:
     for known in ALL:
         if known.name == name:
             return known
-    near = did_you_mean(name, [known.name for known in ALL]) or "`mrvae recipes` lists them"
+    near = did_you_mean(name, [known.name for known in ALL], 3, "") or "`mrvae recipes` lists them"
     raise ValueError(f"there is no recipe {shown(name)}; {near}")

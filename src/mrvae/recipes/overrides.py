@@ -77,7 +77,9 @@ def resolve(key: str, paths: Sequence[str]) -> str:
     if found:
         raise ValueError(f"{key!r} could be any of {', '.join(found)}; write more of its path")
     tails = [path.rpartition(".")[2] for path in paths]
-    near = did_you_mean(key, [*tails, *paths]) or f"the keys are: {', '.join(paths)}"
+    near = (
+        did_you_mean(key, [*tails, *paths], 3, otherwise="") or f"the keys are: {', '.join(paths)}"
+    )
     raise ValueError(f"the recipe has no value {shown(key)} that can be changed; {near}")
 
 

@@ -156,7 +156,10 @@ def _explain(problem: str, tree: object) -> str:
         return f"{path}: the key {what[len(_MISSING) : -1]!r} is missing"
     if what.startswith(_UNKNOWN):
         key, known = what[len(_UNKNOWN) : -1], list(fields(hint, found))
-        near = did_you_mean(key, known) or f"the keys are: {', '.join(known) or 'none'}"
+        near = (
+            did_you_mean(key, known, 3, otherwise="")
+            or f"the keys are: {', '.join(known) or 'none'}"
+        )
         return f"{path}: unknown key {shown(key)}; {near}"
     return f"{path}: {what}"
 

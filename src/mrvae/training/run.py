@@ -279,7 +279,7 @@ def _model(recipe: Recipe, seed: int, images: Images) -> HVAE:
     model = build(recipe)
     if model.context.shapes:
         model.context.fit(_as_seen(images, recipe))
-    if recipe.training.checkpoint:
+    if recipe.training.activation_checkpointing:
         model.enable_activation_checkpointing()
     return model
 

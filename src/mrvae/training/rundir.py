@@ -101,7 +101,7 @@ class RunDirectory:
             recipe.training,
             steps=steps_before,
             accumulate=old.accumulate,
-            checkpoint=old.checkpoint,
+            activation_checkpointing=old.activation_checkpointing,
             overcommit=old.overcommit,
         )
         same = replace(recipe, training=fitted)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from laws.members import for_all
 from laws.pmf import (
     check_causal,
     check_chain_rule,
@@ -87,10 +88,8 @@ MEMBERS = [
     mixture(3, 32, False),
     mixture(4, 17, True),
 ]
-every_member = pytest.mark.parametrize("member", MEMBERS, ids=lambda m: m.name)
-small_member = pytest.mark.parametrize(
-    "member", [m for m in MEMBERS if m.bins**m.channels <= 256], ids=lambda m: m.name
-)
+every_member = for_all("member", MEMBERS)
+small_member = for_all("member", [m for m in MEMBERS if m.bins**m.channels <= 256])
 
 
 @every_member
@@ -101,7 +100,7 @@ def test_probabilities_sum_to_one(member: Member) -> None:
     check_normalised(pmf)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@for_all("dtype", [torch.float32, torch.float64])
 @every_member
 def test_probabilities_sum_to_one_at_extreme_parameters(member: Member, dtype: torch.dtype) -> None:
     """Logits, means and log-scales up to 10⁸ either way, with scales of 10^±8 among them."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
 from laws.linear import image
+from laws.members import for_all
 from mrvae.papers.falck2022.bottleneck import (
     Bottleneck,
     Chain,
@@ -23,7 +24,7 @@ from mrvae.papers.falck2022.compression import leaky_pair
 from mrvae.papers.falck2022.transport import energy
 from mrvae.resolution import Wavelet, WaveletPooling
 
-every_wavelet = pytest.mark.parametrize("name", ["haar", "db2", "db4"])
+every_wavelet = for_all("name", ["haar", "db2", "db4"])
 
 
 def pair(values: int, seed: int = 0) -> Pair:
@@ -54,7 +55,7 @@ def test_with_skip_it_is_the_identity(name: str) -> None:
     assert (SkippedBottleneck(one.forward, other, pooling(name))(x) - x).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("scale", [0.1, 1.0, 3.0])
+@for_all("scale", [0.1, 1.0, 3.0])
 def test_the_kl_is_that_of_two_gaussians(scale: float) -> None:
     x, one = image(5, 1, 8, 8), pair(64)
     without = Bottleneck(one, pooling("haar"))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from laws.linear import image
+from laws.members import for_all
 from laws.tiny_vdvae import SHARED, tiny_vdvae
 from mrvae.models.cell import VDVAECell
 from mrvae.models.walk import from_posterior, from_prior
@@ -23,7 +24,7 @@ CELLS = [
     for rung_index, rung in enumerate(MODEL.decoder.rungs)
     for cell_index, _ in enumerate(rung.visits)
 ]
-every_cell = pytest.mark.parametrize("place", CELLS)
+every_cell = for_all("place", CELLS)
 
 
 def cell_at(place: tuple[int, int]) -> VDVAECell:

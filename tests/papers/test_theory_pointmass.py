@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from laws.linear import image
+from laws.members import for_all
 from laws.narrow import gaussian
 from laws.tiny_vdvae import tiny_vdvae
 from mrvae.distributions import Gaussian
@@ -86,7 +87,7 @@ def family(spread: float, count: int = 40) -> tuple[Gaussian, Gaussian, Tensor]:
     return Gaussian(mean, half), Gaussian(zeros, zeros), image(200, count, 2, seed=1)
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+@for_all("spread", [0.0, 0.5, 2.0])
 def test_from_a_point_the_boundary_condition_is_about_the_aggregate(spread: float) -> None:
     posterior, prior, noise = family(spread)
     point = boundary(posterior, prior, torch.zeros(40, 3), noise)
@@ -96,7 +97,7 @@ def test_from_a_point_the_boundary_condition_is_about_the_aggregate(spread: floa
     assert point.bound == pytest.approx(closed, abs=0.05)
 
 
-@pytest.mark.parametrize("spread", [0.5, 2.0])
+@for_all("spread", [0.5, 2.0])
 def test_a_start_that_tells_images_apart_makes_it_the_bound(spread: float) -> None:
     posterior, prior, noise = family(spread)
     knowing = boundary(posterior, prior, torch.arange(40)[:, None], noise)

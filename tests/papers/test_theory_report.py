@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from laws.linear import image
+from laws.members import for_all
 from mrvae.papers.checks import Check, failures
 from mrvae.papers.falck2022.autoencoder import (
     Autoencoder,
@@ -83,7 +84,7 @@ def test_training_is_a_function_of_its_plan() -> None:
         watch_training(plan, images, images[:10], (5,), quiet)
 
 
-@pytest.mark.parametrize("skip", [False, True])
+@for_all("skip", [False, True])
 def test_untrained_it_is_the_identity_and_both_sides_are_equal(skip: bool) -> None:
     plan = Plan(steps=0, width=4, skip=skip)
     (one,) = watch_training(plan, digits(), digits()[:30], (0,), quiet)

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from laws.linear import check_orthonormal, image
+from laws.members import for_all
 from mrvae.resolution import Basis, Coefficients, Ladder, Wavelet, WaveletPooling
 from mrvae.resolution.basis import largest_difference
 
 FAMILIES = ["haar", "db2", "db4", "sym4", "coif1"]
-every_family = pytest.mark.parametrize("name", FAMILIES)
-both_dims = pytest.mark.parametrize("dims", [1, 2])
+every_family = for_all("name", FAMILIES)
+both_dims = for_all("dims", [1, 2])
 AXES = {1: (-1,), 2: (-2, -1)}
 
 
@@ -53,7 +54,7 @@ def test_the_spaces_are_nested(name: str, dims: int) -> None:
             assert (onto(name, dims, below)(fine) - fine).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize(("name", "order"), [("haar", 1), ("db2", 2), ("db3", 3), ("db4", 4)])
+@for_all(("name", "order"), [("haar", 1), ("db2", 2), ("db3", 3), ("db4", 4)])
 def test_a_smooth_function_is_approached_at_the_order_of_the_wavelet(name: str, order: int) -> None:
     """(A1), with its rate: ‖f - proj_j f‖ ∝ 2^{-jN} for a wavelet of N vanishing moments."""
     x = smooth(4096)

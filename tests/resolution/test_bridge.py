@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from laws.linear import image
+from laws.members import for_all
 from mrvae.papers.falck2022.orders import (
     Errors,
     GeometricProcess,
@@ -33,7 +34,7 @@ from mrvae.resolution import (
 )
 
 TIMES = (0.0, 0.4, 0.7, 1.0)
-both_dims = pytest.mark.parametrize("dims", [1, 2])
+both_dims = for_all("dims", [1, 2])
 
 
 def ladder(dims: int) -> Ladder:
@@ -98,7 +99,7 @@ def test_a_wrong_embedding_leaves_the_space() -> None:
 
 
 @both_dims
-@pytest.mark.parametrize("name", ["haar", "db2"])
+@for_all("name", ["haar", "db2"])
 def test_it_is_the_process_in_the_finest_space_with_extended_coefficients(
     name: str, dims: int
 ) -> None:

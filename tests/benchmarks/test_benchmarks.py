@@ -20,6 +20,7 @@ import sampling
 import stability
 import startup
 import train_step
+from laws.members import for_all
 from mrvae.models import build
 from pairing import Product, Timing, operations, peak_memory
 from sides import Shape, case, check_sizes, literal_inputs, our_model, published, synthetic
@@ -39,7 +40,7 @@ def test_ratios_are_of_neighbours_and_operations_of_medians() -> None:
     assert line[6:11] == ("2.0", "2.00 (2.00–3.00)", "4.00", "2, 4, 1", "3, –")
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("shape", "parameters"),
     [("mnist", 106_689), ("imagenet32", 119_280_868), ("dct-mnist", 656_617)],
 )

@@ -13,8 +13,8 @@ Test = Callable[..., None]
 def for_all(names: str | tuple[str, ...], members: Iterable[Any]) -> Callable[[Test], Test]:
     """Run the test below on every member; decorators that stand together make all combinations.
 
-    It reads like ``pytest.mark.parametrize``, but stays one test, so that fixtures are shared:
-    a test that writes to its ``tmp_path`` or patches a module is parametrized instead.
+    It reads like ``pytest.mark.parametrize``, but stays one test: its members share the fixtures,
+    such as the folder of ``tmp_path``.
     """
     keys = (names,) if isinstance(names, str) else names
     chosen = list(members)

@@ -196,9 +196,10 @@ def test_one_call_and_two_are_the_same_networks(tmp_path: Path) -> None:
 
 def test_a_run_that_diverges_ends_and_says_so() -> None:
     """At the usual rate nothing is left out; at a billion times as much all is, soon."""
-    usual, narrow = mrvae.recipe("digits-vdvae"), ["width=8", "batch=4"]
-    calm, wild = (stability.one(usual, times, "raw", 0, 40, narrow) for times in (1.0, 1e9))
-    assert (calm["made"], calm["skips_per_1000"], calm["not_finite"]) == (40, 0.0, 0)
+    usual, narrow = mrvae.recipe("digits-vdvae"), ["width=4", "batch=2"]
+    calm = stability.one(usual, 1.0, "raw", 0, 8, narrow)
+    wild = stability.one(usual, 1e9, "raw", 0, 40, narrow)
+    assert (calm["made"], calm["skips_per_1000"], calm["not_finite"]) == (8, 0.0, 0)
     assert isinstance(wild["made"], int)
     assert 24 <= wild["made"] < 40
     assert [line[-1] == "diverged" for line in stability.rows([calm, wild])] == [False, True]

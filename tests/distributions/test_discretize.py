@@ -59,10 +59,6 @@ def test_eight_bits_are_the_familiar_ones() -> None:
     )
 
 
-def test_the_default_type_is_torchs() -> None:
-    assert Bins(4).to_unit(levels(4)).dtype == torch.get_default_dtype()
-
-
 @for_all("count", [-1, 0, 1, 257])
 def test_impossible_counts_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match=str(count)):

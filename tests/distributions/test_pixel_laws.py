@@ -182,7 +182,7 @@ def test_the_memory_format_of_parameters_is_of_no_consequence(member: Member) ->
     torch.testing.assert_close(member.build(parameters).pmf(x), member.build(last).pmf(x))
 
 
-@every_member
+@for_all("member", [bernoulli(3), categorical(2, 5), mixture(2, 4, False), mixture(4, 17, True)])
 def test_log_prob_compiles_to_one_graph(member: Member) -> None:
     torch.compiler.reset()
     compiled = torch.compile(

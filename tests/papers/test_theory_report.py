@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -20,7 +21,7 @@ from mrvae.papers.falck2022.autoencoder import (
     watch_training,
 )
 from mrvae.papers.falck2022.check_compression import digits
-from mrvae.papers.falck2022.theory import findings, theory
+from mrvae.papers.falck2022.theory import EFFORTS, findings, theory
 from mrvae.papers.outcome import Outcome
 
 CHECK = Check("theorem 2", "residual", "level 1", 1e-16, 1e-12, "subsampling", 0.3)
@@ -31,8 +32,12 @@ def quiet(_: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def outcome() -> Outcome:
-    return theory("smoke", quiet)
+def outcome() -> Iterator[Outcome]:
+    """The whole report, with trainings of a few steps."""
+    small = replace(EFFORTS["smoke"], steps=16, halvings=1, measured=30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EFFORTS, "smoke", small)
+        yield theory("smoke", quiet)
 
 
 def test_every_law_holds_and_fails_with_its_wrong_operator(outcome: Outcome) -> None:
@@ -94,13 +99,13 @@ def test_untrained_it_is_the_identity_and_both_sides_are_equal(skip: bool) -> No
 
 
 def test_reconstruction_improves_and_bounds_the_transport() -> None:
-    plan = Plan(steps=60, width=8, inversion=1.0, rate=4e-3)
-    before, after = watch_training(plan, digits()[100:], digits()[:60], (0, 60), quiet)
+    plan = Plan(steps=30, width=8, inversion=1.0, rate=6e-3)
+    before, after = watch_training(plan, digits()[100:], digits()[:20], (0, 30), quiet)
     assert after.reconstruction < 0.7 * before.reconstruction
     assert after.right <= after.reconstruction
     assert after.left_with_defect is not None
     assert after.left_with_defect <= after.right
-    free = watch_training(replace(plan, inversion=0.0), digits()[100:], digits()[:60], (60,), quiet)
+    free = watch_training(replace(plan, inversion=0.0), digits()[100:], digits()[:20], (30,), quiet)
     assert after.inversion is not None
     assert free[0].inversion is not None
     assert free[0].inversion > 5 * after.inversion

@@ -40,8 +40,8 @@ def test_uncropped_it_is_orthonormal(size: int) -> None:
 
 
 def test_a_long_basis_keeps_every_digit() -> None:
-    rows = dct._cosines(2000, 2000, torch.float64, torch.device("cpu"))
-    one = torch.eye(2000, dtype=torch.float64)
+    rows = dct._cosines(1000, 1000, torch.float64, torch.device("cpu"))
+    one = torch.eye(1000, dtype=torch.float64)
     assert (rows @ rows.T - one).abs().max() < 1e-13
 
 

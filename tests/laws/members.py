@@ -19,7 +19,7 @@ def for_all(names: str | tuple[str, ...], members: Iterable[Any]) -> Callable[[T
     keys = (names,) if isinstance(names, str) else names
     chosen = list(members)
     if not chosen:
-        raise ValueError(f"{names} has no members; a property of nothing tests nothing")
+        raise ValueError(f"{names} has no members; expected at least one to check")
 
     def decorate(test: Test) -> Test:
         @wraps(test)

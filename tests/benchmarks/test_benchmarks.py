@@ -57,7 +57,7 @@ def test_other_sizes_are_refused() -> None:
         check_sizes(replace(case_, unused=1), published(case_, CPU), our_model(case_.recipe, CPU))
 
 
-def test_the_literal_encoder_sees_what_was_published() -> None:
+def test_the_literal_encoder_has_the_published_input() -> None:
     """Child's binary images padded with black, and Kuzina's grey ones, on [-1, 1]."""
     for shape, black, side in (("mnist", 0.0, 32), ("dct-mnist", -1.0, 28)):
         case_ = case(shape)  # type: ignore[arg-type]
@@ -194,7 +194,7 @@ def test_one_call_and_two_are_the_same_networks(tmp_path: Path) -> None:
     assert float(line[6]) < 1e-5
 
 
-def test_a_run_that_diverges_ends_and_says_so() -> None:
+def test_a_run_that_diverges_ends_and_is_marked() -> None:
     """At the usual rate nothing is left out; at a billion times as much all is, soon."""
     usual, narrow = mrvae.recipe("digits-vdvae"), ["width=4", "batch=2"]
     calm = stability.one(usual, 1.0, "raw", 0, 8, narrow)

@@ -169,7 +169,7 @@ def test_a_run_goes_by_default_to_a_folder_of_its_name(
     ("end", "code"),
     [(Interrupted("stopped after step 3", 2), 130), (Diverged("lower the rate"), 1)],
 )
-def test_a_run_that_stops_says_so_in_one_line(
+def test_a_run_that_stops_ends_with_one_line(
     capsys: Capture,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -454,7 +454,7 @@ def test_only_a_whole_test_set_is_noted_in_the_run(capsys: Capture, tmp_path: Pa
     assert json.loads(noted.read_text()) == values
 
 
-def test_evaluation_is_told_to_people(capsys: Capture) -> None:
+def test_evaluation_prints_its_bounds_as_text(capsys: Capture) -> None:
     assert main(["evaluate", str(trained()), "--limit", "3", "--importance-samples", "2"]) == 0
     text = capsys.readouterr().out
     assert "3 images, test" in text

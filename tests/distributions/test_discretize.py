@@ -27,7 +27,7 @@ def test_levels_survive_the_round_trip(count: int, dtype: torch.dtype) -> None:
 
 @for_all("dtype", DTYPES)
 @for_all("count", COUNTS)
-def test_bins_meet_to_the_last_bit(count: int, dtype: torch.dtype) -> None:
+def test_neighbouring_bins_share_their_edge_to_the_last_bit(count: int, dtype: torch.dtype) -> None:
     lower, upper = Bins(count).edges(levels(count), dtype)
     assert torch.equal(upper[:-1], lower[1:])
 

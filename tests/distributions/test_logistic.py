@@ -123,7 +123,7 @@ def test_samples_follow_the_pmf_at_any_scale(log_scale: float) -> None:
     check_samples(probabilities, mixture.sample(torch.Generator().manual_seed(0)), 4)
 
 
-def test_the_median_of_an_endless_scale_is_its_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_median_of_an_infinite_scale_is_its_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, 0.5))
     mixture = DiscretizedLogisticMixture(torch.tensor([0.0, 0.5, 1e4]).view(1, 3, 1, 1), 1, 5)
     assert mixture.sample().item() == 3

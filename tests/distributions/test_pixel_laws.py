@@ -1,4 +1,4 @@
-"""The laws of a distribution of images, for all of them."""
+"""Properties of a distribution of images, checked for all of them."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_conditionals_multiply_to_the_joint(member: Member) -> None:
 
 
 @every_member
-def test_a_channel_knows_only_the_earlier_ones(member: Member) -> None:
+def test_a_channel_depends_on_earlier_channels_only(member: Member) -> None:
     p = member.build(member.random_parameters(2, 3).float())
     check_causal(p, member.random_image(2, 3), member.random_image(2, 3, seed=9))
 
@@ -157,7 +157,7 @@ def test_gradients_are_exact(member: Member) -> None:
 
 
 @every_member
-def test_images_of_a_batch_do_not_meet(member: Member) -> None:
+def test_images_of_a_batch_are_independent(member: Member) -> None:
     parameters, x = member.random_parameters(3, 3, batch=4), member.random_image(3, 3, batch=4)
     together = member.build(parameters).log_prob(x)
     alone = [member.build(parameters[i : i + 1]).log_prob(x[i : i + 1]) for i in range(4)]

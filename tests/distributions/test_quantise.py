@@ -45,7 +45,7 @@ def test_it_takes_the_nearest_of_its_values(quantiser: Quantiser) -> None:
 
 
 @every_quantiser
-def test_its_levels_lie_where_the_grid_says(quantiser: Quantiser) -> None:
+def test_its_levels_are_those_of_its_grid(quantiser: Quantiser) -> None:
     """The grid's values are the coefficients', divided by their largest, on [-1, 1]."""
     grid = quantiser.grid(SCALE)
     levels = torch.minimum(torch.arange(grid.most)[:, None], grid.last(SCALE).long())

@@ -121,7 +121,7 @@ def test_skips_at_every_level_give_the_image_back() -> None:
         assert torch.equal(one, other)
 
 
-def test_inversion_error_and_defect_see_a_wrong_inverse_at_its_level() -> None:
+def test_inversion_error_and_defect_show_a_wrong_inverse_at_its_level() -> None:
     x, p = image(4, 1, 8, 8), pooling("haar")
     coarse, fine = pair(16, seed=1), pair(64, seed=2)
     off = Pair(coarse.forward, partial(_shifted, coarse))

@@ -79,7 +79,7 @@ def test_transport_is_the_best_of_all_permutations(dims: int) -> None:
     assert float(energy(x - y[permutation], dims).mean()) == pytest.approx(squared)
 
 
-def test_transport_is_a_metric_that_does_not_see_the_order_or_the_pixels() -> None:
+def test_transport_is_a_metric_independent_of_order_and_resolution() -> None:
     x, y, z = (image(30, 2, 4, 4, seed=seed) for seed in range(3))
     distance = {
         pair: math.sqrt(transport(*pair_of, dims=2)[0])
@@ -179,7 +179,7 @@ def test_without_an_orthogonal_projection_it_fails(dims: int) -> None:
 
 
 @both_dims
-def test_constants_that_are_too_small_are_found_out(dims: int) -> None:
+def test_with_constants_that_are_too_small_it_fails(dims: int) -> None:
     """The smallest stretching, 0.5, in place of the largest."""
     net, _ = chain(linear_pair, "haar", dims)
     assert not sides(net, data("cloud", dims), [0.5] * DEPTH).holds
@@ -187,7 +187,9 @@ def test_constants_that_are_too_small_are_found_out(dims: int) -> None:
 
 @both_dims
 @every_family
-def test_the_families_are_what_they_say(family: Family, dims: int) -> None:
+def test_the_families_are_invertible_with_their_lipschitz_constants(
+    family: Family, dims: int
+) -> None:
     net, constants = chain(family, "haar", dims)
     for level, (pair, constant) in enumerate(zip(net.pairs, constants, strict=True), 1):
         x = image(30, *(1 << level,) * dims, seed=level)

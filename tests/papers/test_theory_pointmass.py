@@ -39,7 +39,7 @@ def pictures(count: int) -> Tensor:
 
 
 @torch.no_grad()
-def test_the_process_begins_in_one_point_whatever_the_image() -> None:
+def test_the_first_state_is_the_same_for_every_image() -> None:
     states = entry_states(MODEL, 5)
     assert torch.equal(states, states[:1].expand_as(states))
     assert states.abs().max() > 0
@@ -133,7 +133,7 @@ def test_two_gaussians_agree_with_quadrature() -> None:
     assert point.aggregate == pytest.approx(expected, abs=0.01)
 
 
-def test_a_prior_that_knows_the_image_is_refused() -> None:
+def test_a_prior_that_depends_on_the_image_is_refused() -> None:
     posterior, _, noise = family(1.0)
     with pytest.raises(ValueError, match="the prior differs between images"):
         boundary(posterior, posterior, torch.zeros(40, 1), noise)

@@ -1,4 +1,4 @@
-"""The report on section 2 of Falck et al. 2022: all laws hold, and none with a wrong operator."""
+"""The report on section 2 of Falck et al. 2022: all checks hold, and none with a wrong operator."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def outcome() -> Iterator[Outcome]:
         yield theory("smoke", quiet)
 
 
-def test_every_law_holds_and_fails_with_its_wrong_operator(outcome: Outcome) -> None:
+def test_every_check_holds_and_fails_with_its_wrong_operator(outcome: Outcome) -> None:
     laws = [row for row in outcome.rows if row["kind"] == "law"]
     assert len(laws) > 100
     assert [row for row in laws if not row["holds"]] == []

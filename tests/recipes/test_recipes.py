@@ -37,7 +37,7 @@ def test_a_recipe_is_found_by_its_name(known: Recipe) -> None:
 
 
 @for_all("known", ALL)
-def test_a_recipe_says_what_it_is(known: Recipe) -> None:
+def test_a_recipe_is_described_in_single_lines(known: Recipe) -> None:
     for text in (known.about, known.paper, known.row, known.budget):
         assert text.strip() == text != ""
         assert "\n" not in text

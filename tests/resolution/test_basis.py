@@ -1,4 +1,4 @@
-"""The spaces V_j of functions: definition 1 of Falck et al. 2022 as laws, and their two bases."""
+"""The spaces V_j of functions: the properties of definition 1, Falck et al. 2022, and two bases."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_dilation_moves_a_space_to_the_next_finer_one(name: str, dims: int) -> N
 
 @both_dims
 @every_family
-def test_a_space_is_invariant_under_shifts_by_its_pixels_alone(name: str, dims: int) -> None:
+def test_a_space_is_invariant_under_shifts_by_its_pixels_only(name: str, dims: int) -> None:
     """(A4): of V_j by 2^{-j}; not by less."""
     x = onto(name, dims, 2)(image(*(16,) * dims))
     shifted = torch.roll(x, 4, dims=-1)

@@ -120,7 +120,7 @@ def test_it_is_the_process_in_the_finest_space_with_extended_coefficients(
     torch.testing.assert_close(bridge.end(start, noise), z, rtol=0, atol=1e-11)
 
 
-def test_the_states_at_the_ends_of_the_levels_are_those_of_the_walk() -> None:
+def test_the_last_states_of_the_levels_are_those_of_shorter_bridges() -> None:
     bridge, start = nonlinear(2), image(2, 1, 1)
     noise = bridge.noise(start, (2, 2, 2), generator())
     ends = bridge.ends(start, noise)
@@ -245,7 +245,7 @@ def test_the_homogeneous_form_is_the_general_one_without_time() -> None:
 
 
 @both_dims
-def test_a_homogeneous_process_does_not_know_when_it_began(dims: int) -> None:
+def test_a_homogeneous_process_does_not_depend_on_its_first_time(dims: int) -> None:
     stage = Stage.homogeneous(lambda z: torch.sin(z), lambda z, xi: 0.5 * xi)
     early = Bridge(ladder(dims), TIMES, (stage,) * 3)
     late = Bridge(ladder(dims), tuple(t + 7 for t in TIMES), (stage,) * 3)

@@ -55,7 +55,7 @@ def test_the_theorem_holds_at_every_depth(name: str, dims: int, depth: int) -> N
 
 
 @both_dims
-def test_average_pooling_is_conjugate_to_haar_alone(dims: int) -> None:
+def test_average_pooling_is_conjugate_to_haar_only(dims: int) -> None:
     x = image(3, 32, 32)
     # Not at depth 5: around a circle of two pixels every low-pass filter is their average.
     for depth in (1, 2, 4):
@@ -66,7 +66,7 @@ def test_average_pooling_is_conjugate_to_haar_alone(dims: int) -> None:
 
 @both_dims
 @the_four
-def test_a_wrong_pooling_is_found_out(name: str, dims: int) -> None:
+def test_a_wrong_pooling_has_a_residual(name: str, dims: int) -> None:
     x, wavelet = image(3, 16, 16), Wavelet(name, dims)
     other = WaveletPooling(Wavelet("db3", dims))
     unscaled = Scaled(WaveletPooling(wavelet), math.sqrt(2.0) ** dims)

@@ -1,4 +1,4 @@
-"""The laws of projection and embedding."""
+"""Properties of projection and embedding."""
 
 from __future__ import annotations
 

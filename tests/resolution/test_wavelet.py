@@ -144,7 +144,7 @@ def test_no_level_is_the_identity_and_levels_compose(name: str) -> None:
 
 
 @some_names
-def test_images_of_a_batch_do_not_meet(name: str) -> None:
+def test_images_of_a_batch_are_independent(name: str) -> None:
     wavelet, x = Wavelet(name), image(3, 2, 8, 8)
     together = parts(wavelet.analysis(x, 2))
     for i, j in ((0, 1), (2, 0)):

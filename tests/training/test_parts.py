@@ -35,7 +35,7 @@ def test_the_average_is_its_closed_form() -> None:
     torch.testing.assert_close(ema.averages[0], expected, rtol=1e-12, atol=1e-12)
 
 
-def test_averages_are_the_weights_inside_the_block_alone() -> None:
+def test_averages_are_the_weights_inside_the_block_only() -> None:
     layer = nn.Linear(2, 2)
     ema = Ema(layer.parameters(), decay=0.0)
     ema.averages = [torch.ones_like(p) for p in layer.parameters()]

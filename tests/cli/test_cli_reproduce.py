@@ -15,7 +15,7 @@ from cli_tools import Capture, ask, refuse
 from PIL import Image
 
 import mrvae.training
-from laws.tiny_run import after_step
+from helpers.tiny_run import after_step
 from mrvae.cli import main
 from mrvae.papers.falck2022 import ITEMS, figure5
 

@@ -28,9 +28,9 @@ from random import Random
 
 import torch
 
-from laws.damage import MODES, REFUSED, RIGHT, Victim, damage, forged, outcome, victim
-from laws.damage import within_a_gigabyte as limited
-from laws.tiny_codec import known, tiny_context
+from helpers.damage import MODES, REFUSED, RIGHT, Victim, damage, forged, outcome, victim
+from helpers.damage import within_a_gigabyte as limited
+from helpers.tiny_codec import known, tiny_context
 from mrvae.compression import Known
 from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from laws.tiny_codec import images, tiny_context
+from helpers.tiny_codec import images, tiny_context
 from mrvae.compression import Codec, Network, Stack
 from mrvae.compression.chunks import read_chunk, write_chunk
 from mrvae.compression.latents import all_active, of_shapes

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from laws.tiny_codec import known
+from helpers.tiny_codec import known
 from mrvae.compression import Known, Network, Pictures, pack, pack_layers, read_container, unpack
 from mrvae.compression.coder import Stack
 from mrvae.compression.context_coding import push_context

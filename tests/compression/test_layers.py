@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 import mrvae
-from laws.narrow import gaussian
-from laws.tiny_codec import images, known, tiny_context
+from helpers.narrow import gaussian
+from helpers.tiny_codec import images, known, tiny_context
 from mrvae.compression import Codec, Network
 from mrvae.compression.chunks import DamagedError
 from mrvae.compression.coder import Stack, Table, cheapest, weights_of

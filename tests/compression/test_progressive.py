@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from laws.tiny_codec import draw_pictures, images, known, tiny_context
+from helpers.tiny_codec import draw_pictures, images, known, tiny_context
 from mrvae.compression import Known, PackedLayers, Pictures, pack_layers, read_container, unpack
 from mrvae.compression.container import Mode, write_chunk, write_header
 from mrvae.compression.layers import Layers, read_layers, write_layers

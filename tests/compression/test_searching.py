@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import mrvae
-from laws.tiny_codec import codec, images, tiny_context
+from helpers.tiny_codec import codec, images, tiny_context
 from mrvae.compression import Codec, Network, Stack, search
 from mrvae.compression.coder import Standard
 from mrvae.compression.latents import Units, all_active, choose_numbers, of_shapes

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 import mrvae
-from laws.tiny_codec import codec, images, tiny_context
+from helpers.tiny_codec import codec, images, tiny_context
 from mrvae.compression import Codec, Layers, Network
 from mrvae.compression.chunks import read_chunk, write_chunk
 from mrvae.compression.latents import all_active, of_shapes

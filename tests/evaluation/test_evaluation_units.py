@@ -14,7 +14,7 @@ from torch import Tensor
 import mrvae
 from evaluation.deep import deep_model, digits
 from evaluation.linear_gaussian import Conditionals, Problem, crude, pictures, problem, standardised
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.data import Images, normal
 from mrvae.evaluation import layer_nats, unit_report
 from mrvae.evaluation.memory import row_bytes

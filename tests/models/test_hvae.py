@@ -9,7 +9,7 @@ import torch
 from model_tools import BINARY, COLOUR, GREY, LIKELIHOODS, images, make, noise
 from torch import Tensor
 
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.distributions import Distribution, Gaussian
 from mrvae.models import HVAE, ImageFrame, bits_per_dim
 from mrvae.models.hierarchy.decoder import CellStage

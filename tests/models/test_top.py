@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from torch import Tensor
 
 import mrvae
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.data import images_for
 from mrvae.models import HVAE
 from mrvae.models.context.conditioner import ContextConditioner

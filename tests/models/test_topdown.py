@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from torch import Tensor
 
 import mrvae
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.models import HVAE, parse_levels
 from mrvae.models.build import build, hierarchy
 from mrvae.models.build.weights import read_tensors, save_weights

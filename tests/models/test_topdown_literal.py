@@ -11,7 +11,7 @@ import torch
 from model_tools import images, noise, randomise
 from torch import Tensor, nn
 
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from literal.kuzina2023 import DecoderBlock, LadderVAE, Outcome, Res, Shape
 from literal.kuzina2023 import mnist as published_mnist
 from mrvae.layers import ReZero, Shortcut

@@ -8,8 +8,8 @@ from accelerate import Accelerator
 from torch.utils.flop_counter import FlopCounterMode
 
 import mrvae
-from laws.alive import Alive
-from laws.tiny_run import TINY
+from helpers.alive import Alive
+from helpers.tiny_run import TINY
 from mrvae.data import Stream, images_for
 from mrvae.models.build import build
 from mrvae.recipes import Recipe, override

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from laws.tiny_run import tiny, updater
+from helpers.tiny_run import tiny, updater
 from mrvae.data import images_for
 from mrvae.models import Elbo
 from mrvae.objectives import training_loss

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from laws.tiny_run import TINY, after_step, outcome, tiny
+from helpers.tiny_run import TINY, after_step, outcome, tiny
 from mrvae.cli import main
 from mrvae.models.build import build
 from mrvae.training import OutOfMemory, room, train

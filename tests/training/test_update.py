@@ -11,7 +11,7 @@ import torch
 from msgspec import structs
 from torch import Tensor, nn
 
-from laws.tiny_run import after_step, everything, tiny, updater
+from helpers.tiny_run import after_step, everything, tiny, updater
 from mrvae.models import Elbo
 from mrvae.models.elbo import sum_per_image
 from mrvae.training import Diverged, train

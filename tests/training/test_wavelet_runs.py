@@ -12,7 +12,7 @@ import torch
 from msgspec.structs import replace
 
 import mrvae
-from laws.tiny_run import outcome, train_until
+from helpers.tiny_run import outcome, train_until
 from mrvae.cli import main
 from mrvae.data import images_for
 from mrvae.evaluation import evaluate

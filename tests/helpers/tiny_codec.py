@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from laws.tiny_vdvae import tiny_vdvae
+from helpers.tiny_vdvae import tiny_vdvae
 from mrvae.compression import Codec, Known, Network
 from mrvae.compression.latents import all_active, of_shapes
 from mrvae.models import HVAE, ImageFrame, parse_levels

@@ -20,7 +20,7 @@ from mrvae.compression.unpacking import decoded
 from mrvae.data.pictures import read
 from mrvae.models.build import make_context_only
 from mrvae.models.context.conditioner import Conditioner
-from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec, PooledSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import LogisticImage
 

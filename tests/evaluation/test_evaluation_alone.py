@@ -8,7 +8,7 @@ import torch
 from mrvae.data import Images
 from mrvae.evaluation import evaluate, latent_units, unit_report
 from mrvae.models.build import make_context_only
-from mrvae.recipes.context import DCTSpec, MidTreadSpec
+from mrvae.recipes.context import DCTSpec, FactorisedSpec, MidTreadSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import LogisticImage
 

@@ -34,7 +34,7 @@ from mrvae.models import (
 )
 from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import override
-from mrvae.recipes.context import Context, DCTSpec, DiffusionSpec
+from mrvae.recipes.context import Context, DCTSpec, DiffusionSpec, FactorisedSpec
 from mrvae.recipes.context import MidRiseSpec as MidRiseLevels
 
 NONE = Defects()

@@ -11,7 +11,7 @@ from mrvae.distributions import Bins
 from mrvae.models import HVAE
 from mrvae.models.build import make_context_only
 from mrvae.models.context.conditioner import ContextConditioner
-from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, FactorisedSpec, MidTreadSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import LogisticImage
 

@@ -18,7 +18,7 @@ from mrvae.models.build import build, hierarchy
 from mrvae.models.build.weights import read_tensors, save_weights
 from mrvae.models.hierarchy.walk import from_prior
 from mrvae.recipes import Recipe, override
-from mrvae.recipes.context import Context, DCTSpec, NoContextSpec
+from mrvae.recipes.context import Context, DCTSpec, FactorisedSpec, NoContextSpec
 from mrvae.recipes.schema import TopDown
 
 PLAIN, NORMED, ECHO = TopDown(), TopDown(weight_norm=True), TopDown(top_latent_skip=True)

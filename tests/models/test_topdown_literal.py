@@ -27,7 +27,7 @@ from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.models.heads.pixels import SpatialHead
 from mrvae.models.hierarchy.top_down_encoder import TopDownEncoder
 from mrvae.models.hierarchy.walk import Step, from_posterior, from_prior
-from mrvae.recipes.context import Context, DCTSpec, NoContextSpec
+from mrvae.recipes.context import Context, DCTSpec, FactorisedSpec, NoContextSpec
 from mrvae.recipes.schema import BernoulliPixels, BoundedScaleSpec, LogisticMixturePixels, TopDown
 
 Pairs = Iterator[tuple[Tensor, Tensor]]

@@ -1,7 +1,7 @@
 """Multi-resolution variational autoencoders.
 
-A multi-resolution VAE is the composition of a resolution ladder, a hierarchy of cells that is walked
-from coarse to fine, a context and prior at its top and a likelihood at its bottom.
+A multi-resolution VAE is the composition of a resolution ladder, a hierarchy of cells from coarse
+to fine, a context and prior at its top and a likelihood at its bottom.
 
 ``recipe`` looks a recipe up by name, ``build`` makes its model, ``load`` reads a trained one. Each
 is imported at its first use, so that ``import mrvae`` costs nothing.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mrvae.models.build import build
     from mrvae.models.build.weights import load
+    from mrvae.recipes import recipe
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "build", "load", "recipe"]

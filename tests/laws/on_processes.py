@@ -30,7 +30,7 @@ from mrvae.data import Images, images_for
 from mrvae.evaluation import evaluate
 from mrvae.models import HVAE
 from mrvae.models.build import build
-from mrvae.processes import present, share
+from mrvae.processes import process_state, shard
 from mrvae.recipes import Recipe
 from mrvae.training import train
 from mrvae.training.update import Updater
@@ -81,8 +81,8 @@ def nats(count: int) -> list[float]:
     recipe = tiny()
     torch.manual_seed(0)
     images = images_for(recipe, "validation").subset(torch.arange(count))
-    state = present()
-    part = share(count, state.process_index, state.num_processes)
+    state = process_state()
+    part = shard(count, state.process_index, state.num_processes)
     report = evaluate(build(recipe).double(), images, samples=3, part=part).joined()
     found: list[float] = report.importance_nats.tolist()
     return found
@@ -128,7 +128,12 @@ def _forbid_writing(patch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError("this process writes files")
 
-    for name in ("run.save_weights", "checkpoint.save", "run.Metrics.append", "rundir.write_json"):
+    for name in (
+        "run.save_weights",
+        "store.checkpoint.save",
+        "run.Metrics.append",
+        "store.directory.write_json",
+    ):
         patch.setattr(f"mrvae.training.{name}", refuse)
 
 

@@ -16,7 +16,8 @@ from mrvae.evaluation import evaluate, latent_units
 from mrvae.models import DCTContext
 from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import Recipe
-from mrvae.training import checkpoint, train
+from mrvae.training import train
+from mrvae.training.store import checkpoint
 from mrvae.training.update import Updater
 
 STEPS = ("steps=12", "validate_every=6", "checkpoint_every=5")
@@ -77,7 +78,7 @@ def test_a_checkpoint_brings_back_s_exactly(tmp_path: Path) -> None:
     x = images_for(recipe, "train").take(torch.arange(40))
     state.model.context.fit(x)
     state.update(0)
-    checkpoint.save(tmp_path / "state", state, checkpoint.Progress(1), keep=1)
+    checkpoint.save(tmp_path / "state", state, checkpoint.TrainingProgress(1), keep=1)
     checkpoint.restore(tmp_path / "state", other)
     assert list(other.buffers) == [MAGNITUDE]
     assert torch.equal(other.buffers[MAGNITUDE], state.buffers[MAGNITUDE])

@@ -13,9 +13,9 @@ from laws.tiny_run import tiny
 from mrvae.recipes.kl_term import KlTerm
 from mrvae.recipes.schema import SkipRule, Training
 from mrvae.training import train
-from mrvae.training.collapse_monitor import Plateau
+from mrvae.training.collapse_monitor import CollapseMonitor
 from mrvae.training.skip import SkipMonitor
-from mrvae.training.update import Report
+from mrvae.training.update import UpdateReport
 
 STEPS = 1200
 
@@ -24,9 +24,9 @@ def said(
     nats: list[float], kl: float, training: Training | None = None, context: float = 0.0
 ) -> list[int]:
     """Return the steps after which a run with these losses is warned of."""
-    plateau = Plateau(training or Training(steps=STEPS, batch=1, warmup=0))
-    reports = [Report(value, kl + context, kl, 1.0, 1.0, False) for value in nats]
-    return [step for step, report in enumerate(reports) if plateau.warning(step, report)]
+    monitor = CollapseMonitor(training or Training(steps=STEPS, batch=1, warmup=0))
+    reports = [UpdateReport(value, kl + context, kl, 1.0, 1.0, False) for value in nats]
+    return [step for step, report in enumerate(reports) if monitor.warning(step, report)]
 
 
 def noisy(level: float, fall: float = 0.0) -> list[float]:

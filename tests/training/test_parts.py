@@ -13,8 +13,8 @@ from torch import nn
 
 from mrvae.recipes.schema import Adamax, AdamW, Constant, Cosine, Training
 from mrvae.training.ema import Ema
-from mrvae.training.metrics import Metrics
 from mrvae.training.optimizer import make_optimizer, rate_factor, set_rate
+from mrvae.training.store.metrics import Metrics
 
 PLAIN = Training(steps=100, batch=1, warmup=10)
 

@@ -14,7 +14,7 @@ from laws.on_processes import Job, nats, run, start, together
 from laws.tiny_run import kill_after, tiny
 from mrvae.models import HVAE
 from mrvae.models.build import build
-from mrvae.processes import share
+from mrvae.processes import shard
 from mrvae.recipes import Recipe
 
 SHORT = ("steps=6", "validate_every=4", "checkpoint_every=2", "keep=9")
@@ -138,6 +138,6 @@ def test_a_mistake_is_refused_by_all_with_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("processes", [1, 2, 3, 7])
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 7, 100])
 def test_shares_are_a_partition_into_nearly_equal_parts(count: int, processes: int) -> None:
-    parts = [share(count, index, processes) for index in range(processes)]
+    parts = [shard(count, index, processes) for index in range(processes)]
     assert [i for part in parts for i in part] == list(range(count))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1

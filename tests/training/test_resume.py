@@ -15,7 +15,8 @@ import torch
 
 from laws.tiny_run import after_step, everything, kill_after, outcome, tiny, train_until, updater
 from mrvae.recipes import Recipe
-from mrvae.training import Interrupted, checkpoint, train
+from mrvae.training import Interrupted, train
+from mrvae.training.store import checkpoint
 
 STEPS, STOP = 24, 12
 ADAMAX = ("optimizer=adamax", "optimizer.rate=0.004")
@@ -106,7 +107,7 @@ def test_a_run_killed_while_its_last_checkpoint_is_written_is_finished_later(out
 
     kill_after(tiny(), out, 22)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mrvae.training.checkpoint._flush", die)
+        patch.setattr("mrvae.training.store.checkpoint._flush", die)
         with pytest.raises(SystemExit):
             train(tiny(), out, resume=True, quiet=True)
     train(tiny(), out, resume=True, quiet=True)

@@ -22,7 +22,7 @@ from mrvae.cli.options import (
 from mrvae.recipes import Recipe, override
 
 if TYPE_CHECKING:
-    from mrvae.training.footprint import Footprint
+    from mrvae.training.memory.footprint import Footprint
 
 Precision = Literal["float32", "bf16"]
 
@@ -99,7 +99,7 @@ class Describe:
 
     def _step(self, recipe: Recipe) -> tuple[dict[str, object], str]:
         """Return what a step costs, as values and as text."""
-        from mrvae.training.footprint import footprint
+        from mrvae.training.memory.footprint import footprint
 
         found, training = footprint(recipe), recipe.training
         days = None

@@ -1,16 +1,16 @@
-"""The blocks of Kuzina & Tomczak (2023): four convolutions, and a scalar that lets them in.
+"""The blocks of Kuzina & Tomczak (2023): four convolutions scaled by a learnt scalar (ReZero).
 
 With g = SiLU, C₁ and C₄ pointwise and one or two spatial convolutions C between them, a network
 has its activations before every convolution, or behind every one but the last:
 
     N(x) = C₄ g(C g(C g(C₁ g(x)))),            N(x) = C₄ g(C g(C g(C₁ x))).
 
-As a residual block it is let in by a learnt scalar (ReZero, Bachlechner et al. 2021),
+As a residual block it is scaled by a learnt scalar (ReZero, Bachlechner et al. 2021),
 
     S x + β N(x),    β = 0 at the start,
 
 S the identity, or a pointwise convolution where the width changes; at the start a deep network of
-such blocks is S alone. With a shortcut the roles are exchanged: N(x) + β S x.
+such blocks is a product of S. With a shortcut the roles are exchanged: N(x) + β S x.
 
 β multiplies a convolution's result, so it can as well multiply its few weights and biases, and β's
 gradient is then a sum over these instead of over all pixels: β (C₄ h) = (β C₄) h.

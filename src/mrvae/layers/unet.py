@@ -1,4 +1,4 @@
-"""A small U-Net that knows the time: the backbone of a diffusion over contexts.
+"""A small U-Net conditioned on time: the backbone of a diffusion over contexts.
 
 It goes down a resolution ladder and up again. On every scale residual blocks follow one another,
 

@@ -10,15 +10,16 @@ import torch
 from laws.tiny_run import TINY, after_step, outcome, tiny
 from mrvae.cli import main
 from mrvae.models.build import build
-from mrvae.training import OutOfMemory, room, train
-from mrvae.training.footprint import at_most, footprint
-from mrvae.training.memory_check import available, check_room, free_bytes, within_memory
+from mrvae.training import OutOfMemory, train
+from mrvae.training.memory import check
+from mrvae.training.memory.check import available, check_memory, free_bytes, within_memory
+from mrvae.training.memory.footprint import at_most, footprint
 
 SHORT = ("steps=6", "validate_every=6", "checkpoint_every=2")
 
 
 def set_free(patch: pytest.MonkeyPatch, count: int) -> None:
-    patch.setattr(room, "free_bytes", lambda device: count)
+    patch.setattr(check, "free_bytes", lambda device: count)
 
 
 def needed() -> int:
@@ -49,8 +50,8 @@ def test_a_step_that_just_fits_is_made(tmp_path: Path, monkeypatch: pytest.Monke
 def test_overcommit_multiplies_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     set_free(monkeypatch, needed() // 2)
     with pytest.raises(ValueError, match="overcommit"):
-        check_room(build(tiny(*SHORT)), tiny(*SHORT, "overcommit=1.9"))
-    check_room(build(tiny(*SHORT)), tiny(*SHORT, "overcommit=2.1"))
+        check_memory(build(tiny(*SHORT)), tiny(*SHORT, "overcommit=1.9"))
+    check_memory(build(tiny(*SHORT)), tiny(*SHORT, "overcommit=2.1"))
 
 
 def test_no_step_is_predicted_where_the_quick_bound_is_enough(
@@ -59,8 +60,8 @@ def test_no_step_is_predicted_where_the_quick_bound_is_enough(
     recipe = tiny(*SHORT)
     model = build(recipe)
     set_free(monkeypatch, at_most(model, recipe))
-    monkeypatch.setattr(room, "footprint", None)
-    check_room(model, recipe)
+    monkeypatch.setattr(check, "footprint", None)
+    check_memory(model, recipe)
 
 
 def test_a_gpu_without_memory_ends_the_run_with_one_line_and_it_goes_on_with_smaller_parts(
@@ -96,8 +97,8 @@ def test_what_is_free_is_the_systems_and_no_more_than_the_containers(
 ) -> None:
     account = tmp_path / "meminfo"
     account.write_text("MemTotal:  100 kB\nMemAvailable:   60 kB\nSwapFree: 9 kB\n")
-    monkeypatch.setattr(room, "_MEMORY", account)
-    monkeypatch.setattr(room, "_CONTAINER", tmp_path)
+    monkeypatch.setattr(check, "_MEMORY", account)
+    monkeypatch.setattr(check, "_CONTAINER", tmp_path)
     cpu = torch.device("cpu")
     assert free_bytes(cpu) == available(account.read_text()) == 60 * 1024
     (tmp_path / "memory.current").write_text("1024\n")
@@ -107,5 +108,5 @@ def test_what_is_free_is_the_systems_and_no_more_than_the_containers(
     (tmp_path / "memory.max").write_text("max\n")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     assert free_bytes(cpu) == 20 * 1024
-    monkeypatch.setattr(room, "_MEMORY", tmp_path / "elsewhere")
+    monkeypatch.setattr(check, "_MEMORY", tmp_path / "elsewhere")
     assert free_bytes(cpu) is None

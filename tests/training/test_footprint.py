@@ -13,7 +13,7 @@ from laws.tiny_run import TINY
 from mrvae.data import Stream, images_for
 from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
-from mrvae.training.footprint import Footprint, at_most, footprint
+from mrvae.training.memory.footprint import Footprint, at_most, footprint
 from mrvae.training.update import Updater
 
 PLAIN = ("compile=false", "bf16=false", "batch=12", "accumulate=1")

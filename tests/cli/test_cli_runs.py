@@ -128,10 +128,10 @@ def test_a_finished_run_is_left_as_it_is(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--steps", STEPS], "holds a run already; go on with --resume"),
-        (["--steps", STEPS, "--resume", "--seed", 1], "begun with seed 0, not 1"),
-        (["--steps", STEPS - 1, "--resume"], f"begun with {STEPS} steps"),
-        (["--steps", STEPS, "--resume", "rate=1"], "begun with another recipe"),
+        (["--steps", STEPS], "holds a run already; continue with --resume"),
+        (["--steps", STEPS, "--resume", "--seed", 1], "started with seed 0, not 1"),
+        (["--steps", STEPS - 1, "--resume"], f"started with {STEPS} steps"),
+        (["--steps", STEPS, "--resume", "rate=1"], "started with another recipe"),
     ],
 )
 def test_a_run_is_not_trained_over(capsys: Capture, arguments: list[object], message: str) -> None:

@@ -76,7 +76,7 @@ def test_a_gpu_without_memory_ends_the_run_with_one_line_and_it_goes_on_with_sma
         after_step(patch, 5, full)
         assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("mrvae: the memory does not hold a step of 8 images; try training.acc")
+    assert line.startswith("mrvae: a step of 8 images does not fit into the memory; try training.")
     assert main([*command, "--resume", "training.checkpoint=true"]) == 0
     train(tiny(*SHORT), tmp_path / "whole", quiet=True)
     found, whole = outcome(tmp_path / "run"), outcome(tmp_path / "whole")
@@ -85,7 +85,7 @@ def test_a_gpu_without_memory_ends_the_run_with_one_line_and_it_goes_on_with_sma
 
 def test_a_cpu_without_memory_is_told_from_other_errors() -> None:
     training = tiny().training
-    with pytest.raises(OutOfMemory, match="the memory does not hold"), within_memory(training):
+    with pytest.raises(OutOfMemory, match="does not fit into the memory"), within_memory(training):
         torch.empty(1 << 58)
     with pytest.raises(RuntimeError, match="shape") as other, within_memory(training):
         torch.zeros(2).view(3)

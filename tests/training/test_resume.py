@@ -49,8 +49,9 @@ def same(run: Path, expected: dict[str, object]) -> None:
 # -------------------------------------------------------------------------------- bit for bit
 
 
-@pytest.mark.parametrize("changes", [(), ADAMAX])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("changes", "number"), [((), signal.SIGINT), (ADAMAX, signal.SIGTERM)], ids=["adamw", "adamax"]
+)
 def test_an_interrupted_run_ends_as_a_whole_one(
     out: Path, changes: tuple[str, ...], number: int
 ) -> None:
@@ -189,10 +190,10 @@ def copy(run: Path, out: Path) -> Path:
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_a_damaged_checkpoint_is_passed_over_whole(
+def test_a_damaged_checkpoint_is_skipped_and_never_half_read(
     stopped: Path, out: Path, case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The one before is taken, with one line that names the damaged one."""
+    """The previous one is used, with one line that names the damaged one; without it, none is."""
     copy(stopped, out)
     DAMAGE[case](out / "state/step-00000012")
     fresh = updater(tiny())
@@ -206,15 +207,13 @@ def test_a_damaged_checkpoint_is_passed_over_whole(
     for mine, other in zip(fresh.parameters, expected.parameters, strict=True):
         assert torch.equal(mine, other)
     assert fresh.updates == expected.updates == 10
+    (out / "state/step-00000010").rename(out / "other")
+    (out / "elsewhere").rename(out / "state/step-00000012")
+    check_nothing_is_restored(out)
 
 
-@pytest.mark.parametrize("case", DAMAGE)
-def test_a_checkpoint_that_cannot_be_read_changes_nothing(
-    stopped: Path, out: Path, case: str
-) -> None:
-    copy(stopped, out)
-    (out / "state/step-00000010").rename(out / "elsewhere")
-    DAMAGE[case](out / "state/step-00000012")
+def check_nothing_is_restored(out: Path) -> None:
+    """The only checkpoint is damaged: neither the files nor the updater change."""
     fresh, expected = updater(tiny()), updater(tiny())
     before = everything(out)
     with pytest.raises(ValueError, match=r"no checkpoint in .* can be read"):
@@ -274,8 +273,8 @@ def test_a_finished_run_is_left_as_it_is(out: Path) -> None:
 
 REFUSED: dict[str, tuple[tuple[str, ...], int, bool, str]] = {
     "no --resume": ((), 0, False, "holds a run already"),
-    "another seed": ((), 1, True, "begun with seed 0, not 1"),
-    "fewer steps": (("steps=23",), 0, True, "begun with 24 steps"),
+    "another seed": ((), 1, True, "started with seed 0, not 1"),
+    "fewer steps": (("steps=23",), 0, True, "started with 24 steps"),
     "another rate": (("rate=0.1",), 0, True, r"training.optimizer.rate was 0.004, not 0.1"),
     "another model": (("width=9",), 0, True, "model.width was"),
     "another kind": (("optimizer=adamax",), 0, True, "training.optimizer.kind was 'adamw'"),
@@ -309,7 +308,7 @@ def test_a_folder_of_other_files_is_refused(out: Path, resume: bool) -> None:
     out.mkdir()
     (out / "precious.txt").write_text("mine")
     before = everything(out)
-    with pytest.raises(ValueError, match="holds files but no run"):
+    with pytest.raises(ValueError, match="has files but no run"):
         train(tiny(), out, resume=resume, quiet=True)
     assert everything(out) == before
     with pytest.raises(ValueError, match="is a file"):

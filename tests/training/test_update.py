@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from laws.tiny_run import after_step, everything, tiny, updater
-from mrvae.models import Elbo
+from mrvae.models import HVAE
 from mrvae.models.elbo import sum_per_image
 from mrvae.training import Diverged, train
 from mrvae.training.compiling import try_compile
@@ -77,15 +77,17 @@ def test_the_report_is_of_the_weights_before_the_update() -> None:
     assert all(p.grad is None for p in state.parameters)
 
 
-def break_bound(patch: pytest.MonkeyPatch, value: float) -> None:
-    """Let the bound of every image be this value, with gradients of the same kind."""
-    bound = Updater.bound
+def break_bound(patch: pytest.MonkeyPatch, factor: float) -> None:
+    """Multiply log p(x | z) of every image, and its gradient, by a factor."""
+    forward = HVAE.forward
 
-    def broken(self: Updater, x: Tensor, noise: Tensor, term: Tensor | None = None) -> Elbo:
-        elbo = bound(self, x, noise)
-        return replace(elbo, log_likelihood=elbo.log_likelihood * value)
+    def broken(
+        self: HVAE, x: Tensor, noise: Tensor, term: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        log_likelihood, kl = forward(self, x, noise, term)
+        return log_likelihood * factor, kl
 
-    patch.setattr(Updater, "bound", broken)
+    patch.setattr(HVAE, "forward", broken)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -188,7 +190,7 @@ def test_where_compilation_fails_the_run_goes_on_with_one_line(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nn.Module, "compile", fail)
         train(tiny("steps=4", "compile=true"), tmp_path / "compiled", quiet=True)
-    line = "mrvae: torch.compile failed (no compiler); going on without it\n"
+    line = "mrvae: torch.compile failed (no compiler); training continues without it\n"
     assert capsys.readouterr().err == line
     train(tiny("steps=4"), tmp_path / "plain", quiet=True)
     for name in ("weights.safetensors", "state/step-00000004/tensors.safetensors"):

@@ -4,8 +4,8 @@ A run that needs more than there is would be killed by the operating system, or 
 a step. So the prediction of :mod:`mrvae.training.memory.footprint` is compared with the memory that
 is free: on a GPU that of its driver, on a CPU what the system can give without swapping, at most
 what a container may take, divided by the processes on this machine. A bound that takes no time is
-tried first, and the prediction only where the bound is too large. ``training.overcommit`` multiplies
-the free memory.
+tried first, and the prediction only where the bound is too large. ``training.overcommit`` is a
+factor of the free memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs of recipes with a context: S is measured once, saved with the weights, and read again."""
+"""Runs of recipes with a context: S is measured once, and saved with the weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAGNITUDE = "context.prior.lattice.magnitude"
 
 
 @pytest.mark.parametrize("changes", [DIFFUSION, EXPLICIT], ids=["diffusion", "explicit"])
-def test_a_stopped_and_a_killed_run_end_as_the_one_that_was_not(
+def test_a_stopped_and_killed_run_ends_as_an_uninterrupted_one(
     changes: tuple[str, ...], tmp_path: Path
 ) -> None:
     recipe = tiny(*changes)

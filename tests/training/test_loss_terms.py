@@ -60,8 +60,8 @@ def test_where_kl_costs_nothing_the_gradient_is_that_of_the_likelihood(change: s
     assert report.kl == pytest.approx(float(elbo.kl.detach().sum(1).mean()), rel=1e-12)
 
 
-def test_a_context_is_paid_for_in_full() -> None:
-    """Its bits are no choice of the posterior, and its prior has to learn them from the start."""
+def test_the_nats_of_a_context_are_not_weighted() -> None:
+    """It has no learnt posterior, and its prior is learnt from the start."""
     state = updater(tiny(*CONTEXT, "kl.beta_steps=10", "kl.free_nats=1000"), double=True)
     state.model.context.fit(images_for(tiny(), "train").take(torch.arange(40)))
     log_likelihood = torch.tensor([-3.0, -5.0], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""A step that does not fit is refused before it is made, or ends with one line."""
+"""A step that does not fit into memory is refused before it starts, or ends with one line."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def set_free(patch: pytest.MonkeyPatch, count: int) -> None:
 
 
 def needed() -> int:
-    """Return what the tiny step takes beside its weights."""
-    found = footprint(tiny(*SHORT))
-    return found.peak - found.weights
+    """Return the peak memory of the tiny step without its weights."""
+    predicted = footprint(tiny(*SHORT))
+    return predicted.peak - predicted.weights
 
 
 def test_a_step_larger_than_the_free_memory_is_refused_and_nothing_is_written(
@@ -64,7 +64,7 @@ def test_no_step_is_predicted_where_the_quick_bound_is_enough(
     check_memory(model, recipe)
 
 
-def test_a_gpu_without_memory_ends_the_run_with_one_line_and_it_goes_on_with_smaller_parts(
+def test_out_of_memory_on_a_gpu_ends_the_run_with_one_line_and_it_can_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full() -> None:
@@ -83,7 +83,7 @@ def test_a_gpu_without_memory_ends_the_run_with_one_line_and_it_goes_on_with_sma
     assert found["weights.safetensors"] == whole["weights.safetensors"]
 
 
-def test_a_cpu_without_memory_is_told_from_other_errors() -> None:
+def test_only_allocation_failures_of_a_cpu_become_out_of_memory() -> None:
     training = tiny().training
     with pytest.raises(OutOfMemory, match="does not fit into the memory"), within_memory(training):
         torch.empty(1 << 58)
@@ -92,7 +92,7 @@ def test_a_cpu_without_memory_is_told_from_other_errors() -> None:
     assert not isinstance(other.value, OutOfMemory)
 
 
-def test_what_is_free_is_the_systems_and_no_more_than_the_containers(
+def test_free_memory_is_that_of_the_system_and_at_most_that_of_the_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = tmp_path / "meminfo"

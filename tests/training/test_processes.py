@@ -1,4 +1,4 @@
-"""What a run is does not depend on the number of processes that share it."""
+"""The result of a run does not depend on the number of processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def events(out: Path) -> list[dict[str, float]]:
 
 
 def equal(out: Path, expected: Path) -> None:
-    """Hold losses, norms, counts and validations together, and weights, averages and moments."""
+    """Compare losses, norms, counts and validations, and weights, averages and moments."""
     found, wanted = events(out), events(expected)
     assert len(found) == len(wanted)
     for one, other in zip(found, wanted, strict=True):
@@ -49,8 +49,8 @@ def double(recipe: Recipe) -> HVAE:
     return build(recipe).double()
 
 
-def leave_half_done(out: Path) -> None:
-    """Let one process make half of a run, and die."""
+def train_half(out: Path) -> None:
+    """Make half of a run on one process, and kill it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mrvae.training.run.build", double)
         patch.setattr("mrvae.training.run._VALIDATED", 37)
@@ -62,7 +62,7 @@ def check_equality(count: int, folder: Path) -> None:
     parts = (*SHORT, f"accumulate={8 // count}")
     a_file = folder / "file"
     a_file.write_text("mine")
-    leave_half_done(folder / "resumed")
+    train_half(folder / "resumed")
     jobs = [
         Job(str(folder / "whole"), SHORT, broken=BROKEN),
         Job(str(folder / "parts"), parts, broken=BROKEN),
@@ -86,7 +86,7 @@ def check_equality(count: int, folder: Path) -> None:
     for name in ("whole", "parts"):
         equal(folder / name, folder / "faulty")
     equal(folder / "resumed", folder / "smooth")
-    # One process goes on with what several have left, and another one's NaN is everybody's.
+    # One process resumes a run of several, and a NaN on one process is a NaN of the global batch.
     run(Job(str(folder / "stopped"), SHORT, resume=True))
     equal(folder / "stopped", folder / "smooth")
     run(Job(str(folder / "alone"), SHORT, fault="gradient", place=(0, 3)))
@@ -104,7 +104,7 @@ def test_four_processes_make_the_run_of_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_killed_process_ends_the_others_and_the_run_can_be_resumed(tmp_path: Path) -> None:
     """Within a minute, with one line that says how."""
     out, task = tmp_path / "run", tmp_path / "task.json"
     with pytest.raises(FileNotFoundError):
@@ -123,7 +123,7 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_mistake_is_refused_by_all_with_one_line(tmp_path: Path) -> None:
+def test_an_error_ends_all_processes_with_one_line(tmp_path: Path) -> None:
     for arguments, problem in (
         (("train", "digits-vdvea"), "mrvae: there is no recipe"),
         (("train", "digits-vdvae", "data=mnist", "--data-dir", str(tmp_path)), "mrvae: "),

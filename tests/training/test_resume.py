@@ -1,4 +1,4 @@
-"""A run that was interrupted, killed or damaged ends as the one that was not, bit for bit."""
+"""A run that was interrupted, killed or damaged ends as an uninterrupted one, bit for bit."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_whole_run_is_the_same_twice_and_another_seed_is_another_run(out: Pa
     assert everything(out)[name] != everything(out.with_name("other"))[name]
 
 
-def test_an_interruption_says_how_to_go_on(out: Path) -> None:
+def test_an_interruption_names_the_command_that_continues(out: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mrvae.training.run.StopRequest.signal_number", signal.SIGINT, raising=False)
         patch.setattr("mrvae.training.run.StopRequest.__init__", lambda self: None)
@@ -85,7 +85,7 @@ def test_an_interruption_says_how_to_go_on(out: Path) -> None:
     assert str(out) in str(stop.value)
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint(out: Path) -> None:
+def test_a_killed_run_continues_from_its_last_checkpoint(out: Path) -> None:
     """Events after that checkpoint are written again, not twice; half a line is forgotten."""
     kill_after(tiny(), out, 13)
     with (out / "metrics.jsonl").open("a") as file:
@@ -94,7 +94,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(out: Path) -> None:
     same(out, uninterrupted())
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_again(out: Path) -> None:
+def test_a_run_killed_before_its_first_checkpoint_restarts(out: Path) -> None:
     kill_after(tiny(), out, 2)
     train(tiny(), out, resume=True, quiet=True)
     same(out, uninterrupted())
@@ -258,7 +258,7 @@ def kill_during_resume(recipe: Recipe, out: Path, step: int) -> None:
 # ----------------------------------------------------------------- what --resume may and may not
 
 
-def test_resuming_without_a_run_begins_one(out: Path) -> None:
+def test_resuming_without_a_run_starts_one(out: Path) -> None:
     train(tiny(), out, resume=True, quiet=True)
     same(out, uninterrupted())
 
@@ -291,7 +291,7 @@ def test_another_run_is_refused_and_nothing_is_changed(stopped: Path, case: str)
     assert everything(stopped) == before
 
 
-def test_more_steps_go_on_from_where_the_run_was(out: Path) -> None:
+def test_more_steps_continue_a_finished_run(out: Path) -> None:
     train(tiny("schedule=constant"), out, quiet=True)
     summary = train(tiny("schedule=constant", "steps=30"), out, resume=True, quiet=True)
     assert summary.steps == 30
@@ -325,7 +325,7 @@ def test_a_run_with_a_damaged_recipe_is_refused(stopped: Path, out: Path) -> Non
     assert everything(out) == before
 
 
-def test_a_mistake_in_the_data_makes_no_folder(out: Path, tmp_path: Path) -> None:
+def test_a_refused_run_creates_no_folder(out: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         train(tiny("data=mnist"), out, data_dir=tmp_path, quiet=True)
     with pytest.raises(ValueError, match="cannot be split"):

@@ -1,4 +1,4 @@
-"""One update: the gradient of the global batch, and what keeps a bad one away from the weights."""
+"""One update: the gradient of the global batch, the clip, and the skip of bad gradients."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def break_bound(patch: pytest.MonkeyPatch, factor: float) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_no_number_changes_nothing(value: float) -> None:
+def test_a_loss_that_is_not_finite_changes_nothing(value: float) -> None:
     state = updater(tiny())
     state.update(0)
     before, averages = weights(state), [a.clone() for a in state.ema.averages]
@@ -111,7 +111,7 @@ def test_a_loss_that_is_no_number_changes_nothing(value: float) -> None:
     assert not equal(before, weights(state))
 
 
-def test_a_gradient_that_is_no_number_changes_nothing() -> None:
+def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
     """Though the loss is finite."""
     state = updater(tiny())
 
@@ -139,7 +139,7 @@ def test_an_outlier_changes_nothing_and_is_counted() -> None:
     assert (state.monitor.skipped, state.updates) == (1, 25)
 
 
-def test_a_run_that_breaks_for_good_stops_and_leaves_its_checkpoint(tmp_path: Path) -> None:
+def test_a_diverged_run_stops_and_leaves_its_checkpoint_intact(tmp_path: Path) -> None:
     out, seen = tmp_path / "run", dict[str, bytes]()
     with pytest.MonkeyPatch.context() as patch:
 
@@ -176,7 +176,7 @@ def test_a_batch_that_cannot_be_split_is_refused() -> None:
 # ------------------------------------------------------------------------------- compilation
 
 
-def test_where_compilation_fails_the_run_goes_on_with_one_line(
+def test_after_a_failed_compilation_the_run_continues_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The result is that of a run which was never compiled."""

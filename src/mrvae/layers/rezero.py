@@ -110,7 +110,7 @@ def activated_before(
 def activated_after(
     inputs: int, middle: int, outputs: int, *, depthwise: bool = False, weight_norm: bool = False
 ) -> nn.Sequential:
-    """Return C₄ g C g C g C₁, or C₄ g D g C₁ with one D that is 5×5 on each channel by itself.
+    """Return C₄ g C g C g C₁, or C₄ g D g C₁ with a depthwise 5×5 convolution D.
 
     With weight norm all have it but the last, which can then be given its first weights.
 

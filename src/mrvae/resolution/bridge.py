@@ -8,16 +8,16 @@ functions of the time and of an image of V_j. The process of Falck et al. 2022, 
 
 E being the embedding V_j → V_{j+1}, which changes the array and not the function. Its distributions
 are a *multi-resolution bridge* (definition 2): their support grows with the level, and the finest
-image is generated in finite-dimensional parts. In the space of the finest level, the same process has the
-coefficients E μ_j P and E σ_j of the level in which it is, and is constant across V_j; the
-simulation saves that work, and tests hold the two to be equal.
+image is generated in finite-dimensional parts. In the space of the finest level, the same process
+has the coefficients E μ_j P and E σ_j of its level, and is constant across V_j; the simulation saves
+that work, and tests compare the two.
 
 It is simulated by the method of Euler and Maruyama, in N_j steps of h = (t_{j+1} - t_j)/N_j:
 
     Z ← Z + h μ_j(t, Z) + √h σ_j(t, Z) ξ,    ξ standard normal.
 
-The noise ξ comes from outside as one tensor a level, of shape (N_j, …), whose length says how many
-steps there are; so one Brownian path can be run in steps of two lengths (:func:`coarser_noise`).
+The noise ξ is an argument, one tensor per level of shape (N_j, …), whose length is the number of
+steps; so one Brownian path can be run in steps of two lengths (:func:`coarser_noise`).
 σ_j is a map (t, Z, ξ) ↦ σ_j(t, Z) ξ, linear in ξ, and so may be a number, a number for each pixel,
 or any matrix, also one that makes states from noise of another shape. ξ has one value for each
 *pixel*; the noise that is white on the unit square, and the same at every level, has σ ∝ n^{d/2}.
@@ -43,7 +43,7 @@ Diffusion = Callable[[float, Tensor, Tensor], Tensor]
 
 
 class Embedding(Protocol):
-    """Whatever goes up a ladder: :class:`Ladder`, :class:`WaveletPooling`."""
+    """An embedding into finer images: :class:`Ladder`, :class:`WaveletPooling`."""
 
     def embed(self, x: Tensor, steps: int = 1) -> Tensor:
         """Go ``steps`` levels up."""

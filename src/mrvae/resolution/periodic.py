@@ -90,7 +90,7 @@ def analyse(x: Tensor, filters: Filters, dim: int) -> Tensor:
     if dim < -2:
         flat = analyse(x.flatten(dim + 1), filters, -2)
         return torch.unflatten(flat, -1, x.shape[dim + 1 :])
-    # A matrix has one size, also where a compiler would rather leave it open: index says so.
+    # A matrix has one size, also where a compiler would trace a symbolic one: index fixes it.
     size = operator.index(x.shape[dim])
     if size <= _DENSE:
         return matmul_along(_matrix(filters, size, x.dtype, x.device), x, dim)

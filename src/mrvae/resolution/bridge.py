@@ -9,8 +9,8 @@ functions of the time and of an image of V_j. The process of Falck et al. 2022, 
 E being the embedding V_j → V_{j+1}, which changes the array and not the function. Its distributions
 are a *multi-resolution bridge* (definition 2): their support grows with the level, and the finest
 image is generated in finite-dimensional parts. In the space of the finest level, the same process
-has the coefficients E μ_j P and E σ_j of its level, and is constant across V_j; the simulation saves
-that work, and tests compare the two.
+has the coefficients E μ_j P and E σ_j of its level, and is constant across V_j; the simulation
+saves that work, and tests compare the two.
 
 It is simulated by the method of Euler and Maruyama, in N_j steps of h = (t_{j+1} - t_j)/N_j:
 

@@ -19,9 +19,9 @@ class ProgressBar:
     Binary images are reported in nats, all others in bits per dimension.
     """
 
-    def __init__(self, model: HVAE, levels: int, start: int, steps: int, quiet: bool) -> None:
+    def __init__(self, model: HVAE, bins: int, start: int, steps: int, quiet: bool) -> None:
         self.dims = model.frame.dims
-        self.binary = levels == 2
+        self.binary = bins == 2
         self.start, self.began, self.smoothed = start, time.perf_counter(), 0.0
         self.shown = 0
         self.progress = Progress(

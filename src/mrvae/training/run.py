@@ -138,12 +138,9 @@ class _TrainingLoop:
         self._restore_log()
         if start < steps:
             self._start()
-            levels = self.recipe.model.likelihood.levels
-            stop = StopRequest()
-            with (
-                ProgressBar(self.updater.model, levels, start, steps, quiet) as bar,
-                stop.listening(),
-            ):
+            bins, stop = self.recipe.model.likelihood.levels, StopRequest()
+            bar = ProgressBar(self.updater.model, bins, start, steps, quiet)
+            with bar, stop.listening():
                 try:
                     self._steps(bar, stop)
                 except OSError as error:

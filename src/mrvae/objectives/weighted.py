@@ -1,8 +1,8 @@
 """The weighted KL of the training loss.
 
 The bound has Σ_l KL_l. At the start of training this sum can collapse every posterior onto its
-prior before the decoder has learnt to use the latents, for the rest of the run. Three remedies change
-the loss of an image to Σ_l β γ_l max(λ, KL_l):
+prior before the decoder has learnt to use the latents, for the rest of the run. Three remedies
+change the loss of an image to Σ_l β γ_l max(λ, KL_l):
 
 - β rises from 0 to 1, so that the latents cost nothing at first (Bowman et al. 2016, section 3.1;
   Sønderby et al. 2016, section 2.3);

@@ -33,10 +33,8 @@ def events(out: Path) -> list[dict[str, float]]:
 
 def equal(out: Path, expected: Path) -> None:
     """Compare losses, norms, counts and validations, and weights, averages and moments."""
-    found, wanted = events(out), events(expected)
-    assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
-        assert one == pytest.approx(other, rel=1e-9, nan_ok=True)
+    for event, wanted in zip(events(out), events(expected), strict=True):
+        assert event == pytest.approx(wanted, rel=1e-9, nan_ok=True)
     name = "state/step-00000006/tensors.safetensors"
     tensors, others = load_file(out / name), load_file(expected / name)
     assert tensors.keys() == others.keys()
@@ -69,11 +67,11 @@ def check_equality(count: int, folder: Path) -> None:
         Job(str(folder / "resumed"), parts, resume=True),
         Job(str(folder / "stopped"), SHORT, fault="stop", place=(1, 3)),
         Job(str(folder / "gradient"), SHORT, fault="gradient", place=(1, 3)),
-        Job(str(folder / "refused"), SHORT, alone=str(a_file)),
+        Job(str(folder / "refused"), SHORT, second_out=str(a_file)),
     ]
-    said = together(count, folder, jobs)
-    assert all(words == said[0] for words in said), "the processes do not agree"
-    bounds, *ends = said[0]
+    results = together(count, folder, jobs)
+    assert all(result == results[0] for result in results), "the processes do not agree"
+    bounds, *ends = results[0]
     # Every image is measured once, on whichever process; five images are no multiple of two.
     assert bounds == pytest.approx(nats(5), rel=1e-9)
     assert str(ends[3]).startswith("Interrupted: stopped after step 3 of 6")
@@ -89,8 +87,8 @@ def check_equality(count: int, folder: Path) -> None:
     # One process resumes a run of several, and a NaN on one process is a NaN of the global batch.
     run(Job(str(folder / "stopped"), SHORT, resume=True))
     equal(folder / "stopped", folder / "smooth")
-    run(Job(str(folder / "alone"), SHORT, fault="gradient", place=(0, 3)))
-    equal(folder / "gradient", folder / "alone")
+    run(Job(str(folder / "single"), SHORT, fault="gradient", place=(0, 3)))
+    equal(folder / "gradient", folder / "single")
     assert events(folder / "gradient")[2]["broken"] == 1
 
 

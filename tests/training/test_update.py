@@ -190,7 +190,7 @@ def test_after_a_failed_compilation_the_run_continues_with_one_line(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nn.Module, "compile", fail)
         train(tiny("steps=4", "compile=true"), tmp_path / "compiled", quiet=True)
-    line = "mrvae: torch.compile failed (no compiler); training continues without it\n"
+    line = "mrvae: torch.compile failed (no compiler); the run continues without it\n"
     assert capsys.readouterr().err == line
     train(tiny("steps=4"), tmp_path / "plain", quiet=True)
     for name in ("weights.safetensors", "state/step-00000004/tensors.safetensors"):

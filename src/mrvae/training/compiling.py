@@ -30,7 +30,7 @@ def try_compile(updater: Updater) -> float | None:
         updater.model._compiled_call_impl = None
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         print(
-            f"mrvae: torch.compile failed ({first[:120]}); the run continues without",
+            f"mrvae: torch.compile failed ({first[:120]}); the run continues without it",
             file=sys.stderr,
         )
         return None

@@ -35,7 +35,7 @@ from mrvae.models.cells.base import VDVAECell
 from mrvae.models.heads.pixels import Head
 from mrvae.models.hierarchy.decoder import CellStage
 from mrvae.recipes.schema import BernoulliPixels, LogisticMixturePixels, Recipe
-from mrvae.training.rundir import RunDirectory
+from mrvae.training.store.directory import RunDirectory
 
 Pairs = Iterator[tuple[str, Tensor]]
 

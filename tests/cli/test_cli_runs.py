@@ -116,10 +116,10 @@ def test_a_finished_run_is_left_as_it_is(capsys: Capture) -> None:
 @for_all(
     ("arguments", "message"),
     [
-        (["--steps", STEPS], "holds a run already; go on with --resume"),
-        (["--steps", STEPS, "--resume", "--seed", 1], "begun with seed 0, not 1"),
-        (["--steps", STEPS - 1, "--resume"], f"begun with {STEPS} steps"),
-        (["--steps", STEPS, "--resume", "rate=1"], "begun with another recipe"),
+        (["--steps", STEPS], "holds a run already; continue with --resume"),
+        (["--steps", STEPS, "--resume", "--seed", 1], "started with seed 0, not 1"),
+        (["--steps", STEPS - 1, "--resume"], f"started with {STEPS} steps"),
+        (["--steps", STEPS, "--resume", "rate=1"], "started with another recipe"),
     ],
 )
 def test_a_run_is_not_trained_over(capsys: Capture, arguments: list[object], message: str) -> None:
@@ -323,8 +323,8 @@ def test_inspect_measures_the_norms_of_the_last_state(capsys: Capture, tmp_path:
     model, x = mrvae.load(trained()), load("digits", "test").take(torch.arange(50))
     noise = normal(2, 0, range(50), model.latent_noise_size, x.device, torch.float32)
     with torch.inference_mode():
-        h, _ = model.decoder.walk(model.features(x), [from_posterior()] * 3, noise)
-    norms = h.flatten(1).norm(dim=1)
+        trace = model.trace(model.observe(x), from_posterior(), noise)
+    norms = trace.state.flatten(1).norm(dim=1)
     assert values["decoder"]["means"][-1] == pytest.approx(float(norms.mean()), rel=1e-5)
     assert values["decoder"]["deviations"][-1] == pytest.approx(float(norms.std()), rel=1e-3)
     assert np.asarray(Image.open(out)).ndim == 3

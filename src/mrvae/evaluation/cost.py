@@ -5,7 +5,7 @@ of any size is described in seconds. One image is scored there: ``flops_per_imag
 convolutions, a multiply-add as 2 (a training step takes about three times that), and
 ``bytes_per_image`` is what is alive between the forward and the backward pass: the image, its noise
 and what autograd keeps, which is less where the recipe has blocks computed again.
-:mod:`mrvae.training.footprint` predicts a whole step.
+:mod:`mrvae.training.memory.footprint` predicts a whole step.
 """
 
 from __future__ import annotations

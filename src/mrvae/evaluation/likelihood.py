@@ -39,7 +39,7 @@ from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.published import ContextTerms, Defects, context_terms
 from mrvae.models import HVAE, bits_per_dim
 from mrvae.models.trace import Latents, Observation
-from mrvae.processes import joined
+from mrvae.processes import all_gather_rows
 
 Progress = Callable[[int], None]
 
@@ -79,10 +79,10 @@ class LikelihoodReport:
         """Return the report of all processes' images, where each measured its own part of them."""
         return replace(
             self,
-            nats=joined(self.nats),
-            importance_nats=joined(self.importance_nats),
-            kl=joined(self.kl),
-            estimates=tuple(joined(each) for each in self.estimates),
+            nats=all_gather_rows(self.nats),
+            importance_nats=all_gather_rows(self.importance_nats),
+            kl=all_gather_rows(self.kl),
+            estimates=tuple(all_gather_rows(each) for each in self.estimates),
         )
 
     def summary(self) -> dict[str, int | float | list[float] | None]:

@@ -43,12 +43,12 @@ def test_where_kl_costs_nothing_the_gradient_is_that_of_the_likelihood(change: s
     state = updater(tiny(change, "clip=1000000"), double=True)
     x, noise, _ = state.inputs(0, range(8))
     elbo = state.model.elbo(x, noise)
-    alone = torch.autograd.grad(
+    expected = torch.autograd.grad(
         -elbo.log_likelihood.mean() / 64, state.parameters, allow_unused=True
     )
     state.model.zero_grad()
-    loss_of(state.bound(x, noise), state.model, state.training.kl, 0).backward()  # type: ignore[no-untyped-call]
-    for parameter, gradient in zip(state.parameters, alone, strict=True):
+    loss_of(state.measure(x, noise), state.model, state.training.kl, 0).backward()  # type: ignore[no-untyped-call]
+    for parameter, gradient in zip(state.parameters, expected, strict=True):
         found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         wanted = torch.zeros_like(parameter) if gradient is None else gradient
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
@@ -58,8 +58,8 @@ def test_where_kl_costs_nothing_the_gradient_is_that_of_the_likelihood(change: s
     assert report.kl == pytest.approx(float(elbo.kl.detach().sum(1).mean()), rel=1e-12)
 
 
-def test_a_context_is_paid_for_in_full() -> None:
-    """Its bits are no choice of the posterior, and its prior has to learn them from the start."""
+def test_the_nats_of_a_context_are_not_weighted() -> None:
+    """It has no learnt posterior, and its prior is learnt from the start."""
     state = updater(tiny(*CONTEXT, "kl.beta_steps=10", "kl.free_nats=1000"), double=True)
     state.model.context.fit(images_for(tiny(), "train").take(torch.arange(40)))
     log_likelihood = torch.tensor([-3.0, -5.0], dtype=torch.float64)

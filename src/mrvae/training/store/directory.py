@@ -1,14 +1,14 @@
-"""The run directory, and what ``--resume`` may do to one.
+"""The files of a run directory, and the conditions of ``--resume``.
 
     recipe.json           the recipe and the seed
     weights.safetensors   averaged weights of the last checkpoint
     best.safetensors      averaged weights of the best validation
     state/                checkpoints to resume from
-    metrics.jsonl         one line for each event
+    metrics.jsonl         one line per event
 
 A new run is refused where one exists. A resumed run has the same recipe and seed; it may have
-more steps, and another ``accumulate`` and ``checkpoint``, which fit the same computation into
-other machines.
+more steps, and other ways to fit the same computation into memory: another ``accumulate``,
+``checkpoint`` or ``overcommit``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mrvae.recipes.serial import to_json
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths of a run."""
+    """The paths of a run."""
 
     path: Path
 
@@ -48,52 +48,52 @@ class RunDirectory:
 
     @property
     def state(self) -> Path:
-        """The folder of checkpoints."""
+        """The folder of the checkpoints."""
         return self.path / "state"
 
     @property
     def metrics(self) -> Path:
-        """The events."""
+        """The log of events."""
         return self.path / "metrics.jsonl"
 
     def check(self, recipe: Recipe, seed: int, resume: bool) -> None:
-        """Refuse a run that may not be made here; change nothing.
+        """Refuse a run that may not be written here; change nothing.
 
         Raises:
-            ValueError: if the directory holds something and this is not its resumption.
+            ValueError: if the directory has files, and this run does not resume them.
         """
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file; --out names a folder")
         if not self.recipe.exists():
             if self.path.is_dir() and not all(map(temporary, self.path.iterdir())):
-                raise ValueError(f"{self.path} holds files but no run; choose another --out")
+                raise ValueError(f"{self.path} has files but no run; choose another --out")
             return
         if not resume:
             raise ValueError(
-                f"{self.path} holds a run already; go on with --resume, or choose another --out"
+                f"{self.path} holds a run already; continue with --resume, or choose another --out"
             )
         self._check_same(recipe, seed)
 
     def begin(self, recipe: Recipe, seed: int) -> None:
-        """Create the directory and write the recipe and the seed, where they are not there as such.
+        """Create the directory, and write the recipe and the seed unless they are there.
 
-        What a killed process left half-written is deleted.
+        Half-written files of a killed process are deleted.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         sweep(self.path)
-        begun: dict[str, object] = {"recipe": to_json(recipe), "seed": seed}
-        if not self.recipe.exists() or json.loads(self.recipe.read_text()) != begun:
-            write_json(self.recipe, begun)
+        content: dict[str, object] = {"recipe": to_json(recipe), "seed": seed}
+        if not self.recipe.exists() or json.loads(self.recipe.read_text()) != content:
+            write_json(self.recipe, content)
 
     def _check_same(self, recipe: Recipe, seed: int) -> None:
         before = read_recipe(self.path)
         seed_before = json.loads(self.recipe.read_text()).get("seed")
         if seed_before != seed:
-            raise ValueError(f"{self.path} was begun with seed {seed_before}, not {seed}")
+            raise ValueError(f"{self.path} was started with seed {seed_before}, not {seed}")
         steps, steps_before = recipe.training.steps, before.training.steps
         if steps < steps_before:
             raise ValueError(
-                f"{self.path} was begun with {steps_before} steps and cannot be resumed "
+                f"{self.path} was started with {steps_before} steps and cannot be resumed "
                 f"with {steps}; give at least as many"
             )
         old = before.training
@@ -107,7 +107,7 @@ class RunDirectory:
         same = replace(recipe, training=fitted)
         if same != before:
             raise ValueError(
-                f"{self.path} was begun with another recipe ({_difference(same, before)}); "
+                f"{self.path} was started with another recipe ({_difference(same, before)}); "
                 "resume with the same one, or choose another --out"
             )
 

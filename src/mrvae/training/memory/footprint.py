@@ -1,23 +1,23 @@
-"""What one training step costs, known before it is made: its operations, and its peak of memory.
+"""The FLOPs and the peak memory of a training step, predicted without computing it.
 
-The step is made on tensors without values, with the model, the loss, the backward pass and the
-precision of the run, and every storage is watched while it is alive. Of N bytes of parameters, a
-run in its middle holds throughout
+The step is made on meta tensors, with the model, the loss, the backward pass and the precision of
+the run, and every storage is counted while it is alive. With N bytes of parameters, a run holds
+throughout
 
     the weights, N,   their average, N,   the optimiser's two moments, 2N,
 
-and, where several processes exchange gradients, the buckets in which these travel, N. To this come,
-at the time t of the step, A(t): the images and their noise, what autograd keeps for the backward
-pass, the gradients that are there already, and what an operation reads and writes. The peak is
+and, where several processes exchange gradients, the buckets of the exchange, N. Added to this, at
+time t of the step, is A(t): the images and their noise, what autograd keeps for the backward pass,
+the gradients computed so far, and what an operation reads and writes. The peak is
 
-    throughout + max(max_t A(t), N + what the optimiser takes for a moment),
+    throughout + max(max_t A(t), N + temporaries of the optimiser),
 
-where ``accumulate`` parts go one after the other, and the second begins with the gradients of the
-first. With ``checkpoint`` blocks are computed again in the backward pass, here as there.
+where ``accumulate`` parts follow one another, and the second starts with the gradients of the
+first. With activation checkpointing, blocks are recomputed in the backward pass, here as in a run.
 
-It is a count of tensors of the eager model; a compiled one takes less. What a library takes inside
-of one operation, and what an allocator keeps in pieces too small to be used again, is not in it;
-``benchmarks/memory.py`` measures the difference.
+It counts the tensors of the eager model; a compiled one takes less. The workspace of a library
+inside one operation, and the fragments of an allocator, are not counted; ``benchmarks/memory.py``
+measures the difference.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import _engine_run_backward
+from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -42,7 +42,7 @@ from mrvae.training.loss import loss_of
 
 @dataclass(frozen=True)
 class Footprint:
-    """The operations of one step, and the bytes that it takes.
+    """The FLOPs and the bytes of one step.
 
     Attributes:
         batch: images of the global batch.
@@ -52,7 +52,7 @@ class Footprint:
         averages: bytes of the averaged weights.
         moments: bytes of the optimiser's state.
         kept: bytes alive between the forward and the backward pass of one part of the batch.
-        peak: the most bytes alive at any time, all of the above counted.
+        peak: the most bytes alive at any time, all of these included.
     """
 
     batch: int
@@ -66,10 +66,10 @@ class Footprint:
 
 
 def footprint(recipe: Recipe, processes: int = 1) -> Footprint:
-    """Return what a step of a recipe costs one of several processes; ``flops`` is of all of them.
+    """Return the cost of a step of a recipe for one of several processes; ``flops`` is of all.
 
     Raises:
-        ValueError: if the recipe's blocks make no model, or the processes cannot share its batch.
+        ValueError: if the recipe has no valid model, or the batch cannot be split evenly.
 
     Example:
         >>> import mrvae
@@ -98,7 +98,7 @@ def footprint(recipe: Recipe, processes: int = 1) -> Footprint:
     learnt = _bytes([p for p in model.parameters() if p.requires_grad])
     weights, buckets = parameters + _bytes(list(model.buffers())), learnt * (processes > 1)
     throughout = weights + 3 * learnt + buckets
-    # Adamax makes one list of tensors beside the gradients; AdamW's one kernel makes none.
+    # Adamax makes one list of tensors beside the gradients; the fused AdamW makes none.
     moment = learnt * isinstance(training.optimizer, Adamax)
     return Footprint(
         batch=training.batch,
@@ -113,12 +113,12 @@ def footprint(recipe: Recipe, processes: int = 1) -> Footprint:
 
 
 def at_most(model: HVAE, recipe: Recipe, processes: int = 1) -> int:
-    """Return more bytes than a step takes at its peak, in no time, for who asks if it fits easily.
+    """Return a quick upper bound in bytes on the peak of a step.
 
-    Let c_i and c_o be the channels that a convolution reads and makes, S the side of the finest
-    level, D the values of an image and v how often a block is visited at most. Then B images keep
-    less than 4 B (S² v Σ (c_i + c_o) + 256 D) bytes. That holds for every recipe of the package,
-    and is two to ten times too much.
+    Let c_i and c_o be the input and output channels of a convolution, S the side of the finest
+    level, D the values of an image and v the largest number of visits of a block. Then B images
+    keep less than 4 B (S² v Σ (c_i + c_o) + 256 D) bytes. It holds for every recipe of the package,
+    and is two to ten times the peak.
 
     Example:
         >>> import mrvae
@@ -135,13 +135,13 @@ def at_most(model: HVAE, recipe: Recipe, processes: int = 1) -> int:
         for module in model.modules()
         if isinstance(module, nn.Conv2d)
     )
-    held = images * (side**2 * _visits(recipe) * channels + 256 * frame.dims)
+    activations = images * (side**2 * _visits(recipe) * channels + 256 * frame.dims)
     parameters = sum(p.numel() for p in (*model.parameters(), *model.buffers()))
-    return 4 * (held + 8 * parameters)
+    return 4 * (activations + 8 * parameters)
 
 
 def _visits(recipe: Recipe) -> int:
-    """Return how often a block or a cell is visited at most."""
+    """Return the largest number of visits of a block or a cell."""
     match recipe.model:
         case Model() as model:
             levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
@@ -174,18 +174,23 @@ def _passes(model: HVAE, recipe: Recipe, images: int) -> tuple[int, int, int]:
 
 
 def _backward(loss: Tensor) -> None:
-    """Run the backward pass; the tensor's own method would take the mode off what is made again."""
-    one = torch.ones_like(loss)
-    _engine_run_backward((loss,), (one,), False, False, (), True, accumulate_grad=True)
+    """Run the backward pass with the function mode active for the blocks that are recomputed.
+
+    A call on a tensor suspends the mode until it returns; a call on the tensor's edge does not.
+    """
+    try:
+        torch.autograd.backward(get_gradient_edge(loss), torch.ones_like(loss))
+    except (AttributeError, TypeError):  # torch 2.6 takes no edges
+        loss.backward()
 
 
 class _Bfloat16(TorchFunctionMode):
-    """Does to tensors without values what autocast does to those of a device: it lowers layers.
+    """Does for meta tensors what autocast does for those of a device: layers compute in bfloat16.
 
-    Autocast knows devices only, and here it is the CPU's that says whether it is on: a layer that
-    turns it off is left alone. Its rules that matter are two. A layer, whose weights are learnt,
-    computes in bfloat16; what is exact, such as a wavelet transform, has no learnt weights. A
-    weight's bfloat16 copy is made once and kept until the end of the forward pass.
+    Autocast has no rules for meta tensors; the state of the CPU's decides whether it is on, so a
+    layer that turns it off is respected. Two of its rules matter here. A layer with learnt weights
+    computes in bfloat16; exact transforms, such as wavelets, have none. The bfloat16 copy of a
+    weight is made once and kept until the end of the forward pass.
     """
 
     _LAYERS: tuple[Callable[..., Tensor], ...] = (functional.conv2d, functional.linear)
@@ -196,7 +201,7 @@ class _Bfloat16(TorchFunctionMode):
 
     @contextmanager
     def keeping_copies(self) -> Iterator[None]:
-        """Keep the weights' copies during a forward pass; what is made again makes its own."""
+        """Keep the weights' copies during a forward pass; a recomputed block makes its own."""
         self._copies = {}
         yield
         self._copies = None
@@ -208,7 +213,7 @@ class _Bfloat16(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> object:
-        """Call a function, its operands in bfloat16 if it is a layer's."""
+        """Call a function, with its operands in bfloat16 if it is a layer."""
         named = dict(kwargs or {})
         on = torch.is_autocast_enabled("cpu")
         if on and func in self._LAYERS and args[1].requires_grad:

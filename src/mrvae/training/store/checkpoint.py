@@ -1,10 +1,10 @@
-"""Checkpoints: everything that the next update depends on, whole or not there.
+"""Checkpoints: everything that the next update depends on, written atomically.
 
-``state/step-00000200`` holds ``tensors.safetensors`` (raw weights, averages, what belongs to them
-and is not learnt, the optimiser's moments) and ``state.json`` (step, skip rule, best validation,
-and a digest of the tensors, so that not a bit can change unseen). A checkpoint is written under
-another name and renamed when it is complete. The newest ``keep`` are kept; one that cannot be read
-is passed over for the one before, with a warning.
+``state/step-00000200`` has ``tensors.safetensors`` (raw weights, averages, buffers, the moments of
+the optimiser) and ``state.json`` (step, skip rule, best validation, and a digest of the tensors, so
+that a change of a single bit is detected). A checkpoint is written under another name and renamed
+when it is complete. The newest ``keep`` are kept; if one cannot be read, the one before is used,
+with a warning.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from mrvae.training.update import Updater
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a run has come.
+class TrainingProgress:
+    """The progress of a run.
 
     Attributes:
-        step: number of steps made.
+        step: number of completed steps.
         nats: −ELBO per validation image when last measured, or None.
-        best: the lowest of them so far, or None.
+        best: the lowest such value so far, or None.
     """
 
     step: int = 0
@@ -42,11 +42,11 @@ class Progress:
     best: float | None = None
 
 
-def save(folder: Path, updater: Updater, progress: Progress, keep: int) -> None:
+def save(folder: Path, updater: Updater, progress: TrainingProgress, keep: int) -> None:
     """Write the checkpoint of a step into ``folder``, and delete all but the newest ``keep``.
 
     Raises:
-        OSError: if the disk does not take it; those before it are left as they are.
+        OSError: if it cannot be written; earlier checkpoints stay unchanged.
     """
     folder.mkdir(exist_ok=True)
     final = folder / f"step-{progress.step:08d}"
@@ -69,16 +69,16 @@ def save(folder: Path, updater: Updater, progress: Progress, keep: int) -> None:
 def _prune(folder: Path, newest: Path, keep: int) -> None:
     """Delete all but the ``keep`` checkpoints up to ``newest``, and those of later steps.
 
-    One of a later step could not be read when the run was resumed; it must not outlive this one.
+    A later one could not be read when the run was resumed, so it must not stay the newest.
     """
-    found = checkpoints(folder)
-    upto = found.index(newest) + 1
-    for path in found[: max(upto - keep, 0)] + found[upto:]:
+    paths = checkpoints(folder)
+    end = paths.index(newest) + 1
+    for path in paths[: max(end - keep, 0)] + paths[end:]:
         shutil.rmtree(path)
 
 
 def sweep(folder: Path) -> None:
-    """Delete the beginnings of checkpoints that a killed process left."""
+    """Delete incomplete checkpoints of a killed process."""
     for path in folder.glob(".step-*"):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -88,39 +88,39 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
 
 
-def restore(folder: Path, updater: Updater) -> Progress:
-    """Put the newest readable checkpoint into ``updater``; without any, change nothing.
+def restore(folder: Path, updater: Updater) -> TrainingProgress:
+    """Load the newest readable checkpoint into ``updater``; without any, change nothing.
 
     Raises:
         ValueError: if there are checkpoints and none can be read.
     """
-    found = checkpoints(folder)
-    for path in reversed(found):
+    paths = checkpoints(folder)
+    for path in reversed(paths):
         try:
             return _read(path, updater)
         except (ValueError, KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
             if updater.accelerator.is_main_process:
-                line = f"mrvae: {path} cannot be read ({error}); trying the one before"
+                line = f"mrvae: {path} cannot be read ({error}); trying the previous one"
                 print(line, file=sys.stderr)
-    if found:
+    if paths:
         raise ValueError(
-            f"no checkpoint in {folder} can be read; delete that folder to begin again at step 0, "
+            f"no checkpoint in {folder} can be read; delete that folder to restart at step 0, "
             "or choose another --out"
         )
-    return Progress()
+    return TrainingProgress()
 
 
-def _read(path: Path, updater: Updater) -> Progress:
-    """Read one checkpoint whole before anything of ``updater`` is changed."""
+def _read(path: Path, updater: Updater) -> TrainingProgress:
+    """Read and check a whole checkpoint before changing ``updater``."""
     values = json.loads((path / "state.json").read_text())
-    progress, updates = Progress(**values["progress"]), int(values["updates"])
+    progress, updates = TrainingProgress(**values["progress"]), int(values["updates"])
     # Checkpoints of the first version have no digest.
     if values.get("digest") not in (None, _digest(path / "tensors.safetensors")):
         raise ValueError("its tensors have changed since they were written")
     device = updater.accelerator.device
-    # Of several CPUs each has a number to accelerate, and to safetensors there is one.
-    place = "cpu" if device.type == "cpu" else str(device)
-    tensors = load_file(path / "tensors.safetensors", device=place)
+    # accelerate numbers the CPUs of several processes, and safetensors knows only one.
+    name = "cpu" if device.type == "cpu" else str(device)
+    tensors = load_file(path / "tensors.safetensors", device=name)
     moments = _moments(updater, tensors)
     for name, tensor in _expected(updater).items():
         if tensors[name].shape != tensor.shape:
@@ -139,36 +139,36 @@ def _names(updater: Updater) -> list[str]:
 
 
 def _expected(updater: Updater) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint without the optimiser's, which are not there yet."""
-    found = {}
+    """Return the tensors of a checkpoint without those of the optimiser."""
+    tensors = {}
     for name, p, average in zip(
         _names(updater), updater.parameters, updater.ema.averages, strict=True
     ):
-        found[f"weights.{name}"] = p.detach()
-        found[f"ema.{name}"] = average
+        tensors[f"weights.{name}"] = p.detach()
+        tensors[f"ema.{name}"] = average
     for name, value in updater.buffers.items():
-        found[f"buffers.{name}"] = value
-    return found
+        tensors[f"buffers.{name}"] = value
+    return tensors
 
 
 def _tensors(updater: Updater) -> dict[str, Tensor]:
-    found = _expected(updater)
+    tensors = _expected(updater)
     states = updater.optimizer.state
     for name, parameter in zip(_names(updater), updater.parameters, strict=True):
         for key, value in states.get(parameter, {}).items():
-            found[f"optimizer.{key}.{name}"] = value
-    return found
+            tensors[f"optimizer.{key}.{name}"] = value
+    return tensors
 
 
 def _moments(updater: Updater, tensors: dict[str, Tensor]) -> dict[Tensor, dict[str, Tensor]]:
-    """Return the optimiser's state of every parameter, laid out in memory as the parameter is.
+    """Return the optimiser's state of every parameter, in the memory layout of the parameter.
 
-    A fused optimiser walks a weight and its moments by one index, whatever their strides say.
+    A fused optimiser reads a weight and its moments at the same offset, whatever their strides.
     """
-    found: dict[Tensor, dict[str, Tensor]] = {}
+    moments: dict[Tensor, dict[str, Tensor]] = {}
     keys = sorted({name.split(".")[1] for name in tensors if name.startswith("optimizer.")})
     for name, parameter in zip(_names(updater), updater.parameters, strict=True):
-        found[parameter] = state = {}
+        moments[parameter] = state = {}
         for key in keys:
             value = tensors[f"optimizer.{key}.{name}"]
             if value.dim() == 0:
@@ -177,10 +177,10 @@ def _moments(updater: Updater, tensors: dict[str, Tensor]) -> dict[Tensor, dict[
                 state[key] = torch.empty_like(parameter).detach().copy_(value)
             else:
                 raise ValueError(f"{key} of {name} has shape {tuple(value.shape)}")
-    return found if keys else {}
+    return moments if keys else {}
 
 
-def _values(updater: Updater, progress: Progress) -> dict[str, object]:
+def _values(updater: Updater, progress: TrainingProgress) -> dict[str, object]:
     norms, counters = updater.monitor.state()
     return {
         "progress": asdict(progress),

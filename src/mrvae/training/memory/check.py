@@ -1,11 +1,11 @@
-"""Whether a step fits into the memory that is free, asked before the first one is made.
+"""Whether a step fits into the free memory, checked before the first one.
 
 A run that needs more than there is would be killed by the operating system, or end in the middle of
-a step. So the prediction of :mod:`mrvae.training.footprint` is held against what is free: on a GPU
-what its driver says, on a CPU what the system could give without swapping, and no more than a
-container may take, shared by the processes on this machine. A bound that takes no time comes
-first, and the prediction only where the bound is not enough. ``training.overcommit`` multiplies
-what is free, for who knows better.
+a step. So the prediction of :mod:`mrvae.training.memory.footprint` is compared with the memory that
+is free: on a GPU that of its driver, on a CPU what the system can give without swapping, at most
+what a container may take, divided by the processes on this machine. A bound that takes no time is
+tried first, and the prediction only where the bound is too large. ``training.overcommit`` is a
+factor of the free memory.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import torch
 
 from mrvae.models.hvae import HVAE
 from mrvae.recipes.schema import Recipe, Training
-from mrvae.training.footprint import at_most, footprint
+from mrvae.training.memory.footprint import at_most, footprint
 from mrvae.training.stop import OutOfMemory
 
 _MEMORY = Path("/proc/meminfo")
 _CONTAINER = Path("/sys/fs/cgroup")
 
 
-def check_room(model: HVAE, recipe: Recipe, processes: int = 1) -> None:
-    """Refuse a run whose step would not fit beside the model, which has its place already.
+def check_memory(model: HVAE, recipe: Recipe, processes: int = 1) -> None:
+    """Refuse a run whose step does not fit into the memory that the model leaves free.
 
     Raises:
-        ValueError: with the prediction, what is free, and what to do.
+        ValueError: if it does not fit; with the prediction, the free memory and what to change.
     """
     weight = next(model.parameters())
     free = free_bytes(weight.device)
@@ -45,12 +45,12 @@ def check_room(model: HVAE, recipe: Recipe, processes: int = 1) -> None:
         raise ValueError(
             f"a step of {recipe.training.batch} images is predicted to take {gibibytes(needed)} "
             f"beside the weights, and {gibibytes(free)} are free; {advice(recipe.training)}, or "
-            "training.overcommit=2 to begin all the same"
+            "training.overcommit=2 to start anyway"
         )
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Return the bytes that this process may still take on a device; None where nobody says.
+    """Return the bytes that this process may still take on a device; None where it is unknown.
 
     Example:
         >>> free = free_bytes(torch.device("cpu"))
@@ -67,7 +67,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def available(text: str) -> int:
-    r"""Return the bytes that Linux can give without swapping, from its own account.
+    r"""Return the bytes that Linux can give without swapping, from ``/proc/meminfo``.
 
     Example:
         >>> available("MemTotal: 9 kB\nMemAvailable:       3 kB\n")
@@ -78,7 +78,7 @@ def available(text: str) -> int:
 
 
 def advice(training: Training) -> str:
-    """Return what makes a step smaller and is not done yet.
+    """Return the options that make a step smaller and are not in use yet.
 
     Example:
         >>> advice(Training(steps=1, batch=8, bf16=True))
@@ -94,7 +94,7 @@ def advice(training: Training) -> str:
 
 
 def gibibytes(count: float) -> str:
-    """Return bytes for people.
+    """Format bytes in GiB.
 
     Example:
         >>> gibibytes(3 * 2**29)
@@ -105,7 +105,7 @@ def gibibytes(count: float) -> str:
 
 @contextmanager
 def within_memory(training: Training) -> Iterator[None]:
-    """Turn the lack of memory in the middle of a step into one line that says what to do.
+    """Turn an allocation failure in the middle of a step into one line with what to change.
 
     Raises:
         OutOfMemory: if the device, or the machine, has no memory left.
@@ -115,24 +115,24 @@ def within_memory(training: Training) -> Iterator[None]:
     except torch.OutOfMemoryError:
         pass
     except RuntimeError as error:
-        # A CPU's allocator has no error of its own.
+        # The allocator of the CPU has no exception class of its own.
         if "can't allocate memory" not in str(error):
             raise
     else:
         return
     raise OutOfMemory(
-        f"the memory does not hold a step of {training.batch} images; {advice(training)}; what was "
-        "saved before is whole, and the first two may change with --resume"
+        f"a step of {training.batch} images does not fit into the memory; {advice(training)}; the "
+        "last checkpoint is intact, and the first two may change with --resume"
     ) from None
 
 
 def _next_divisor(batch: int, parts: int) -> int | None:
-    """Return the next number of parts that the batch can be cut into; none if they hold one."""
+    """Return the next larger number of equal parts of the batch; None if each has one image."""
     return next((n for n in range(parts + 1, batch + 1) if batch % n == 0), None)
 
 
 def _container(folder: Path) -> list[int]:
-    """Return what the container of this process may still take, if there is one with a limit."""
+    """Return the bytes that the container of this process may still take, if it has a limit."""
     try:
         most, used = ((folder / name).read_text() for name in ("memory.max", "memory.current"))
         return [] if most.strip() == "max" else [max(int(most) - int(used), 0)]

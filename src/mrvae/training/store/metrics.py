@@ -13,7 +13,7 @@ Value = float | int | bool | None
 
 
 class Metrics:
-    """Appends events to a file, and drops those that a resumed run will write again.
+    """Appends events to a file, and drops those that a resumed run repeats.
 
     Example:
         >>> import tempfile
@@ -21,7 +21,7 @@ class Metrics:
         ...     metrics = Metrics(Path(folder) / "metrics.jsonl")
         ...     metrics.append({"step": 1, "nats": 9.0})
         ...     metrics.append({"step": 2, "nats": 8.0})
-        ...     metrics.forget_after(1)
+        ...     metrics.drop_after(1)
         ...     metrics.read()
         [{'step': 1, 'nats': 9.0}]
     """
@@ -30,26 +30,28 @@ class Metrics:
         self.path = path
 
     def append(self, event: Mapping[str, Value]) -> None:
-        """Write one event; it names its ``step``. A value that is not finite becomes null."""
+        """Write one event with its ``step``. A value that is not finite becomes null."""
         finite = {k for k, v in event.items() if v is not None and math.isfinite(v)}
         clean = {k: v if k in finite else None for k, v in event.items()}
         with self.path.open("a") as file:
             file.write(json.dumps(clean) + "\n")
 
     def read(self) -> list[dict[str, Value]]:
-        """Return all events; a last line that a killed run left unfinished is passed over."""
+        """Return all events; an incomplete line, which a killed run may leave, is skipped."""
         if not self.path.exists():
             return []
         events = []
-        for line in self.path.read_text().splitlines():
+        for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
-                events.append(json.loads(line))
+                event = json.loads(line)
             except json.JSONDecodeError:
                 continue
+            if isinstance(event, dict):
+                events.append(event)
         return events
 
-    def forget_after(self, step: int) -> None:
+    def drop_after(self, step: int) -> None:
         """Drop the events of later steps."""
-        kept = [event for event in self.read() if (event["step"] or 0) <= step]
+        kept = [event for event in self.read() if (event.get("step") or 0) <= step]
         with atomic(self.path) as temporary:
             temporary.write_text("".join(json.dumps(event) + "\n" for event in kept))

@@ -261,7 +261,7 @@ def test_every_end_has_its_line_and_code(
 
 
 @pytest.mark.parametrize(
-    ("end", "code", "alike"),
+    ("end", "code", "on_all_processes"),
     [
         (Interrupted("saved after step 3", 2), 130, True),
         (Interrupted("saved after step 3", 15), 143, True),

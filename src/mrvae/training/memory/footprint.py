@@ -181,7 +181,7 @@ def _backward(loss: Tensor) -> None:
     try:
         torch.autograd.backward(get_gradient_edge(loss), torch.ones_like(loss))
     except (AttributeError, TypeError):  # torch 2.6 takes no edges
-        loss.backward()
+        torch.autograd.backward(loss)
 
 
 class _Bfloat16(TorchFunctionMode):

@@ -31,7 +31,7 @@ from mrvae.distributions import RawScale
 from mrvae.layers import Bottleneck
 from mrvae.models import HVAE, Encoder
 from mrvae.models.build.weights import save_weights
-from mrvae.models.cells.base import VDVAECell
+from mrvae.models.cells.vdvae import VDVAECell
 from mrvae.models.heads.pixels import Head
 from mrvae.models.hierarchy.decoder import CellStage
 from mrvae.recipes.schema import BernoulliPixels, LogisticMixturePixels, Recipe

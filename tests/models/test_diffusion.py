@@ -46,7 +46,7 @@ def mean_bound(prior: DiffusionPrior, c: Tensor, count: int = 20) -> Tensor:
 
 @every_schedule
 def test_the_chains_coefficients_are_gaussian_conditioning(schedule: Schedule) -> None:
-    """Against the joint law of y_{t-1} and y_t given y_0, conditioned by linear algebra."""
+    """Against p(y_{t-1}, y_t | y_0), conditioned by linear algebra."""
     chain, like = Chain(schedule.betas), torch.zeros((), dtype=torch.float64)
     mean, variance = 1.0, 0.0
     for t, beta in enumerate(schedule.betas, 1):
@@ -54,8 +54,8 @@ def test_the_chains_coefficients_are_gaussian_conditioning(schedule: Schedule) -
         next_mean, next_variance = keep * mean, keep**2 * variance + beta
         at = chain.at(torch.tensor([t]), like)
         state = keep * variance / next_variance
-        assert at.signal.item() == pytest.approx(next_mean, rel=1e-12)
-        assert at.noise.item() == pytest.approx(math.sqrt(next_variance), rel=1e-12)
+        assert at.alpha_t.item() == pytest.approx(next_mean, rel=1e-12)
+        assert at.sigma_t.item() == pytest.approx(math.sqrt(next_variance), rel=1e-12)
         assert at.state.item() == pytest.approx(state, rel=1e-12)
         assert at.start.item() == pytest.approx(mean - state * next_mean, rel=1e-12)
         left = variance - state * keep * variance
@@ -66,9 +66,9 @@ def test_the_chains_coefficients_are_gaussian_conditioning(schedule: Schedule) -
 def test_schedules_are_the_published_ones() -> None:
     short = LinearSchedule.scaled(7)
     assert short.betas == pytest.approx([(1 + i / 6) / 7 for i in range(7)])
-    assert Chain(short.betas).shares[-1] == pytest.approx(0.1825, abs=5e-5)
+    assert Chain(short.betas).alphas_bar[-1] == pytest.approx(0.1825, abs=5e-5)
     assert LinearSchedule.scaled(1000).betas[::999] == pytest.approx((1e-4, 0.02))
-    cosine = Chain(CosineSchedule(40).betas).shares
+    cosine = Chain(CosineSchedule(40).betas).alphas_bar
     angles = [math.pi / 2 * (t / 40 + 0.008) / 1.008 for t in range(40)]
     shares = [math.cos(angle) ** 2 / math.cos(angles[0]) ** 2 for angle in angles]
     assert cosine[:-1] == pytest.approx(shares[1:])

@@ -1,4 +1,4 @@
-"""Models on disk: what was saved comes back, and a file that lies is refused in one line."""
+"""Models on disk: what was saved is loaded, and a wrong file is refused in one line."""
 
 from __future__ import annotations
 

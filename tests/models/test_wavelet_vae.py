@@ -179,10 +179,9 @@ def test_with_the_true_posterior_every_weight_is_the_likelihood() -> None:
 @pytest.mark.parametrize("family", [spec.Laplace(), spec.Logistic(), spec.Gaussian()])
 @pytest.mark.parametrize("conditional", [False, True])
 def test_the_divergence_is_the_mean_of_the_weights(family: spec.Family, conditional: bool) -> None:
-    prior = (
-        spec.CoarseToFine(family, width=8, blocks=1) if conditional else spec.Independent(family)
-    )
-    model = small(replace(SMALL, prior=coarse_to_fine if conditional else independent))
+    coarse_to_fine = spec.CoarseToFine(family, width=8, blocks=1)
+    prior = coarse_to_fine if conditional else spec.Independent(family)
+    model = small(replace(SMALL, prior=prior))
     x, count = pictures(1).repeat(2000, 1, 1, 1), 2000
     with torch.no_grad():
         steps = posterior_trace(model, x, model.noise(count, stream())).steps

@@ -290,9 +290,9 @@ REFUSALS: dict[str, tuple[Callable[[HVAE], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSALS)
-def test_a_mistake_is_named(case: str) -> None:
-    call, message = REFUSALS[case]
-    with pytest.raises(ValueError, match=message) as refusal:
-        call(make(GREY))
-    assert "\n" not in str(refusal.value)
+def test_a_mistake_is_named() -> None:
+    model = make(GREY)
+    for call, message in REFUSALS.values():
+        with pytest.raises(ValueError, match=message) as refusal:
+            call(model)
+        assert "\n" not in str(refusal.value)

@@ -93,22 +93,21 @@ def test_equation_14_is_followed() -> None:
     agree(about(found, "encoder"), about(named_slopes(literal, model), "encoder"))
 
 
-@pytest.mark.parametrize("name", ["haar", "db2"])
-def test_the_soft_threshold_is_where_descent_ends(name: str) -> None:
+def test_the_soft_threshold_is_where_descent_ends() -> None:
     """Free coefficients, no noise: the slope that the model hands out leads to the oracle."""
-    recipe = replace(PLAIN, wavelet=name, loss=spec.Sparse(weights=LAMBDAS))
+    recipe = replace(PLAIN, wavelet="db2", loss=spec.Sparse(weights=LAMBDAS))
     model = make_wavelet_vae(recipe).double()
     x = pictures(1)
     u = unit_image(x, 17, torch.float64)
-    oracle = stack(soft_threshold(u, Wavelet(name), LAMBDAS))
+    oracle = stack(soft_threshold(u, Wavelet("db2"), LAMBDAS))
     quiet = [torch.tensor(-20.0, dtype=torch.float64)] * 3
     model.encoder = Free([torch.zeros_like(z) for z in oracle], quiet)
     noise = torch.zeros(1, model.noise_size, dtype=torch.float64)
     means = list(model.encoder.parameters())
     # |c| has a corner at 0, where plain descent rattles within a step: steps that fall end there.
-    for step in range(400):
+    for step in range(200):
         loss = training_loss(Elbo(*model(x, noise)), 1)
-        rate = 0.4 * 0.98**step
+        rate = 0.4 * 0.96**step
         with torch.no_grad():
             for mean, slope in zip(means, torch.autograd.grad(loss, means), strict=True):
                 mean.sub_(slope, alpha=rate)
@@ -146,9 +145,16 @@ def test_the_penalty_does_not_touch_the_approximation() -> None:
     assert (columns[:, 1:] > 0).all()
 
 
-@pytest.mark.parametrize("likelihood", [spec.LogisticImage, spec.GaussianImage])
-@pytest.mark.parametrize("bins", [2, 17, 256])
-@pytest.mark.parametrize("squashed", [False, True])
+@pytest.mark.parametrize(
+    ("likelihood", "bins", "squashed"),
+    [
+        (spec.LogisticImage, 2, True),
+        (spec.LogisticImage, 2, False),
+        (spec.LogisticImage, 17, False),
+        (spec.GaussianImage, 2, False),
+        (spec.GaussianImage, 256, True),
+    ],
+)
 def test_pixels_around_an_image_are_a_probability(
     likelihood: type[spec.LogisticImage] | type[spec.GaussianImage], bins: int, squashed: bool
 ) -> None:

@@ -49,8 +49,10 @@ def priors(model: HVAE) -> list[UnconditionalPrior | ConditionalPrior]:
 # --------------------------------------------------------------------------------- the transform
 
 
-@pytest.mark.parametrize("name", WAVELETS)
-@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [("haar", 1), ("haar", 3), ("db2", 2), ("sym4", 1), ("bior2.2", 2), ("rbio1.3", 3)],
+)
 def test_the_walk_undoes_the_transform(name: str, depth: int) -> None:
     """Synthesis after analysis is the identity, whatever the priors; so is a reconstruction."""
     model = small(replace(PLAIN, wavelet=name, depth=depth))
@@ -76,7 +78,7 @@ def test_a_residual_encoder_begins_at_the_transform_and_another_does_not() -> No
     assert not torch.equal(make_wavelet_vae(free).reconstruct(x), x)
 
 
-@pytest.mark.parametrize("name", WAVELETS)
+@pytest.mark.parametrize("name", ["haar", "sym4", "bior2.2"])
 def test_noise_of_scale_s_adds_s_squared(name: str) -> None:
     """By an orthonormal transform, to the squared error of every draw: s²‖ε‖², no more or less."""
     model = small(replace(PLAIN, wavelet=name, noise=spec.GlobalNoise(0.01, learnt=False)))
@@ -176,8 +178,15 @@ def test_with_the_true_posterior_every_weight_is_the_likelihood() -> None:
     torch.testing.assert_close(weights, evidence.expand(5, 1), rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("family", [spec.Laplace(), spec.Logistic(), spec.Gaussian()])
-@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize(
+    ("family", "conditional"),
+    [
+        (spec.Laplace(), True),
+        (spec.Logistic(), True),
+        (spec.Gaussian(), True),
+        (spec.Laplace(), False),
+    ],
+)
 def test_the_divergence_is_the_mean_of_the_weights(family: spec.Family, conditional: bool) -> None:
     coarse_to_fine = spec.CoarseToFine(family, width=8, blocks=1)
     prior = coarse_to_fine if conditional else spec.Independent(family)

@@ -29,7 +29,7 @@ ALIKE = FixedLattice((1, 2, 2), MidRise(2).grid(torch.ones(())))
 # Of 5, 3, 3 and 1 levels, as coefficients of falling magnitude have.
 RAGGED = FixedLattice((1, 2, 2), MidTread(1.0).grid(torch.tensor([[[2.0, 1.2], [0.9, 0.1]]])))
 COLOUR = FixedLattice((2, 1, 2), Grid.unit(3))
-LATTICES = {"alike": ALIKE, "ragged": RAGGED, "colour": COLOUR}
+LATTICES = {"ragged": RAGGED, "colour": COLOUR}
 
 
 def normal_prior(lattice: FixedLattice) -> FactorisedPrior:

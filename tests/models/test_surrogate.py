@@ -105,9 +105,9 @@ def test_the_soft_threshold_is_where_descent_ends() -> None:
     noise = torch.zeros(1, model.noise_size, dtype=torch.float64)
     means = list(model.encoder.parameters())
     # |c| has a corner at 0, where plain descent rattles within a step: steps that fall end there.
-    for step in range(200):
+    for step in range(400):
         loss = training_loss(Elbo(*model(x, noise)), 1)
-        rate = 0.4 * 0.96**step
+        rate = 0.4 * 0.98**step
         with torch.no_grad():
             for mean, slope in zip(means, torch.autograd.grad(loss, means), strict=True):
                 mean.sub_(slope, alpha=rate)

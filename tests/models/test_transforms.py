@@ -31,7 +31,9 @@ TRANSFORMS: dict[str, Callable[[Quantiser], LinearContext]] = {
     "db2": lambda quantiser: WaveletContext(COLOUR, "db2", 2, quantiser),
     "bior2.2": lambda quantiser: WaveletContext(COLOUR, "bior2.2", 1, quantiser),
 }
-every_context = pytest.mark.parametrize("make", TRANSFORMS.values(), ids=TRANSFORMS.keys())
+some_contexts = pytest.mark.parametrize(
+    "make", [TRANSFORMS[name] for name in ("dct-ycbcr", "pooled", "bior2.2")]
+)
 QUANTISERS = (MidRise(2), MidTread(0.4), MidRise(5))
 # Every transform and every quantiser; codes are made from coefficients, whichever transform's.
 every_pair = pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_an_image_has_one_context_whatever_batch_it_is_in(
     assert torch.equal(together, turned)
 
 
-@every_context
+@some_contexts
 def test_no_training_image_is_clipped_and_brighter_ones_are(
     make: Callable[[Quantiser], LinearContext],
 ) -> None:
@@ -104,7 +106,7 @@ def test_no_training_image_is_clipped_and_brighter_ones_are(
     assert beyond.sum() > 0
 
 
-@every_context
+@some_contexts
 def test_fine_levels_lose_no_more_than_half_of_one(
     make: Callable[[Quantiser], LinearContext],
 ) -> None:

@@ -62,7 +62,7 @@ MODES = ("nearest", "direct", "bitsback", "layers")
 _TOGETHER = 64
 PARTS: dict[str, list[tuple[object, str]]] = {
     "network": [
-        *((Network, name) for name in ("walk", "features", "log_likelihood")),
+        *((Network, name) for name in ("trace", "features", "log_likelihood")),
         *((head, "forward") for head in (Head, SpatialHead)),
         (coding, "search"),
     ],

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from model_tools import images, noise, randomise
+from model_tools import images, noise, posterior_trace, randomise
 from torch import Tensor, nn
 
 from helpers.narrow import gaussian
 from literal.kuzina2023 import DecoderBlock, LadderVAE, Outcome, Res, Shape
 from literal.kuzina2023 import mnist as published_mnist
 from mrvae.layers import ReZero, Shortcut
-from mrvae.models import HVAE, ImageFrame, parse_levels
+from mrvae.models import HVAE, ImageFrame, Trace, parse_levels
 from mrvae.models.build import hierarchy
 from mrvae.models.cells.top_down import TopDownCell
 from mrvae.models.cells.top_latent_skip import (
@@ -26,7 +26,7 @@ from mrvae.models.cells.top_latent_skip import (
 from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.models.heads.pixels import SpatialHead
 from mrvae.models.hierarchy.top_down_encoder import TopDownEncoder
-from mrvae.models.hierarchy.walk import Step, from_posterior, from_prior
+from mrvae.models.hierarchy.walk import from_prior
 from mrvae.recipes.context import Context, DCTSpec, FactorisedSpec, NoContextSpec
 from mrvae.recipes.schema import BernoulliPixels, BoundedScaleSpec, LogisticMixturePixels, TopDown
 
@@ -112,12 +112,12 @@ def our_blocks(encoder: nn.Module) -> Iterator[nn.Module]:
             yield encoder.joints[index - 1]
 
 
-def ears(model: HVAE) -> list[nn.Module]:
-    """Return the convolutions by which levels are told something, coarse to fine."""
+def conditioning_convolutions(model: HVAE) -> list[nn.Module]:
+    """Return the convolutions that condition the levels, coarse to fine."""
     if isinstance(model.context, ContextConditioner):
         return list(model.context.enter)
     stages = [stage for stage in model.stages if isinstance(stage, TopLatentSkipStage)]
-    return [stage.top_latent_skip for stage in stages if stage.top_latent_skip is not None]
+    return [stage.skip for stage in stages if stage.skip is not None]
 
 
 def pairs(ours: HVAE, theirs: LadderVAE) -> Pairs:
@@ -132,7 +132,7 @@ def pairs(ours: HVAE, theirs: LadderVAE) -> Pairs:
         yield from networks(cell.residual, block.resnet)
         yield from networks(cell.posterior_net, block.s_to_q)
         yield from networks(cell.prior_net, block.s_to_p)
-    for one, other in zip(ears(ours), theirs.z_L_up, strict=True):
+    for one, other in zip(conditioning_convolutions(ours), theirs.z_L_up, strict=True):
         yield from layers(one, other)
     yield from layers(ours.head.leave, theirs.post_process)
 
@@ -148,22 +148,15 @@ def twins(shape: Shape, shortcut: bool = True) -> tuple[HVAE, LadderVAE]:
     return ours, theirs
 
 
-def both(ours: HVAE, theirs: LadderVAE) -> tuple[tuple[Tensor, ...], Tensor, list[Step], Outcome]:
-    """Return our features, last state and steps, and theirs."""
+def both(ours: HVAE, theirs: LadderVAE) -> tuple[tuple[Tensor, ...], Trace, Outcome]:
+    """Return our features and trace, and their outcome."""
     x, given = images(ours, BATCH), noise(ours, BATCH)
-    features = ours.features(x)
-    above = ours.context.encode(x)
-    h, steps = ours.decoder.walk(
-        features,
-        [from_posterior()] * len(ours.decoder.shapes),
-        given,
-        ours.context.conditioning(above),
-    )
+    trace = posterior_trace(ours, x, given)
     picture = None
-    if isinstance(ours.top, ContextConditioner):
-        picture = ours.context.context.decode(above[0]).double()
+    if isinstance(ours.context, ContextConditioner):
+        picture = ours.context.transform.decode(trace.context[0]).double()
     prepared = ours.frame.prepare(x, torch.float64)
-    return features, h, steps, theirs(prepared, ours.decoder.split_noise(given), picture)
+    return ours.features(x), trace, theirs(prepared, ours.decoder.split_noise(given), picture)
 
 
 def close(ours: Tensor, theirs: Tensor) -> None:
@@ -177,10 +170,10 @@ def test_features_distributions_and_states_are_the_released_ones(
     shape: Shape, shortcut: bool
 ) -> None:
     ours, theirs = twins(shape, shortcut)
-    features, h, steps, outcome = both(ours, theirs)
+    features, trace, outcome = both(ours, theirs)
     for a, b in zip(features, outcome.features, strict=True):
         close(a, b)
-    for step, seen in zip(steps, outcome.seen, strict=True):
+    for step, seen in zip(trace.steps, outcome.seen, strict=True):
         assert step.posterior is not None
         close(gaussian(step.prior).mean, seen.p_mean)
         close(2 * gaussian(step.prior).log_scale, seen.p_logvar)
@@ -190,18 +183,18 @@ def test_features_distributions_and_states_are_the_released_ones(
         close(step.state[:, : seen.state.shape[1]], seen.state)
         assert seen.p_mean.abs().max() > 1e-3
     assert isinstance(ours.head, SpatialHead)
-    close(ours.head.leave(h), outcome.out)
+    close(ours.head.leave(trace.state), outcome.out)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gradients_are_the_released_ones(shape: Shape) -> None:
     ours, theirs = twins(shape)
-    _, h, steps, outcome = both(ours, theirs)
+    _, trace, outcome = both(ours, theirs)
     assert isinstance(ours.head, SpatialHead)
-    torch.stack([step.z.square().mean() for step in steps]).sum().backward(  # type: ignore[no-untyped-call]
+    torch.stack([step.z.square().mean() for step in trace.steps]).sum().backward(  # type: ignore[no-untyped-call]
         retain_graph=True
     )
-    ours.head.leave(h).square().mean().backward()
+    ours.head.leave(trace.state).square().mean().backward()
     torch.stack([seen.z.square().mean() for seen in outcome.seen]).sum().backward(  # type: ignore[no-untyped-call]
         retain_graph=True
     )
@@ -225,7 +218,7 @@ def test_the_released_count_is_ours(shape: Shape) -> None:
     )
     for shortcut, count in ((True, trained), (False, trained - unused)):
         named = ours_of(shape, shortcut).named_parameters()
-        assert sum(p.numel() for name, p in named if "prior_." not in name) == count
+        assert sum(p.numel() for name, p in named if not name.startswith("context.prior.")) == count
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -280,7 +273,6 @@ def test_the_released_loss_is_minus_our_bound_in_bits_per_dimension(shortcut: bo
 def test_the_released_prior_is_ours_with_a_temperature_of_the_variance(temperature: float) -> None:
     ours, theirs = twins(MNIST)
     given = noise(ours, BATCH)
-    choices = [from_prior(temperature**0.5)] * len(ours.decoder.shapes)
-    h, _ = ours.decoder.walk(None, choices, given)
+    h = ours.trace(ours.condition(()), from_prior(temperature**0.5), given).state
     assert isinstance(ours.head, SpatialHead)
     close(ours.head.leave(h), theirs.unconditional(ours.decoder.split_noise(given), temperature))

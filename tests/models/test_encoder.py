@@ -1,4 +1,4 @@
-"""The encoder's way up: which of its states a cell reads, and what the network sees of an image."""
+"""The bottom-up path: which state each cell reads, and how an image enters the network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def states(model: HVAE, x: Tensor) -> list[tuple[int, Tensor]]:
     return list(encoder.states(model.frame.prepare(x, torch.float64)))
 
 
-def test_in_a_synchronous_model_the_two_ways_mirror_each_other() -> None:
+def test_in_a_synchronous_model_the_two_paths_mirror_each_other() -> None:
     model = make(**TWINS, synchronous=True)  # type: ignore[arg-type]
     x = images(model, 2)
     mirrored = [functional.gelu(h) for _, h in reversed(states(model, x))]
@@ -70,8 +70,8 @@ def test_importance_weights_repeat_each_synchronous_feature() -> None:
 # --------------------------------------------------------------------------------- Fourier features
 
 
-def test_fourier_features_are_the_sines_of_the_level() -> None:
-    frame = ImageFrame(1, 4, 4, mean=8.0, std=8.0, levels=17, fourier=(1, 2))
+def test_fourier_features_are_sines_of_the_pixel() -> None:
+    frame = ImageFrame(1, 4, 4, mean=8.0, std=8.0, bins=17, fourier=(1, 2))
     x = torch.arange(16, dtype=torch.uint8).view(1, 1, 4, 4)
     seen = frame.prepare(x, torch.float64)
     v = x.double() / 8 - 1
@@ -80,13 +80,13 @@ def test_fourier_features_are_the_sines_of_the_level() -> None:
     assert frame.inputs == seen.shape[1] == 5
 
 
-def test_fourier_features_tell_neighbours_apart_but_nothing_of_binary_images() -> None:
-    grey = ImageFrame(1, 1, 1, mean=8.0, std=8.0, levels=17, fourier=(2,))
+def test_fourier_features_separate_neighbouring_bins_and_are_constant_for_binary_images() -> None:
+    grey = ImageFrame(1, 1, 1, mean=8.0, std=8.0, bins=17, fourier=(2,))
     a, b = (
         grey.prepare(torch.full((1, 1, 1, 1), k, dtype=torch.uint8), torch.float64) for k in (7, 8)
     )
     assert (a - b)[:, 1:].abs().max() > 5 * (a - b)[:, 0].abs().max()
-    binary = ImageFrame(1, 1, 1, mean=0.5, std=0.5, levels=2, fourier=(0, 1, 2))
+    binary = ImageFrame(1, 1, 1, mean=0.5, std=0.5, bins=2, fourier=(0, 1, 2))
     black, white = (
         binary.prepare(torch.full((1, 1, 1, 1), k, dtype=torch.uint8), torch.float64)
         for k in (0, 1)
@@ -108,7 +108,7 @@ def test_the_encoder_has_the_channels_for_them(likelihood: object) -> None:
 # ------------------------------------------------------------------------------- other wavelets
 
 
-def test_a_models_way_down_and_up_are_those_of_its_wavelet() -> None:
+def test_both_paths_project_and_embed_by_the_wavelet() -> None:
     """The states that enter a level: P of the finer one's last, and b + E of the coarser one's."""
     pooling = WaveletPooling(Wavelet("db2"))
     model = make(encoder="8x1,8d2,4x1", decoder="4x1,8m4,8x1", wavelet="db2")

@@ -1,4 +1,4 @@
-"""A model that is a context and nothing else: a bound that is one, and the picture it tells."""
+"""A model of a context only: its bound is exact, and its mean is the decoded context."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mrvae.recipes.wavelet import LogisticImage
 
 
 def stirred(model: HVAE, images: torch.Tensor) -> HVAE:
-    """Return a model in double precision, fitted, with weights that are nobody's."""
+    """Return a model in double precision, fitted, with random weights."""
     stream = torch.Generator().manual_seed(4)
     model.context.fit(images)
     model.double()
@@ -28,13 +28,13 @@ def stirred(model: HVAE, images: torch.Tensor) -> HVAE:
     return model
 
 
-def every_image(levels: int) -> torch.Tensor:
+def every_image(bins: int) -> torch.Tensor:
     """Return all images of 2×2 pixels."""
-    each = list(itertools.product(range(levels), repeat=4))
+    each = list(itertools.product(range(bins), repeat=4))
     return torch.tensor(each, dtype=torch.uint8).view(-1, 1, 2, 2)
 
 
-def test_the_bound_is_one_on_all_images_there_are() -> None:
+def test_the_bound_lies_below_the_likelihood_of_every_image() -> None:
     x = every_image(3)
     spec = ContextOnly(
         1, 2, DCTSpec(2, MidTreadSpec(0.4), AutoregressiveSpec(8, 2)), LogisticImage(3)
@@ -46,14 +46,14 @@ def test_the_bound_is_one_on_all_images_there_are() -> None:
         given = [
             model.likelihood((c[None].expand(len(x), -1, -1, -1),)).log_prob(x) for c in contexts
         ]
-        # Contexts of no image have a share of p(c) too, and only make p(x) larger.
+        # Contexts of no image have mass too, and only make p(x) larger.
         exact = torch.logsumexp(torch.stack(given) + prior[:, None], dim=0)
         elbo = model.elbo(x).value
     assert bool((elbo <= exact + 1e-12).all())
     assert 0.01 < float(elbo.exp().sum()) < float(exact.exp().sum()) <= 1 + 1e-12
 
 
-def test_the_importance_weights_are_the_bound_for_nothing_is_drawn() -> None:
+def test_importance_weights_are_the_bound_since_nothing_is_drawn() -> None:
     x = every_image(3)[::7]
     spec = ContextOnly(1, 2, DCTSpec(2, MidTreadSpec(0.4), FactorisedSpec()), LogisticImage(3))
     model = stirred(make_context_only(spec), every_image(3))
@@ -62,7 +62,7 @@ def test_the_importance_weights_are_the_bound_for_nothing_is_drawn() -> None:
     assert torch.allclose(weights, elbo.expand(3, -1), atol=1e-12)
 
 
-def test_where_pixels_are_sure_the_picture_is_what_the_context_stands_for() -> None:
+def test_with_narrow_pixels_the_reconstruction_is_the_decoded_context() -> None:
     stream = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (20, 3, 8, 8), generator=stream, dtype=torch.uint8)
     model = make_context_only(
@@ -72,18 +72,18 @@ def test_where_pixels_are_sure_the_picture_is_what_the_context_stands_for() -> N
     with torch.no_grad():
         model.get_parameter("head.log_scale").fill_(-7.0)
         (c,) = model.context.encode(x)
-        shown = Bins(256).to_level(cast(ContextConditioner, model.context).context.decode(c))
+        shown = Bins(256).to_level(cast(ContextConditioner, model.context).transform.decode(c))
         assert int((model.reconstruct(x).int() - shown.int()).abs().max()) <= 1
         assert float((model.reconstruct(x) != shown).double().mean()) < 0.01
 
 
-def test_frequencies_of_chrominance_beyond_those_kept_have_one_level() -> None:
+def test_frequencies_of_chrominance_beyond_those_kept_have_one_code() -> None:
     stream = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (9, 3, 8, 8), generator=stream, dtype=torch.uint8)
     few, every = (
         make_context_only(
             ContextOnly(3, 8, DCTSpec(4, MidTreadSpec(0.2), FactorisedSpec(), ycbcr=True, chroma=n))
-        ).top
+        ).context
         for n in (2, 0)
     )
     few.fit(x)

@@ -1,4 +1,4 @@
-"""Blocks computed again for the backward pass: the same numbers, with less memory."""
+"""Activation checkpointing: the same numbers, with less memory."""
 
 from __future__ import annotations
 

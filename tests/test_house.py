@@ -15,7 +15,7 @@ ROOT = Path(mrvae.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
-WRITING = {"files", "pictures", "report", "processes"}
+WRITING = {"files", "image_grid", "report", "run_log", "processes"}
 COUNTING = {"meter"}
 ALLOWED: dict[str, set[str]] = {
     "resolution": set(),
@@ -28,7 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"layers", "resolution", "distributions", "recipes", "files"},
     "objectives": {"models"},
     "data": {"distributions", "recipes.schema", "recipes.cut"},
-    "pictures": {"files"},
+    "image_grid": {"files"},
+    "run_log": set(),
     "report": {"files"},
     "training": SCIENCE | WRITING | COUNTING,
     "evaluation": SCIENCE | WRITING | COUNTING,
@@ -38,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"recipes", "models"},
     "__main__": {"cli"},
 }
-TORCH_FREE = {"recipes", "files", "pictures", "report"}
+TORCH_FREE = {"recipes", "files", "image_grid", "report", "run_log"}
 
 
 def name_of(path: Path) -> str:

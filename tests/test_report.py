@@ -145,7 +145,7 @@ def test_a_line_that_a_killed_run_left_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_matplotlib_waits_for_the_first_figure() -> None:
-    program = "import sys, mrvae.report, mrvae.pictures; print('matplotlib' in sys.modules)"
+    program = "import sys, mrvae.report, mrvae.image_grid; print('matplotlib' in sys.modules)"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

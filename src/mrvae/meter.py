@@ -1,15 +1,15 @@
 """What a computation costs: its operations, and the memory that its tensors take.
 
-PyTorch tells a *dispatch mode* of every operation that is called inside of it, those of the
-backward pass included. So both costs can be counted where they arise, on tensors without values:
+A *dispatch mode* of PyTorch sees every operation that is called inside of it, those of the backward
+pass included. So both costs are counted on tensors without values:
 
 * an operation's FLOPs follow from the shapes of its operands, a multiply-add being 2, and only
-  convolutions and products of matrices have any to speak of;
+  convolutions and matrix products are counted;
 * a storage is alive from the operation that returns it until nothing refers to it any more. With
-  A(t) the bytes that are alive after operation t, the memory that is needed is max A(t).
+  A(t) the bytes that are alive after operation t, the peak memory is max A(t).
 
-What an operation takes and gives back before it returns, such as a library's workspace, is in
-neither, and nor are tensors that were there before.
+Not counted are what an operation allocates and frees before it returns, such as a library's
+workspace, and tensors that existed before.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _GELUS = (torch.ops.aten.gelu.default, torch.ops.aten.gelu_backward.default)
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts floating-point operations as PyTorch's ``FlopCounterMode`` does, in half its time.
 
-    For tensors without values only. A model 235 cells deep makes 15,000 operations, and how they
-    are called is all that takes time there. GELU is a third of it, since its shape is found by
-    decomposing it.
+    For tensors without values only. A model 235 cells deep has 15,000 operations, whose dispatch
+    dominates the time. GELU would take a third of it, because PyTorch decomposes it to find the
+    shape of its output; here it is not dispatched.
 
     Attributes:
         flops: so far.
@@ -59,11 +59,11 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Call an operation, and add what it costs."""
         if func in _GELUS:
             return torch.empty_like(args[-1] if func is _GELUS[0] else args[1])
-        found = func(*args, **(kwargs or {}))
+        output = func(*args, **(kwargs or {}))
         cost = flop_registry.get(func.overloadpacket)
         if cost is not None:
-            self.flops += cost(*args, **(kwargs or {}), out_val=found)
-        return found
+            self.flops += cost(*args, **(kwargs or {}), out_val=output)
+        return output
 
 
 class Meter(Operations):  # type: ignore[no-untyped-call]
@@ -71,7 +71,7 @@ class Meter(Operations):  # type: ignore[no-untyped-call]
 
     Attributes:
         now: bytes alive.
-        peak: the most that ever were.
+        peak: the largest number so far.
 
     Example:
         >>> with Meter() as meter:
@@ -97,11 +97,11 @@ class Meter(Operations):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> object:
         """Call an operation, and watch what it makes."""
-        found = super().__torch_dispatch__(func, types, args, kwargs)
-        for value in found if isinstance(found, tuple | list) else (found,):
+        output = super().__torch_dispatch__(func, types, args, kwargs)
+        for value in output if isinstance(output, tuple | list) else (output,):
             if isinstance(value, Tensor):
                 self._watch(value)
-        return found
+        return output
 
     def _watch(self, tensor: Tensor) -> None:
         storage, name = tensor.untyped_storage(), identity(tensor)
@@ -118,7 +118,7 @@ class Meter(Operations):  # type: ignore[no-untyped-call]
 
 
 def identity(tensor: Tensor) -> Hashable:
-    """Return what two tensors share if they share their memory; on meta, addresses do not tell.
+    """Return a key that tensors on the same storage share, also on meta, which has no addresses.
 
     Example:
         >>> a = torch.empty(4, device="meta")

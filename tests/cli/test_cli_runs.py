@@ -17,8 +17,8 @@ from mrvae.cli.reconstruct import interleave
 from mrvae.cli.runs import open_run
 from mrvae.data import load, normal
 from mrvae.evaluation import latent_units, unit_report
+from mrvae.image_grid import Grid, grey
 from mrvae.models.hierarchy.walk import from_posterior
-from mrvae.pictures import Grid, grey
 from mrvae.recipes import ALL, Recipe
 from mrvae.recipes.wavelet import WaveletVAE
 from mrvae.training import Diverged, Interrupted
@@ -503,6 +503,6 @@ def test_a_binary_recipe_sees_binary_images_of_every_split(capsys: Capture, tmp_
     ask(capsys, "train", "digits-vdvae", *TINY, *binary, "--out", out)
     for split in ("train", "validation", "test"):
         images = open_run(out).images(split, None, 8)
-        assert (len(images), images.levels) == (8, 2)
+        assert (len(images), images.bins) == (8, 2)
         assert set(images.take(torch.arange(8)).flatten().tolist()) == {0, 1}
     assert ask(capsys, "evaluate", out, "--split", "train", "--limit", 8)["images"] == 8

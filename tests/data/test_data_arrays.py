@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrvae.data import SPLITS, Images, load
-from mrvae.data.arrays import layout
+from mrvae.data.files.arrays import layout
 
 
 def everything(images: Images) -> Tensor:
@@ -173,7 +173,7 @@ def test_a_shortened_npz_file_is_refused(keep: float, compressed: bool, tmp_path
     write(path, x_train=random_levels(20, 4, 4), x_test=random_levels(20, 4, 4))
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
-    with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file anew$"):
+    with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file again$"):
         load("set.npz", "test", tmp_path)
 
 

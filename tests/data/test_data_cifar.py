@@ -10,7 +10,8 @@ import pytest
 import torch
 from data_made_up import cifar_batch, random_levels
 
-from mrvae.data import cifar, load
+from mrvae.data import load
+from mrvae.data.sources import cifar10
 
 COUNT = 40
 
@@ -18,8 +19,8 @@ COUNT = 40
 @pytest.fixture
 def batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An unpacked CIFAR-10 of small batches, whose pixels hold their image's number."""
-    monkeypatch.setattr(cifar, "BATCH", COUNT)
-    monkeypatch.setattr(cifar, "VALIDATION", 20)
+    monkeypatch.setattr(cifar10, "BATCH", COUNT)
+    monkeypatch.setattr(cifar10, "VALIDATION", 20)
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     for number, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
@@ -36,7 +37,7 @@ def numbers(data_dir: Path, split: str) -> list[int]:
 
 def test_the_pixels_of_a_batch_are_read_in_their_order() -> None:
     pixels = random_levels(5, 3072)
-    read = cifar.pixels_of(cifar_batch(pixels), "batch", 5)
+    read = cifar10.pixels_of(cifar_batch(pixels), "batch", 5)
     assert torch.equal(read, torch.from_numpy(pixels).view(5, 3, 32, 32))
 
 
@@ -58,7 +59,7 @@ def test_the_published_archive_is_read_unpacked_or_not(
     with pytest.raises(ValueError, match="is not the published archive"):
         load("cifar10", "test", path.parent)
     checksum = f"md5:{md5(path.read_bytes(), usedforsecurity=False).hexdigest()}"
-    monkeypatch.setattr(cifar, "_REMOTE", replace(cifar._REMOTE, checksum=checksum))
+    monkeypatch.setattr(cifar10, "_REMOTE", replace(cifar10._REMOTE, checksum=checksum))
     for split in ("train", "test"):
         assert numbers(path.parent, split) == numbers(batches, split)
 
@@ -73,19 +74,19 @@ def test_a_batch_that_would_call_something_is_refused_unrun(
     monkeypatch.chdir(tmp_path)
     batch = cifar_batch(random_levels(5, 3072))
     with pytest.raises(ValueError, match=r"^batch: is no batch of CIFAR-10 \(it would call"):
-        cifar.pixels_of(batch[:2] + call + batch[2:], "batch", 5)
+        cifar10.pixels_of(batch[:2] + call + batch[2:], "batch", 5)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("length", [0, 1, 50, 9000, -1])
 def test_a_shortened_batch_is_refused(length: int) -> None:
-    with pytest.raises(ValueError, match=r"^batch: .*get the file anew$"):
-        cifar.pixels_of(cifar_batch(random_levels(5, 3072))[:length], "batch", 5)
+    with pytest.raises(ValueError, match=r"^batch: .*get the file again$"):
+        cifar10.pixels_of(cifar_batch(random_levels(5, 3072))[:length], "batch", 5)
 
 
 def test_a_batch_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match=r"holds 0 arrays of 18,432 bytes.*pixels of 6 images"):
-        cifar.pixels_of(cifar_batch(random_levels(5, 3072)), "batch", 6)
+        cifar10.pixels_of(cifar_batch(random_levels(5, 3072)), "batch", 6)
 
 
 def test_a_missing_batch_is_named(batches: Path) -> None:

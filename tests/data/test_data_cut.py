@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from mrvae.data import Images, gallery
-from mrvae.data.cut import load_patches, of_split
+from mrvae.data.files.patches import load_patches, of_split
 from mrvae.data.splits import SPLITS
 from mrvae.recipes.cut import Patches
 

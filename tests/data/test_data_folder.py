@@ -68,7 +68,7 @@ def test_a_shortened_picture_is_refused(keep: int, tmp_path: Path) -> None:
     write_pictures(tmp_path / "test", 3)
     path = tmp_path / "test" / "001.png"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file anew$"):
+    with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file again$"):
         load(str(tmp_path), "test")
 
 

@@ -9,8 +9,9 @@ import pytest
 from data_made_up import cifar_batch, random_levels, write_idx, write_pictures
 from scipy.io import savemat
 
-from mrvae.data import chardata, cifar, load
-from mrvae.data.idx import read_idx
+from mrvae.data import load
+from mrvae.data.sources import cifar10, omniglot
+from mrvae.data.sources.mnist import read_idx
 
 TRIALS = 150
 
@@ -77,8 +78,8 @@ def refusal(kind: str, path: Path) -> str | None:
 def test_a_damaged_file_is_read_or_refused_in_one_line(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chardata, "TEST", 2)
-    monkeypatch.setattr(cifar, "BATCH", 1)
+    monkeypatch.setattr(omniglot, "TEST", 2)
+    monkeypatch.setattr(cifar10, "BATCH", 1)
     path = make(kind, tmp_path)
     whole = np.frombuffer(path.read_bytes(), np.uint8)
     use(kind, path)

@@ -10,7 +10,7 @@ import torch
 from data_made_up import random_levels, write_idx
 
 from mrvae.data import SPLITS, load
-from mrvae.data.idx import read_idx
+from mrvae.data.sources.mnist import read_idx
 
 
 @pytest.mark.parametrize("name", ["images-idx3-ubyte", "images-idx3-ubyte.gz"])
@@ -27,7 +27,7 @@ def test_a_shortened_file_is_refused(suffix: str, length: int, tmp_path: Path) -
     data = write_idx(path, random_levels(4, 5, 6))
     shortened = data[:length]
     path.write_bytes(gzip.compress(shortened) if suffix else shortened)
-    with pytest.raises(ValueError, match=f"^{path}: .*get the file anew$"):
+    with pytest.raises(ValueError, match=f"^{path}: .*get the file again$"):
         read_idx(path)
 
 
@@ -35,7 +35,7 @@ def test_a_shortened_gzip_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "images.gz"
     write_idx(path, random_levels(4, 5, 6))
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file anew$"):
+    with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file again$"):
         read_idx(path)
 
 

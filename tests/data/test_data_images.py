@@ -99,11 +99,11 @@ def test_all_batches_visit_every_image_once(batch: int) -> None:
 
 def test_the_values_above_the_levels_are_refused(tmp_path: Path) -> None:
     pixels = np.full((3, 1, 2, 2), 16, np.uint8)
-    assert len(in_memory(pixels).with_levels(17)) == 3
+    assert len(in_memory(pixels).with_bins(17)) == 3
     message = "made up: holds a pixel of 16, but with 16 levels the largest is 15"
     with pytest.raises(ValueError, match=message):
-        in_memory(pixels).with_levels(16)
-    lazy = on_disk(pixels, tmp_path).with_levels(16)
+        in_memory(pixels).with_bins(16)
+    lazy = on_disk(pixels, tmp_path).with_bins(16)
     for images in (lazy, lazy.binarised(0), lazy.fitted(1), lazy.subset(torch.tensor([1]))):
         with pytest.raises(ValueError, match=message):
             images.take(torch.tensor([0]))

@@ -43,7 +43,7 @@ def test_the_digits_of_all_splits_are_the_whole_set() -> None:
     published = torch.from_numpy(load_digits().images).to(torch.uint8)
     ours, theirs = (x.reshape(1797, 64).tolist() for x in (pixels, published))
     assert sorted(ours) == sorted(theirs)
-    assert all(images.levels == 17 for images in splits)
+    assert all(images.bins == 17 for images in splits)
 
 
 def test_a_split_that_would_be_empty_is_refused() -> None:

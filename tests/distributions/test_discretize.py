@@ -21,7 +21,7 @@ def test_levels_survive_the_round_trip(count: int, dtype: torch.dtype) -> None:
     unit = Bins(count).to_unit(levels(count), dtype)
     assert unit.dtype == dtype
     assert unit[[0, -1]].tolist() == [-1, 1]
-    assert torch.equal(Bins(count).to_level(unit), levels(count))
+    assert torch.equal(Bins(count).to_bin(unit), levels(count))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -45,10 +45,10 @@ def test_a_bin_reaches_half_a_spacing_from_its_level(count: int) -> None:
 def test_a_value_goes_to_the_level_whose_bin_holds_it(count: int) -> None:
     bins = Bins(count)
     lower, upper = bins.edges(levels(count), torch.float64)
-    assert torch.equal(bins.to_level(lower + 1e-9), levels(count))
-    assert torch.equal(bins.to_level(upper - 1e-9), levels(count))
+    assert torch.equal(bins.to_bin(lower + 1e-9), levels(count))
+    assert torch.equal(bins.to_bin(upper - 1e-9), levels(count))
     far = torch.tensor([-torch.inf, -7.0, 7.0, torch.inf])
-    assert bins.to_level(far).tolist() == [0, 0, count - 1, count - 1]
+    assert bins.to_bin(far).tolist() == [0, 0, count - 1, count - 1]
 
 
 def test_eight_bits_are_the_familiar_ones() -> None:

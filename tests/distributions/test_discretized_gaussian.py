@@ -189,7 +189,7 @@ def test_half_precision_is_computed_in_single() -> None:
 @pytest.mark.parametrize("grid", [Grid.unit(5), Grid.unit(1), mid_rise(3), Grid(3, 2.0, 0.25)])
 def test_levels_and_values_of_a_grid_are_each_others(grid: Grid) -> None:
     levels = torch.arange(grid.most)
-    assert torch.equal(grid.level(grid.value(levels)), levels)
+    assert torch.equal(grid.code(grid.value(codes)), codes)
     middle = (grid.edge(levels, torch.float64) + grid.edge(levels + 1, torch.float64)) / 2
     torch.testing.assert_close(middle, grid.value(levels, torch.float64), rtol=0, atol=1e-15)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mrvae.evaluation import PlainGradient, SignGradient
-from mrvae.evaluation.ascent import Box, Objective, marks
+from mrvae.evaluation.robustness.ascent import Box, Objective, marks
 
 PIXELS, ROWS, RADIUS = 10, 16, 0.1
 

@@ -16,8 +16,8 @@ from evaluation.linear_gaussian import FRAME, problem
 from mrvae.data import Images
 from mrvae.distributions import MidRise, MidTread, Quantiser
 from mrvae.evaluation import PlainGradient, SignGradient, attack
-from mrvae.evaluation.ascent import Ascent, Box, Objective, Plateau
-from mrvae.evaluation.attack import read, straight_through, symmetric_kl
+from mrvae.evaluation.robustness.ascent import Ascent, Box, Objective, Plateau
+from mrvae.evaluation.robustness.attack import read, straight_through, symmetric_kl
 from mrvae.models import HVAE, DCTContext
 
 ASCENTS: tuple[Ascent, ...] = (PlainGradient(steps=3), SignGradient(steps=3))

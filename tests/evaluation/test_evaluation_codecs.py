@@ -13,8 +13,8 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from mrvae.evaluation import LOSSY, PNG, Codec, around, available, comparable, psnr, written
-from mrvae.evaluation.codecs import JPEG
-from mrvae.evaluation.distortion import ms_ssim
+from mrvae.evaluation.quality.distortion import ms_ssim
+from mrvae.evaluation.rate_distortion.codecs import JPEG
 from mrvae.papers.kuzina2023.cifar import made_up
 
 HERE = [codec for codec in LOSSY if available(codec)]

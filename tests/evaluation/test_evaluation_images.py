@@ -12,8 +12,7 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor, nn
 
-from mrvae.evaluation import images
-from mrvae.evaluation.images import (
+from mrvae.evaluation.quality.frechet import (
     BandFeatures,
     cross_entropy,
     frechet_distance,
@@ -120,11 +119,11 @@ def test_what_cannot_be_measured_is_refused(
     (tmp_path / "present").touch()
     extra = r"torch-fidelity \(pip install 'mrvae\[fid\]'\)"
     weights = r"the Inception weights at \S*absent \(weights-inception-2015-12-05-\S*\.pth of .*\)"
-    monkeypatch.setattr(images, "find_spec", lambda name: None)
+    monkeypatch.setattr(frechet, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=f"^the FID needs {extra}$"):
         inception(tmp_path / "present")
     with pytest.raises(ValueError, match=f"^the FID needs {extra} and {weights}$"):
         inception(tmp_path / "absent")
-    monkeypatch.setattr(images, "find_spec", lambda name: "installed")
+    monkeypatch.setattr(frechet, "find_spec", lambda name: "installed")
     with pytest.raises(ValueError, match=f"^the FID needs {weights}$"):
         inception(tmp_path / "absent")

@@ -10,8 +10,8 @@ from evaluation.deep import deep_model, digits
 from evaluation.linear_gaussian import FRAME, Flatten, crude, pictures, problem
 from mrvae.data import Images, normal
 from mrvae.evaluation import LikelihoodReport, draws, evaluate
-from mrvae.evaluation.likelihood import standard_error
 from mrvae.evaluation.memory import row_bytes
+from mrvae.evaluation.statistics import standard_error
 from mrvae.objectives import importance_bound
 
 SEEDS = (0, 1, 2)

@@ -20,9 +20,9 @@ from evaluation.one_level import OneLevel, copies
 from mrvae.data import Images, images_for, normal
 from mrvae.distributions import DiscretizedGaussian, Grid, MidRise, MidTread
 from mrvae.evaluation import KUZINA2023, Defects, LikelihoodReport, evaluate
-from mrvae.evaluation.likelihood import standard_error
 from mrvae.evaluation.memory import row_bytes
 from mrvae.evaluation.published import AVERAGED, wide_log_mass
+from mrvae.evaluation.statistics import standard_error
 from mrvae.models import (
     HVAE,
     DiffusionPrior,

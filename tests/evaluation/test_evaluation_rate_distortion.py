@@ -20,7 +20,7 @@ from mrvae.evaluation import (
     sketch,
     sketches,
 )
-from mrvae.evaluation.rate_distortion import _word as word
+from mrvae.evaluation.rate_distortion.sketch import _word as word
 from mrvae.models import HVAE, AutoregressivePrior
 from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.papers.kuzina2023.cifar import made_up

@@ -12,7 +12,7 @@ import torch
 from scipy.ndimage import correlate1d
 from torch import Tensor
 
-from mrvae.evaluation.similarity import (
+from mrvae.evaluation.quality.similarity import (
     PSNR,
     SSIM,
     PaperMSSSIM,

@@ -16,8 +16,8 @@ from evaluation.linear_gaussian import Conditionals, Problem, crude, pictures, p
 from laws.narrow import gaussian
 from mrvae.data import Images, normal
 from mrvae.evaluation import layer_nats, unit_report
+from mrvae.evaluation.latents.unit_report import UnitReport
 from mrvae.evaluation.memory import row_bytes
-from mrvae.evaluation.units import UnitReport
 from mrvae.models import HVAE
 from mrvae.recipes import wavelet
 

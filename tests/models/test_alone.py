@@ -70,7 +70,7 @@ def test_where_pixels_are_sure_the_picture_is_what_the_context_stands_for() -> N
     with torch.no_grad():
         model.get_parameter("head.log_scale").fill_(-7.0)
         (c,) = model.context.encode(x)
-        shown = Bins(256).to_level(cast(ContextConditioner, model.context).context.decode(c))
+        shown = Bins(256).to_bin(cast(ContextConditioner, model.context).context.decode(c))
         assert int((model.reconstruct(x).int() - shown.int()).abs().max()) <= 1
         assert float((model.reconstruct(x) != shown).double().mean()) < 0.01
 

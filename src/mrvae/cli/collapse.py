@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mrvae.cli.runs import Run
     from mrvae.data import Images
     from mrvae.evaluation import Partial, UnitReport, UnitTotal
-    from mrvae.pictures import Pixels
+    from mrvae.image_grid import Pixels
 
 _EXAMPLES = 4
 _COLUMNS = 5
@@ -57,14 +57,14 @@ def examples(run: Run, images: Images, how: Partial) -> tuple[str, Pixels]:
     """Return a few images beside what some of their latents tell: a row for each image."""
     import torch
 
-    from mrvae.pictures import arrange
+    from mrvae.image_grid import arrange
 
     keep = spaced(run.model.stochastic_depth, _COLUMNS)
     x = images.take(torch.arange(min(_EXAMPLES, len(images))))
     columns = [y.cpu().double() for y in how.images(run.model, x, range(len(x)), keep)]
     conditioning = torch.stack([x / (run.levels - 1), *columns], dim=1).flatten(0, 1)
     # Values on [0, 1] are the two ends of a scale of two levels, and what lies between.
-    picture = arrange(conditioning.numpy(), levels=2, columns=1 + len(keep))
+    picture = arrange(conditioning.numpy(), bins=2, columns=1 + len(keep))
     return f"image, and by its top {', '.join(map(str, keep))} latents", picture
 
 

@@ -23,7 +23,8 @@ from mrvae.cli.options import (
     read_recipe,
 )
 from mrvae.recipes import Recipe
-from mrvae.report import loss_figure, read_events, write_figure
+from mrvae.report import loss_figure, write_figure
+from mrvae.run_log import read_events
 
 if TYPE_CHECKING:
     from mrvae.training import Summary

@@ -37,6 +37,7 @@ from torch import Tensor
 from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.published import ContextTerms, Defects, context_terms
+from mrvae.evaluation.statistics import standard_error
 from mrvae.models import HVAE, bits_per_dim
 from mrvae.models.trace import Latents, Observation
 from mrvae.processes import joined
@@ -150,7 +151,7 @@ def evaluate(
     """
     rows = rows_within(memory, model)
     plan = _Plan(samples, seed, rows, context_samples, tuple(estimators))
-    measure = _Measure(model, plan, progress or _silent)
+    measure = _BoundEvaluation(model, plan, progress or _silent)
     none = torch.zeros(0, dtype=torch.float64)
     parts = [(none, none, none.view(0, model.stochastic_depth), *[none] * len(estimators))]
     parts += [measure.chunk(x, indices) for indices, x in all_batches(images, rows, part)]
@@ -169,18 +170,6 @@ def evaluate(
 def draws(images: int, samples: int) -> int:
     """Return how many draws of all latents :func:`evaluate` makes: K + 1 an image."""
     return images * (samples + 1)
-
-
-def standard_error(values: Tensor) -> float | None:
-    """Return sd/√N of the mean of N values, sd with N - 1; None for a single one.
-
-    Example:
-        >>> standard_error(torch.tensor([0.0, 0.0, 4.0, 4.0])) == math.sqrt(4 / 3)
-        True
-    """
-    if len(values) < 2:
-        return None
-    return float(values.double().std()) / math.sqrt(len(values))
 
 
 @dataclass(frozen=True)
@@ -205,7 +194,7 @@ class _Plan:
 
 
 @dataclass(frozen=True)
-class _Measure:
+class _BoundEvaluation:
     """The bounds and estimates of a few images at a time."""
 
     model: HVAE
@@ -225,7 +214,11 @@ class _Measure:
         estimates = self._estimates(observed.context, indices, weighed, analytic)
         # The context is the same in all samples: its nats stand outside their mean.
         own = kl[:, : len(observed.context)].sum(dim=1)
-        own = own if self.plan.context_samples is None else self._trajectories(observed.context, indices)
+        own = (
+            own
+            if self.plan.context_samples is None
+            else self._trajectories(observed.context, indices)
+        )
         return kl.sum(dim=1) - log_likelihood, own - weighed, kl, *estimates
 
     def _importance(

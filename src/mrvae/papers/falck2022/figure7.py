@@ -180,7 +180,7 @@ def _figure(drawn: Sequence[tuple[float, Tensor]], levels: int) -> Figure:
     """Draw the first samples of each temperature."""
     from matplotlib.figure import Figure
 
-    from mrvae.pictures import arrange
+    from mrvae.image_grid import arrange
 
     figure = Figure(figsize=(9.0, 1.3 * len(drawn)), dpi=120, layout="constrained")
     for axes, (temperature, images) in zip(

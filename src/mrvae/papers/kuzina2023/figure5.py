@@ -4,8 +4,8 @@ The paper cuts the 24 photographs into patches of 32 × 32, reconstructs each fr
 DCT-VAE trained on CIFAR-10, and finds "much better BPP" than the top two latents of a VDVAE and
 than JPEG have at the same PSNR. Its figure is a picture without numbers. Three things decide what
 is found here, and each has rows of its own: what the rate means (:mod:`mrvae.evaluation`'s
-rate–distortion), which JPEG (:mod:`mrvae.evaluation.codecs`), and what the decoder adds to the
-context, or loses against it: a column has, of every row that is a decoder's above a context, its
+rate–distortion), which JPEG (:mod:`mrvae.evaluation.rate_distortion.codecs`), and what the decoder
+adds to the context, or loses against it: a column has, of every row that is a decoder's above a context, its
 PSNR less that of algorithm 2 alone, photograph by photograph. The codecs are set, for each
 photograph, to the PSNR that a context reaches on it.
 """

@@ -117,7 +117,7 @@ def work(workspace: Workspace) -> Outcome:
 
 def _folds(workspace: Workspace, jobs: Sequence[Job]) -> list[Row]:
     """Code photographs by the prior of the other half, and by codecs at the same PSNR."""
-    from mrvae.data.cut import of_split
+    from mrvae.data.files.patches import of_split
     from mrvae.evaluation import LOSSY, available
 
     coded = {

@@ -68,7 +68,7 @@ class Coded:
 
 def stored(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
     """Write pictures as PNG for a codec that reads files, and return their paths."""
-    from mrvae.data.pictures import from_tensor
+    from mrvae.data.files.image_files import from_tensor
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(folder / f"{each.name}.png" for each in pictures)

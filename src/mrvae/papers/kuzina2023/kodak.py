@@ -101,7 +101,7 @@ def unquantised(picture: Picture, side: int, size: int) -> Version:
 
     dct, bins = DCT(size), Bins(256)
     patches = bins.to_unit(cut(picture.pixels, side), torch.float64)
-    levels = bins.to_level(dct.synthesis(dct.analysis(patches), side, side))
+    levels = bins.to_bin(dct.synthesis(dct.analysis(patches), side, side))
     pixels = join(levels, *picture.pixels.shape[1:])
     return _version(
         f"algorithm 2, {size} × {size}, not quantised", UNWRITTEN, None, picture, pixels

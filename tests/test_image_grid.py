@@ -6,26 +6,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrvae.image_grid import GAP, LINE, Grid, arrange, grey, write_png
+from mrvae.image_grid import GAP, LINE, ImageGrid, arrange, grey, write_png
 
 GRIDS = [(1, None), (5, 3), (6, 3), (7, 1), (10, None), (3, 3)]
 
 
-def _images(count: int, channels: int, levels: int, size: tuple[int, int]) -> np.ndarray:
+def _images(count: int, channels: int, bins: int, size: tuple[int, int]) -> np.ndarray:
     random = np.random.default_rng(0)
-    return random.integers(0, levels, (count, channels, *size), dtype=np.uint8)
+    return random.integers(0, bins, (count, channels, *size), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(("count", "columns"), GRIDS)
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("enlarge", [1, 3])
+@pytest.mark.parametrize(("channels", "enlarge"), [(1, 3), (3, 1)])
 def test_every_image_can_be_read_back_from_the_file(
     tmp_path: Path, count: int, columns: int | None, channels: int, enlarge: int
 ) -> None:
     images = _images(count, channels, 256, (5, 4))
     write_png(tmp_path / "grid.png", arrange(images, 256, columns, enlarge))
     picture = np.asarray(Image.open(tmp_path / "grid.png"))
-    grid = Grid(count, columns or int(np.ceil(np.sqrt(count))), 5, 4, enlarge)
+    grid = ImageGrid(count, columns or int(np.ceil(np.sqrt(count))), 5, 4, enlarge)
     assert picture.shape == (*grid.shape, 3)
     for index, image in enumerate(images):
         top, left = grid.corner(index)
@@ -46,19 +45,19 @@ def test_what_is_no_image_is_a_line(count: int, columns: int | None) -> None:
         assert (edge == LINE).all()
 
 
-@pytest.mark.parametrize("levels", [2, 5, 17, 32, 256])
-def test_levels_span_black_to_white_evenly(levels: int) -> None:
-    shown = grey(np.arange(levels), levels)
-    assert np.array_equal(shown, np.floor(np.linspace(0, 255, levels) + 0.5))
+@pytest.mark.parametrize("bins", [2, 5, 17, 32, 256])
+def test_bins_span_black_to_white_evenly(bins: int) -> None:
+    shown = grey(np.arange(bins), bins)
+    assert np.array_equal(shown, np.floor(np.linspace(0, 255, bins) + 0.5))
 
 
-def test_means_are_shown_between_the_levels() -> None:
+def test_means_are_shown_between_the_bins() -> None:
     assert grey(np.array([0.0, 0.25, 0.5, 1.0]), 2).tolist() == [0, 64, 128, 255]
 
 
 @pytest.mark.parametrize("value", [17, -1, float("nan")])
-def test_what_is_no_level_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match=r"with 17 levels they must be in 0…16"):
+def test_a_pixel_outside_the_bins_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=r"with 17 bins they must be in 0…16"):
         grey(np.array([0.0, value]), 17)
 
 

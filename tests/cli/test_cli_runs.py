@@ -17,7 +17,7 @@ from mrvae.cli.reconstruct import interleave
 from mrvae.cli.runs import open_run
 from mrvae.data import load, normal
 from mrvae.evaluation import latent_units, unit_report
-from mrvae.image_grid import Grid, grey
+from mrvae.image_grid import ImageGrid, grey
 from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.recipes import ALL, Recipe
 from mrvae.recipes.wavelet import WaveletVAE
@@ -29,7 +29,7 @@ SIDE = 8
 def _read_back(path: Path, count: int, columns: int) -> np.ndarray:
     """Return the 8×8 images of a grid that the command line wrote, as grey values."""
     picture = np.asarray(Image.open(path).convert("L"))
-    grid = Grid(count, columns, SIDE, SIDE, enlarge=8)
+    grid = ImageGrid(count, columns, SIDE, SIDE, enlarge=8)
     assert picture.shape == grid.shape
     corners = [grid.corner(index) for index in range(count)]
     return np.stack([picture[y : y + 64 : 8, x : x + 64 : 8] for y, x in corners])

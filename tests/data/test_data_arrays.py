@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from data_made_up import random_levels
+from data_made_up import random_pixels
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,7 +25,7 @@ def save(path: Path, array: NDArray[np.generic]) -> None:
     if path.suffix == ".npy":
         np.save(path, array)
     else:
-        np.savez(path, x_train=random_levels(20, 4, 4), x_test=array)
+        np.savez(path, x_train=random_pixels(20, 4, 4), x_test=array)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -43,7 +43,7 @@ def save(path: Path, array: NDArray[np.generic]) -> None:
 def test_every_layout_becomes_channels_first(
     name: str, shape: tuple[int, ...], expected: tuple[int, int, int], order: str, tmp_path: Path
 ) -> None:
-    array = random_levels(*shape)
+    array = random_pixels(*shape)
     save(tmp_path / name, np.asarray(array, order="F" if order == "F" else "C"))
     images = load(str(tmp_path / name), "test")
     assert images.shape == expected
@@ -121,7 +121,7 @@ def test_objects_are_refused_unread(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [-1, -100, -340, 1])
 def test_an_npy_file_of_another_length_is_refused(change: int, tmp_path: Path) -> None:
     path = tmp_path / "set.npy"
-    np.save(path, random_levels(20, 4, 4))
+    np.save(path, random_pixels(20, 4, 4))
     data = path.read_bytes()
     path.write_bytes(data[:change] if change < 0 else data + b"!")
     with pytest.raises(ValueError, match=f"^{path}: .*(declares 448 bytes|is no .npy array)"):
@@ -157,7 +157,7 @@ def test_an_array_in_an_npz_file_must_be_as_long_as_it_declares(
     change: int, tmp_path: Path
 ) -> None:
     stream = io.BytesIO()
-    np.save(stream, random_levels(20, 4, 4))
+    np.save(stream, random_pixels(20, 4, 4))
     data = stream.getvalue()
     with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
         archive.writestr("x_test.npy", data[:change] if change < 0 else data + bytes(change))
@@ -170,7 +170,7 @@ def test_an_array_in_an_npz_file_must_be_as_long_as_it_declares(
 def test_a_shortened_npz_file_is_refused(keep: float, compressed: bool, tmp_path: Path) -> None:
     path = tmp_path / "set.npz"
     write = np.savez_compressed if compressed else np.savez
-    write(path, x_train=random_levels(20, 4, 4), x_test=random_levels(20, 4, 4))
+    write(path, x_train=random_pixels(20, 4, 4), x_test=random_pixels(20, 4, 4))
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
     with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file again$"):
@@ -178,14 +178,14 @@ def test_a_shortened_npz_file_is_refused(keep: float, compressed: bool, tmp_path
 
 
 def test_an_npz_file_without_the_split_names_what_it_holds(tmp_path: Path) -> None:
-    np.savez(tmp_path / "set.npz", x_train=random_levels(20, 4, 4), labels=np.zeros(3))
+    np.savez(tmp_path / "set.npz", x_train=random_pixels(20, 4, 4), labels=np.zeros(3))
     with pytest.raises(ValueError, match="holds no array 'x_test' but labels, x_train; add"):
         load("set.npz", "test", tmp_path)
 
 
 def test_an_array_is_fitted_when_asked(tmp_path: Path) -> None:
     for name in ("set.npy", "set.npz"):
-        save(tmp_path / name, random_levels(20, 3, 6, 8))
+        save(tmp_path / name, random_pixels(20, 3, 6, 8))
         assert load(name, "test", tmp_path, fit=4).shape == (3, 4, 4)
         assert load(name, "test", tmp_path).shape == (3, 6, 8)
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from mrvae.data import chardata, load
+from mrvae.data import load
+from mrvae.data.sources import omniglot
 
 TRAIN, TEST = 30, 12
 
@@ -15,7 +16,7 @@ TRAIN, TEST = 30, 12
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("TRAIN", TRAIN), ("TEST", TEST), ("VALIDATION", 4)):
-        monkeypatch.setattr(chardata, name, value)
+        monkeypatch.setattr(omniglot, name, value)
 
 
 def write(path: Path, **changes: object) -> None:

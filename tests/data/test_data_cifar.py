@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_made_up import cifar_batch, random_levels
+from data_made_up import cifar_batch, random_pixels
 
 from mrvae.data import load
 from mrvae.data.sources import cifar10
@@ -36,7 +36,7 @@ def numbers(data_dir: Path, split: str) -> list[int]:
 
 
 def test_the_pixels_of_a_batch_are_read_in_their_order() -> None:
-    pixels = random_levels(5, 3072)
+    pixels = random_pixels(5, 3072)
     read = cifar10.pixels_of(cifar_batch(pixels), "batch", 5)
     assert torch.equal(read, torch.from_numpy(pixels).view(5, 3, 32, 32))
 
@@ -72,7 +72,7 @@ def test_a_batch_that_would_call_something_is_refused_unrun(
     call: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    batch = cifar_batch(random_levels(5, 3072))
+    batch = cifar_batch(random_pixels(5, 3072))
     with pytest.raises(ValueError, match=r"^batch: is no batch of CIFAR-10 \(it would call"):
         cifar10.pixels_of(batch[:2] + call + batch[2:], "batch", 5)
     assert not list(tmp_path.iterdir())
@@ -81,12 +81,12 @@ def test_a_batch_that_would_call_something_is_refused_unrun(
 @pytest.mark.parametrize("length", [0, 1, 50, 9000, -1])
 def test_a_shortened_batch_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match=r"^batch: .*get the file again$"):
-        cifar10.pixels_of(cifar_batch(random_levels(5, 3072))[:length], "batch", 5)
+        cifar10.pixels_of(cifar_batch(random_pixels(5, 3072))[:length], "batch", 5)
 
 
 def test_a_batch_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match=r"holds 0 arrays of 18,432 bytes.*pixels of 6 images"):
-        cifar10.pixels_of(cifar_batch(random_levels(5, 3072)), "batch", 6)
+        cifar10.pixels_of(cifar_batch(random_pixels(5, 3072)), "batch", 6)
 
 
 def test_a_missing_batch_is_named(batches: Path) -> None:

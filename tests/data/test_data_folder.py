@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_made_up import random_levels, write_pictures
+from data_made_up import random_pixels, write_pictures
 from PIL import Image
 
 from mrvae.data import SPLITS, load
@@ -20,7 +20,7 @@ def test_pictures_are_read_exactly_and_split(tmp_path: Path) -> None:
     splits = [load(str(tmp_path), split) for split in SPLITS]
     assert [len(images) for images in splits] == [16, 2, 2]
     x = torch.cat([images.take(torch.arange(len(images))) for images in splits])
-    written = [random_levels(4, 5, 3, seed=n) for n in (*range(12), *range(8))]
+    written = [random_pixels(4, 5, 3, seed=n) for n in (*range(12), *range(8))]
     expected = torch.from_numpy(np.stack(written)).permute(0, 3, 1, 2)
     assert sorted(x.flatten(1).tolist()) == sorted(expected.flatten(1).tolist())
 
@@ -50,7 +50,7 @@ def test_pictures_of_two_sizes_are_refused_or_fitted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fit", [None, 4])
 def test_grey_among_colour_is_refused(fit: int | None, tmp_path: Path) -> None:
     write_pictures(tmp_path, 20)
-    Image.fromarray(random_levels(4, 5)).save(tmp_path / "grey.png")
+    Image.fromarray(random_pixels(4, 5)).save(tmp_path / "grey.png")
     with pytest.raises(ValueError, match=r"000.png has .*\(3, .* and .*grey.png has \(1, "):
         load(str(tmp_path), "train", fit=fit)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_made_up import cifar_batch, random_levels, write_idx, write_pictures
+from data_made_up import cifar_batch, random_pixels, write_idx, write_pictures
 from scipy.io import savemat
 
 from mrvae.data import load
@@ -22,11 +22,11 @@ def make(kind: str, folder: Path) -> Path:
     path.parent.mkdir(exist_ok=True)
     match kind:
         case "npy":
-            np.save(path, random_levels(20, 3, 3))
+            np.save(path, random_pixels(20, 3, 3))
         case "npz":
-            np.savez_compressed(path, x_test=random_levels(5, 6, 6))
+            np.savez_compressed(path, x_test=random_pixels(5, 6, 6))
         case "idx" | "gz":
-            write_idx(path, random_levels(3, 3, 3))
+            write_idx(path, random_pixels(3, 3, 3))
         case "png" | "jpg":
             write_pictures(folder / "made", 1)
             (folder / "made" / "000.png").rename(folder / "test" / "file.png")
@@ -37,7 +37,7 @@ def make(kind: str, folder: Path) -> Path:
             savemat(path, {"testdata": np.zeros((784, 2))}, do_compression=True)
         case _:
             path = folder / "test_batch"
-            path.write_bytes(cifar_batch(random_levels(1, 3072)))
+            path.write_bytes(cifar_batch(random_pixels(1, 3072)))
             (folder / "data_batch_1").touch()
     return path
 

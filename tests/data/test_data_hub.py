@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from data_made_up import distinct, random_levels
+from data_made_up import distinct, random_pixels
 from PIL import Image
 
 from mrvae.data import SPLITS, load
@@ -27,7 +27,7 @@ class Table:
 
     def __getitem__(self, index: int) -> dict[str, Image.Image]:
         width = 9 if self.mixed and index == 5 else 6
-        return {"image0": Image.fromarray(random_levels(6, width, 3, seed=index))}
+        return {"image0": Image.fromarray(random_pixels(6, width, 3, seed=index))}
 
 
 def install(monkeypatch: pytest.MonkeyPatch, splits: dict[str, Table | Exception]) -> None:
@@ -51,7 +51,7 @@ def test_the_hubs_own_splits_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, {"train": Table(20), "valid": Table(3), "test": Table(4)})
     assert [len(load("hf:owner/name", split)) for split in SPLITS] == [20, 3, 4]
     x = load("hf:owner/name", "train").take(torch.tensor([7, 2]))
-    expected = torch.from_numpy(random_levels(6, 6, 3, seed=2)).permute(2, 0, 1)
+    expected = torch.from_numpy(random_pixels(6, 6, 3, seed=2)).permute(2, 0, 1)
     assert torch.equal(x[1], expected)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_made_up import random_levels, write_idx
+from data_made_up import random_pixels, write_idx
 
 from mrvae.data import SPLITS, load
 from mrvae.data.sources.mnist import read_idx
@@ -15,7 +15,7 @@ from mrvae.data.sources.mnist import read_idx
 
 @pytest.mark.parametrize("name", ["images-idx3-ubyte", "images-idx3-ubyte.gz"])
 def test_an_idx_file_is_read_back(name: str, tmp_path: Path) -> None:
-    images = random_levels(4, 5, 6)
+    images = random_pixels(4, 5, 6)
     write_idx(tmp_path / name, images)
     assert np.array_equal(read_idx(tmp_path / name), images)
 
@@ -24,7 +24,7 @@ def test_an_idx_file_is_read_back(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [0, 3, 15, 16, 17, 135])
 def test_a_shortened_file_is_refused(suffix: str, length: int, tmp_path: Path) -> None:
     path = tmp_path / f"images{suffix}"
-    data = write_idx(path, random_levels(4, 5, 6))
+    data = write_idx(path, random_pixels(4, 5, 6))
     shortened = data[:length]
     path.write_bytes(gzip.compress(shortened) if suffix else shortened)
     with pytest.raises(ValueError, match=f"^{path}: .*get the file again$"):
@@ -33,7 +33,7 @@ def test_a_shortened_file_is_refused(suffix: str, length: int, tmp_path: Path) -
 
 def test_a_shortened_gzip_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "images.gz"
-    write_idx(path, random_levels(4, 5, 6))
+    write_idx(path, random_pixels(4, 5, 6))
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file again$"):
         read_idx(path)
@@ -42,7 +42,7 @@ def test_a_shortened_gzip_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_a_file_with_more_than_it_declares_is_refused(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"images{suffix}"
-    data = write_idx(path, random_levels(4, 5, 6)) + b"!"
+    data = write_idx(path, random_pixels(4, 5, 6)) + b"!"
     path.write_bytes(gzip.compress(data) if suffix else data)
     with pytest.raises(ValueError, match=r"declares \(4, 5, 6\) = 120 bytes and holds more"):
         read_idx(path)
@@ -65,7 +65,7 @@ def test_labels_are_no_images(tmp_path: Path) -> None:
 
 
 def test_another_set_under_mnists_name_is_refused(tmp_path: Path) -> None:
-    write_idx(tmp_path / "t10k-images-idx3-ubyte.gz", random_levels(4, 28, 28))
+    write_idx(tmp_path / "t10k-images-idx3-ubyte.gz", random_pixels(4, 28, 28))
     with pytest.raises(ValueError, match=r"\(4, 28, 28\), and MNIST's are \(10000, 28, 28\)"):
         load("mnist", "test", tmp_path)
 

@@ -93,7 +93,7 @@ def spoil(folder: Path, kind: str) -> None:
     [
         ("objects", "999.npy: holds object and not uint8"),
         ("float", "999.npy: holds float32 and not uint8"),
-        ("shape", "999.npy of (3, 5, 5); make them alike"),
+        ("shape", "999.npy of (3, 5, 5); make their shapes equal"),
         ("cut short", "999.npy: declares 320 bytes and has 319"),
         ("overflow", f"999.npy: declares {2**62 * 48 + 128:,} bytes and has 128"),
         ("picture", "holds .npy files and pictures, such as"),

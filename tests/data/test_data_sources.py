@@ -6,7 +6,7 @@ import numpy as np
 import pooch
 import pytest
 import torch
-from data_made_up import random_levels, write_idx
+from data_made_up import random_pixels, write_idx
 from PIL import Image
 
 from mrvae.data import NAMES, load
@@ -49,7 +49,7 @@ def test_an_empty_folder_says_what_to_put_there(source: str, tmp_path: Path) -> 
 
 
 def test_the_folders_own_sets_are_not_used_in_place_of_published_ones(tmp_path: Path) -> None:
-    np.savez(tmp_path / "cifar10_8k.npz", x_test=random_levels(9, 32, 32, 3))
+    np.savez(tmp_path / "cifar10_8k.npz", x_test=random_pixels(9, 32, 32, 3))
     with pytest.raises(ValueError, match=r"can be given by data\.source=FILE\.npz"):
         load("cifar10", "test", tmp_path)
 
@@ -67,7 +67,7 @@ def test_the_environment_names_the_folder_unless_one_is_given(
 ) -> None:
     for folder, count in (("given", 4), ("environment", 6)):
         (tmp_path / folder).mkdir()
-        np.savez(tmp_path / folder / "set.npz", x_test=random_levels(count, 4, 4))
+        np.savez(tmp_path / folder / "set.npz", x_test=random_pixels(count, 4, 4))
     monkeypatch.setenv("MRVAE_DATA", str(tmp_path / "environment"))
     assert len(load("set.npz", "test")) == 6
     assert len(load("set.npz", "test", tmp_path / "given")) == 4

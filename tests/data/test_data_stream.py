@@ -60,7 +60,7 @@ def test_the_order_of_training_is_pinned() -> None:
 
 def test_a_pixel_is_drawn_anew_at_every_step_with_the_probability_of_its_level() -> None:
     ramp = torch.arange(17, dtype=torch.uint8).expand(4, 1, 1, 17).contiguous()
-    stream = Stream(Images(ramp, "ramp", "train", levels=17), 4, seed=0, binary=True)
+    stream = Stream(Images(ramp, "ramp", "train", bins=17), 4, seed=0, binary=True)
     draws = torch.cat([stream.batch(step) for step in range(1000)]).double()
     probability = torch.arange(17).double() / 16
     error = (draws.mean(0).flatten() - probability).abs()

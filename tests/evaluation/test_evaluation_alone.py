@@ -19,7 +19,7 @@ def test_both_bounds_are_one_number_and_the_units_are_those_of_the_context() -> 
     model = make_context_only(ContextOnly(1, 8, DCT(3, MidTread(0.3), Normal()), LogisticImage(17)))
     model.context.fit(x)
     model.double()
-    images = Images(x, "noise", "test", levels=17)
+    images = Images(x, "noise", "test", bins=17)
     report = evaluate(model, images, samples=3)
     with torch.no_grad():
         exact = -model.elbo(x).value

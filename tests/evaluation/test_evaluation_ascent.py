@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from mrvae.evaluation import PlainGradient, SignGradient
-from mrvae.evaluation.robustness.ascent import Box, Objective, marks
+from mrvae.evaluation.robustness.ascent import Objective
+from mrvae.evaluation.robustness.box import Box
+from mrvae.evaluation.robustness.step_size import marks
 
 PIXELS, ROWS, RADIUS = 10, 16, 0.1
 

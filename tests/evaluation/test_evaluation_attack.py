@@ -16,8 +16,10 @@ from evaluation.linear_gaussian import FRAME, problem
 from mrvae.data import Images
 from mrvae.distributions import MidRise, MidTread, Quantiser
 from mrvae.evaluation import PlainGradient, SignGradient, attack
-from mrvae.evaluation.robustness.ascent import Ascent, Box, Objective, Plateau
+from mrvae.evaluation.robustness.ascent import Ascent, Objective
 from mrvae.evaluation.robustness.attack import read, straight_through, symmetric_kl
+from mrvae.evaluation.robustness.box import Box
+from mrvae.evaluation.robustness.step_size import PlateauRate
 from mrvae.models import HVAE, DCTContext
 
 ASCENTS: tuple[Ascent, ...] = (PlainGradient(steps=3), SignGradient(steps=3))
@@ -33,7 +35,7 @@ class Stay:
 
 def deep() -> HVAE:
     model = deep_model()
-    model.frame = replace(model.frame, levels=17)
+    model.frame = replace(model.frame, bins=17)
     return model
 
 
@@ -129,7 +131,7 @@ def test_a_rate_falls_as_torch_lets_it() -> None:
     optimiser = torch.optim.SGD([parameter], lr=1.0)
     optimiser.step()
     theirs = ReduceLROnPlateau(optimiser, patience=20, factor=0.5)
-    ours = Plateau.begin(1, 1.0, parameter.detach())
+    ours = PlateauRate.begin(1, 1.0, parameter.detach())
     rates = []
     for value in values:
         theirs.step(-value)
@@ -160,7 +162,7 @@ def test_an_attack_does_not_depend_on_its_neighbours() -> None:
     alone = attack(model, images, SignGradient(steps=4), radius=0.1, restarts=2, keep=3, memory=1)
     torch.testing.assert_close(alone.nats, together.nats, rtol=1e-7, atol=1e-9)
     torch.testing.assert_close(alone.images, together.images, rtol=0, atol=1e-9)
-    first = Images(images.take(torch.arange(1)), "one", "test", levels=17)
+    first = Images(images.take(torch.arange(1)), "one", "test", bins=17)
     one = attack(model, first, SignGradient(steps=4), radius=0.1, restarts=1, keep=3)
     torch.testing.assert_close(one.images[0, 0], together.images[0, 0], rtol=0, atol=1e-9)
     more = attack(model, images, PlainGradient(steps=4), radius=0.1, restarts=2, keep=3, memory=1)

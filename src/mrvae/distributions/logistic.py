@@ -2,8 +2,9 @@
 
 A logistic variable of mean m and scale s has the distribution function σ((u - m)/s). Rounded to
 the nearest of n pixel values, it takes the value v, whose bin is [l, r], with probability
-σ(a) - σ(b), where a = (r - m)/s and b = (l - m)/s; the first and the last bin reach to infinity, so the n values sum
-to one. Their difference loses all digits when both are close, so the logarithm is taken by
+σ(a) - σ(b), where a = (r - m)/s and b = (l - m)/s; the first and the last bin reach to infinity,
+so the n values sum to one. Their difference loses all digits when both are close, so the logarithm
+is taken by
 
     log(σ(a) - σ(b)) = log σ(a) + log σ(-b) + log(1 - e^{-d}),    d = a - b = 2h/s,
 

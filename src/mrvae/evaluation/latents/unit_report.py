@@ -29,10 +29,10 @@ is an unbiased estimate of A_u: the analysis of variance of N groups of S. It ma
 S = 1 there is nothing to subtract; that is the published estimator, which moreover takes the
 variance within single batches.
 
-Unbiased is not exact: of a unit with A_u = 0 and parents' noise v, Â_u is spread by about
-v·√(2/(N S (S-1))), and with few images or draws some idle units pass the threshold. So besides
-those with Â_u > δ are counted those that are so by two standard errors (:mod:`mrvae.evaluation.statistics`), and
-:func:`mrvae.evaluation.latent_units` counts without any draws.
+Unbiased is not exact: of a unit with A_u = 0 and parents' noise v, Â_u is spread by about v·√(2/(N
+S (S-1))), and with few images or draws some idle units pass the threshold. So besides those with
+Â_u > δ are counted those that are so by two standard errors (:mod:`mrvae.evaluation.statistics`),
+and :func:`mrvae.evaluation.latent_units` counts without any draws.
 
 **A context's units** have no parents and no posterior but a point: A_u is the variance of their
 values on [-1, 1]. Their prior is of all of them together, so that they have nats as a layer, but
@@ -222,9 +222,8 @@ def unit_report(
     if not model.latent_shapes:
         raise ValueError("no cell of this model draws a latent; give one whose posterior is learnt")
     measure = _UnitMeasurement(model, draws, seed)
-    sums = VarianceSums(
-        sum(math.prod(shape) for shape in model.shapes), min(GROUPS, len(images)), draws
-    )
+    units = sum(math.prod(shape) for shape in model.shapes)
+    sums = VarianceSums(units, min(GROUPS, len(images)), draws)
     # Half the rows: beside the walk, a row holds a few numbers in double precision for each unit.
     rows = max(rows_within(memory, model) // 2, 1)
     nats, kl = [], RunningMoments()

@@ -5,9 +5,9 @@ DCT-VAE trained on CIFAR-10, and finds "much better BPP" than the top two latent
 than JPEG have at the same PSNR. Its figure is a picture without numbers. Three things decide what
 is found here, and each has rows of its own: what the rate means (:mod:`mrvae.evaluation`'s
 rate–distortion), which JPEG (:mod:`mrvae.evaluation.rate_distortion.codecs`), and what the decoder
-adds to the context, or loses against it: a column has, of every row that is a decoder's above a context, its
-PSNR less that of algorithm 2 alone, photograph by photograph. The codecs are set, for each
-photograph, to the PSNR that a context reaches on it.
+adds to the context, or loses against it: a column has, of every row that is a decoder's above a
+context, its PSNR less that of algorithm 2 alone, photograph by photograph. The codecs are set, for
+each photograph, to the PSNR that a context reaches on it.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from mrvae.data import Images, load
+from mrvae.distributions import Distribution, Gaussian
 from mrvae.models import HVAE, ImageFrame, parse_levels
 from mrvae.models.build import hierarchy
 from mrvae.recipes.schema import CategoricalPixels
@@ -23,3 +24,8 @@ def deep_model() -> HVAE:
 
 def digits(count: int) -> Images:
     return load("digits", "test").subset(torch.arange(count))
+
+
+def gaussian(prior: Distribution) -> Gaussian:
+    assert isinstance(prior, Gaussian)
+    return prior

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from mrvae.evaluation import LOSSY, PNG, Codec, around, available, comparable, psnr, written
+from mrvae.evaluation import LOSSY, PNG, ImageCodec, around, available, comparable, psnr, written
 from mrvae.evaluation.quality.distortion import ms_ssim
 from mrvae.evaluation.rate_distortion.codecs import JPEG
 from mrvae.papers.kuzina2023.cifar import made_up
@@ -78,7 +78,7 @@ def test_a_png_file_is_the_picture() -> None:
 
 
 @pytest.mark.parametrize("codec", HERE, ids=lambda codec: codec.name)
-def test_the_rate_is_that_of_the_bytes_pillow_writes(codec: Codec) -> None:
+def test_the_rate_is_that_of_the_bytes_pillow_writes(codec: ImageCodec) -> None:
     picture = noisy(48)
     file = written(codec, picture, 20)
     data = codec.write(Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()), 20)
@@ -103,7 +103,7 @@ def test_the_three_jpegs_are_what_they_are_called() -> None:
 
 
 @pytest.mark.parametrize("codec", HERE, ids=lambda codec: codec.name)
-def test_the_search_ends_between_neighbours(codec: Codec) -> None:
+def test_the_search_ends_between_neighbours(codec: ImageCodec) -> None:
     picture = noisy(48)
     target = written(codec, picture, 10).psnr + 1e-9
     below, above = around(codec, picture, target)

@@ -12,13 +12,9 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor, nn
 
-from mrvae.evaluation.quality.frechet import (
-    BandFeatures,
-    cross_entropy,
-    frechet_distance,
-    inception,
-    squared_error,
-)
+from mrvae.evaluation.quality import frechet
+from mrvae.evaluation.quality.frechet import BandFeatures, frechet_distance, inception
+from mrvae.evaluation.quality.pixel_errors import cross_entropy, squared_error
 
 
 class Plain(nn.Module):

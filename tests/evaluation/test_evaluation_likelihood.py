@@ -50,9 +50,9 @@ def test_an_analytic_kl_inside_the_mean_is_no_bound(seed: int) -> None:
     exact, x = problem(seed), pictures(1, seed).take(torch.tensor([0]))
     model = exact.model()
     with torch.no_grad():
-        log_likelihood, kl = model.terms(
-            model.features(x.repeat(5000, 1, 1, 1)), x, normal(0, 0, range(5000), 3).double()
-        )
+        many = x.repeat(5000, 1, 1, 1)
+        noise = normal(0, 0, range(5000), 3).double()
+        log_likelihood, kl = model.terms(model.observe(many), many, noise)
     published = importance_bound((log_likelihood - kl.sum(dim=1))[:, None])
     evidence = exact.log_evidence(x)
     assert float(published - evidence) > 0.05

@@ -18,10 +18,11 @@ def peak(model: HVAE, rows: int) -> int:
     frame = model.frame
     x = torch.zeros(rows, frame.channels, frame.size, frame.size, dtype=torch.uint8)
     with torch.no_grad(), Alive() as alive:
-        features = model.features(x)
+        observed = model.observe(x)
         noise = model.noise(rows)
-        model.terms(features, x, noise)
-        model.weigh(features, x, noise[None])
+        model.terms(observed, x, noise)
+        _, trace = model.importance_draws(observed, x, noise[None])
+        trace.log_ratio()
     most: int = alive.peak
     return most
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 import mrvae
-from evaluation.deep import deep_model, digits
-from laws.narrow import gaussian
+from evaluation.deep import deep_model, digits, gaussian
 from mrvae.data import Images, normal
 from mrvae.evaluation import PSNR, SSIM, Partial, partial_report
 from mrvae.evaluation.memory import row_bytes
 from mrvae.models import HVAE
+from mrvae.models.hierarchy.walk import from_posterior
 
 MEANS = Partial(posterior=0.0, prior=0.0)
 
@@ -52,8 +52,8 @@ def test_all_latents_of_the_posterior_are_the_walk_of_the_bound() -> None:
     noise = normal(3, 0, range(5), model.noise_size, x.device, torch.float64)
     (found,) = Partial(seed=3).images(model, x, range(5), [depth])
     with torch.no_grad():
-        state = model.infer(x, noise)[-1].state
-        expected = model.head(state).mean() / 16
+        trace = model.trace(model.observe(x), from_posterior(), noise)
+        expected = trace.likelihood.mean() / 16
     assert torch.allclose(found, expected, atol=1e-12)
 
 
@@ -64,14 +64,15 @@ def test_what_is_not_kept_is_drawn_from_the_prior_at_its_temperature() -> None:
     noise = normal(0, 0, range(4), model.noise_size, x.device, torch.float64)
     (found,) = Partial(prior=temperature).images(model, x, range(4), [m])
     with torch.no_grad():
-        top = [step.z for step in model.infer(x, noise)[:m]]
+        steps = model.trace(model.observe(x), from_posterior(), noise).steps
+        top = [step.z for step in steps[:m]]
         pieces = model.decoder.split_noise(noise)
         h, index = None, 0
         for stage in model.stages:
             h = stage.enter(h, 4)
             for cell in stage.visits:
-                law, h = cell.prior(h)
-                prior = gaussian(law)
+                drawn_from, h = cell.prior(h)
+                prior = gaussian(drawn_from)
                 drawn = prior.mean + temperature * prior.log_scale.exp() * pieces[index]
                 h = cell.advance(h, top[index] if index < m else drawn)
                 index += 1

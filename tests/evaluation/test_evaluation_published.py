@@ -114,13 +114,13 @@ def moments(report: LikelihoodReport) -> tuple[float, float]:
 
 
 def values(model: HVAE, count: int) -> tuple[ContextConditioner, Tensor, list[Tensor]]:
-    """The top, the contexts, and the noise of each of the first values of their bound."""
-    top = model.context
-    assert isinstance(top, ContextConditioner)
-    start, size = model.latent_noise_size, top.noise_size
+    """The conditioner, the codes, and the noise of each of the first values of their bound."""
+    conditioner = model.context
+    assert isinstance(conditioner, ContextConditioner)
+    start, size = model.latent_noise_size, conditioner.noise_size
     first = normal(0, 0, range(3), model.noise_size, dtype=torch.float64)[:, start:]
     more = [normal(0, (1 << 32) + k, range(3), size, dtype=torch.float64) for k in range(1, count)]
-    return top, top.context.encode(digits().take(torch.arange(3))), [first, *more]
+    return conditioner, conditioner.transform.encode(digits().take(torch.arange(3))), [first, *more]
 
 
 @torch.no_grad()
@@ -129,11 +129,11 @@ def test_each_defect_is_what_it_is_called() -> None:
     report, (valid, averaged, open_end, wide, both) = estimated(
         model, NONE, *ALONE, Defects(averaged=True, open_end=True)
     )
-    top, c, noise = values(model, AVERAGED)
+    conditioner, c, noise = values(model, AVERAGED)
     torch.testing.assert_close(valid, report.importance_nats, rtol=1e-12, atol=0)
-    bounds = torch.stack([-top.nats((c,), each, None)[:, 0] for each in noise])
+    bounds = torch.stack([-conditioner.nats((c,), each, None)[:, 0] for each in noise])
     torch.testing.assert_close(valid - averaged, lifted(bounds), rtol=1e-9, atol=1e-9)
-    prior: object = top.prior
+    prior: object = conditioner.prior
     assert isinstance(prior, DiffusionPrior)
     end = prior.end(c, torch.float64)
     torch.testing.assert_close(valid - open_end, end, rtol=1e-9, atol=1e-9)
@@ -145,8 +145,8 @@ def lifted(bounds: Tensor) -> Tensor:
     return bounds.logsumexp(0) - math.log(len(bounds)) - bounds[0]
 
 
-def test_the_nats_of_an_open_end_are_those_of_the_levels() -> None:
-    """T = 7, linear: 0.0152 nats for a level at ±1/4 and 0.0608 for one at ±3/4."""
+def test_the_nats_of_an_open_end_are_those_of_the_codes() -> None:
+    """T = 7, linear: 0.0152 nats for a code at ±1/4 and 0.0608 for one at ±3/4."""
     _, (valid, open_end) = estimated(with_context(DIFFUSED), NONE, ALONE[1])
     _, c, _ = values(with_context(DIFFUSED), 1)
     outer = ((c == 0) | (c == 3)).flatten(1).sum(1)
@@ -223,28 +223,28 @@ class Tilted(nn.Module):
 
 @cache
 def one_value() -> HVAE:
-    """A model whose context is one value of four levels, under a diffusion of two steps."""
+    """A model whose context is one value of four codes, under a diffusion of two steps."""
     base = with_context(DIFFUSED)
     context = PooledContext((1, 8, 8), 8, MidRise(2), bins=17)
     prior = DiffusionPrior(context, Tilted(), LinearSchedule(2, 0.6, 0.8), PredictStart())
-    assert isinstance(base.top, ContextConditioner)
+    assert isinstance(base.context, ContextConditioner)
     levels = parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])
-    top = ContextConditioner(
+    conditioner = ContextConditioner(
         prior, levels, base.frame, base.context.ladder, everywhere=False
     ).double()
-    top.fit(images_for(mrvae.recipe("digits-vdvae"), "train").take(torch.arange(300)))
-    return HVAE(base.encoder, base.decoder, base.head, base.frame, top)
+    conditioner.fit(images_for(mrvae.recipe("digits-vdvae"), "train").take(torch.arange(300)))
+    return HVAE(base.encoder, base.decoder, base.head, base.frame, conditioner)
 
 
 def exact_log_pmf(prior: DiffusionPrior) -> Tensor:
-    """log p(c) of the four levels, both steps summed over a fine grid."""
+    """log p(c) of the four codes, both steps summed over a fine grid."""
     line = torch.linspace(-9, 9, 1201, dtype=torch.float64)
     column = line.view(-1, 1, 1, 1)
     two, one = (prior._reverse(column, torch.full((1201,), t)) for t in (2, 1))
     spread = stats.norm.pdf(line.numpy(), two.mean.flatten()[:, None].numpy(),
                             two.log_scale.exp().flatten()[:, None].numpy())  # fmt: skip
     mass = torch.as_tensor(stats.norm.pdf(line.numpy())) @ torch.as_tensor(spread)
-    pmf = prior._law(one).pmf().view(-1, 4)
+    pmf = prior._rounded(one).pmf().view(-1, 4)
     return (mass @ pmf * (line[1] - line[0]) ** 2).log()
 
 

@@ -48,7 +48,7 @@ def test_the_rate_of_an_explicit_context_is_the_length_of_its_file() -> None:
     explicit = model(f"{DCT_}-explicit", "context.prior.hidden=16")
     found = sketch(explicit, PICTURE, keep=1)
     contexts = [explicit.context.encode(patch[None])[0] for patch in cut(PICTURE.pixels, 32)]
-    assert isinstance(explicit.top, ContextConditioner)
+    assert isinstance(explicit.context, ContextConditioner)
     prior = explicit.context.prior
     assert isinstance(prior, AutoregressivePrior)
     bits = -math.fsum(prior.log_pmf(c).item() for c in contexts) / math.log(2)

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 import mrvae
-from evaluation.deep import deep_model, digits
+from evaluation.deep import deep_model, digits, gaussian
 from evaluation.linear_gaussian import Conditionals, Problem, crude, pictures, problem, standardised
-from laws.narrow import gaussian
 from mrvae.data import Images, normal
 from mrvae.evaluation import layer_nats, unit_report
 from mrvae.evaluation.latents.unit_report import UnitReport
 from mrvae.evaluation.memory import row_bytes
 from mrvae.models import HVAE
+from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.recipes import wavelet
 
 COPIES = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
@@ -142,7 +142,7 @@ def literal(model: HVAE, images: Images, draws: int) -> tuple[np.ndarray, np.nda
     kl, means = [], []
     for draw in range(draws):
         noise = normal(0, draw, range(count), model.noise_size, x.device, torch.float64)
-        steps = model.infer(x, noise)
+        steps = model.trace(model.observe(x), from_posterior(), noise).steps
         pairs = [(step.posterior, step.prior) for step in steps if step.posterior is not None]
         kl.append(torch.cat([q.kl(gaussian(p)).flatten(1) for q, p in pairs], dim=1).numpy())
         means.append(torch.cat([q.mean.flatten(1) for q, _ in pairs], dim=1).numpy())

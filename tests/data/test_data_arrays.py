@@ -28,7 +28,6 @@ def save(path: Path, array: NDArray[np.generic]) -> None:
         np.savez(path, x_train=random_pixels(20, 4, 4), x_test=array)
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize(
     ("shape", "expected"),
     [
@@ -39,20 +38,21 @@ def save(path: Path, array: NDArray[np.generic]) -> None:
         ((20, 1, 5, 6), (1, 5, 6)),
     ],
 )
-@pytest.mark.parametrize("name", ["set.npy", "set.npz"])
 def test_every_layout_becomes_channels_first(
-    name: str, shape: tuple[int, ...], expected: tuple[int, int, int], order: str, tmp_path: Path
+    shape: tuple[int, ...], expected: tuple[int, int, int], tmp_path: Path
 ) -> None:
-    array = random_pixels(*shape)
-    save(tmp_path / name, np.asarray(array, order="F" if order == "F" else "C"))
-    images = load(str(tmp_path / name), "test")
-    assert images.shape == expected
-    grey = array.reshape(20, 1, 5, 6) if expected[0] == 1 else array
-    first = grey if grey.shape[1:] == expected else grey.transpose(0, 3, 1, 2)
-    ours = {tuple(x.flatten().tolist()) for x in everything(images)}
-    theirs = {tuple(x.flatten().tolist()) for x in torch.from_numpy(first.copy())}
-    assert ours <= theirs
-    assert len(ours) == len(images)
+    for name in ["set.npy", "set.npz"]:
+        for order in ["C", "F"]:
+            array = random_pixels(*shape)
+            save(tmp_path / name, np.asarray(array, order="F" if order == "F" else "C"))
+            images = load(str(tmp_path / name), "test")
+            assert images.shape == expected
+            grey = array.reshape(20, 1, 5, 6) if expected[0] == 1 else array
+            first = grey if grey.shape[1:] == expected else grey.transpose(0, 3, 1, 2)
+            ours = {tuple(x.flatten().tolist()) for x in everything(images)}
+            theirs = {tuple(x.flatten().tolist()) for x in torch.from_numpy(first.copy())}
+            assert ours <= theirs
+            assert len(ours) == len(images)
 
 
 def test_an_npy_file_is_split_and_stays_on_disk(tmp_path: Path) -> None:
@@ -65,18 +65,18 @@ def test_an_npy_file_is_split_and_stays_on_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("own", [None, "x_validation", "x_val"])
-@pytest.mark.parametrize("compressed", [False, True])
-def test_an_npz_file_is_split(own: str | None, compressed: bool, tmp_path: Path) -> None:
-    train = np.arange(200, dtype=np.uint8).reshape(200, 1, 1)
-    arrays: dict[str, Any] = {"x_train": train, "x_test": train[:7]}
-    if own is not None:
-        arrays[own] = train[:9]
-    (np.savez_compressed if compressed else np.savez)(tmp_path / "set.npz", **arrays)
-    splits = [load("set.npz", split, tmp_path) for split in SPLITS]
-    assert [len(images) for images in splits] == ([180, 20, 7] if own is None else [200, 9, 7])
-    if own is None:
-        values = torch.cat([everything(images) for images in splits[:2]]).flatten()
-        assert values.sort().values.tolist() == list(range(200))
+def test_an_npz_file_is_split(own: str | None, tmp_path: Path) -> None:
+    for compressed in [False, True]:
+        train = np.arange(200, dtype=np.uint8).reshape(200, 1, 1)
+        arrays: dict[str, Any] = {"x_train": train, "x_test": train[:7]}
+        if own is not None:
+            arrays[own] = train[:9]
+        (np.savez_compressed if compressed else np.savez)(tmp_path / "set.npz", **arrays)
+        splits = [load("set.npz", split, tmp_path) for split in SPLITS]
+        assert [len(images) for images in splits] == ([180, 20, 7] if own is None else [200, 9, 7])
+        if own is None:
+            values = torch.cat([everything(images) for images in splits[:2]]).flatten()
+            assert values.sort().values.tolist() == list(range(200))
 
 
 @pytest.mark.parametrize(
@@ -94,15 +94,15 @@ def test_an_npz_file_is_split(own: str | None, compressed: bool, tmp_path: Path)
         (np.zeros((0, 4, 4), np.uint8), "at least one image"),
     ],
 )
-@pytest.mark.parametrize("name", ["set.npy", "set.npz"])
 def test_what_are_no_images_is_refused(
-    name: str, array: NDArray[np.generic], message: str, tmp_path: Path
+    array: NDArray[np.generic], message: str, tmp_path: Path
 ) -> None:
-    save(tmp_path / name, array)
-    with pytest.raises(ValueError, match=message) as caught:
-        load(name, "test", tmp_path)
-    assert str(caught.value).startswith(str(tmp_path / name))
-    assert "\n" not in str(caught.value)
+    for name in ["set.npy", "set.npz"]:
+        save(tmp_path / name, array)
+        with pytest.raises(ValueError, match=message) as caught:
+            load(name, "test", tmp_path)
+        assert str(caught.value).startswith(str(tmp_path / name))
+        assert "\n" not in str(caught.value)
 
 
 def test_objects_are_refused_unread(tmp_path: Path) -> None:
@@ -118,14 +118,14 @@ def test_objects_are_refused_unread(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize("change", [-1, -100, -340, 1])
-def test_an_npy_file_of_another_length_is_refused(change: int, tmp_path: Path) -> None:
-    path = tmp_path / "set.npy"
-    np.save(path, random_pixels(20, 4, 4))
-    data = path.read_bytes()
-    path.write_bytes(data[:change] if change < 0 else data + b"!")
-    with pytest.raises(ValueError, match=f"^{path}: .*(declares 448 bytes|is no .npy array)"):
-        load("set.npy", "test", tmp_path)
+def test_an_npy_file_of_another_length_is_refused(tmp_path: Path) -> None:
+    for change in [-1, -100, -340, 1]:
+        path = tmp_path / "set.npy"
+        np.save(path, random_pixels(20, 4, 4))
+        data = path.read_bytes()
+        path.write_bytes(data[:change] if change < 0 else data + b"!")
+        with pytest.raises(ValueError, match=f"^{path}: .*(declares 448 bytes|is no .npy array)"):
+            load("set.npy", "test", tmp_path)
 
 
 def test_an_npy_header_is_not_believed(tmp_path: Path) -> None:
@@ -152,29 +152,29 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
         load("set.npz", "test", tmp_path)
 
 
-@pytest.mark.parametrize("change", [-1, 1, 1000])
-def test_an_array_in_an_npz_file_must_be_as_long_as_it_declares(
-    change: int, tmp_path: Path
-) -> None:
-    stream = io.BytesIO()
-    np.save(stream, random_pixels(20, 4, 4))
-    data = stream.getvalue()
-    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
-        archive.writestr("x_test.npy", data[:change] if change < 0 else data + bytes(change))
-    with pytest.raises(ValueError, match=f"x_test: declares 448 bytes and has {448 + change:,}"):
-        load("set.npz", "test", tmp_path)
+def test_an_array_in_an_npz_file_must_be_as_long_as_it_declares(tmp_path: Path) -> None:
+    for change in [-1, 1, 1000]:
+        stream = io.BytesIO()
+        np.save(stream, random_pixels(20, 4, 4))
+        data = stream.getvalue()
+        with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+            archive.writestr("x_test.npy", data[:change] if change < 0 else data + bytes(change))
+        with pytest.raises(
+            ValueError, match=f"x_test: declares 448 bytes and has {448 + change:,}"
+        ):
+            load("set.npz", "test", tmp_path)
 
 
-@pytest.mark.parametrize("keep", [0.0, 0.3, 0.7, 0.99])
-@pytest.mark.parametrize("compressed", [False, True])
-def test_a_shortened_npz_file_is_refused(keep: float, compressed: bool, tmp_path: Path) -> None:
-    path = tmp_path / "set.npz"
-    write = np.savez_compressed if compressed else np.savez
-    write(path, x_train=random_pixels(20, 4, 4), x_test=random_pixels(20, 4, 4))
-    data = path.read_bytes()
-    path.write_bytes(data[: int(keep * len(data))])
-    with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file again$"):
-        load("set.npz", "test", tmp_path)
+def test_a_shortened_npz_file_is_refused(tmp_path: Path) -> None:
+    for compressed in [False, True]:
+        for keep in [0.0, 0.3, 0.7, 0.99]:
+            path = tmp_path / "set.npz"
+            write = np.savez_compressed if compressed else np.savez
+            write(path, x_train=random_pixels(20, 4, 4), x_test=random_pixels(20, 4, 4))
+            data = path.read_bytes()
+            path.write_bytes(data[: int(keep * len(data))])
+            with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file again$"):
+                load("set.npz", "test", tmp_path)
 
 
 def test_an_npz_file_without_the_split_names_what_it_holds(tmp_path: Path) -> None:

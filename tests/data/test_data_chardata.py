@@ -65,10 +65,10 @@ def test_another_file_is_refused(changes: dict[str, object], message: str, tmp_p
     assert str(caught.value).startswith(f"{path}: cannot be read")
 
 
-@pytest.mark.parametrize("keep", [0.0, 0.001, 0.5, 0.95])
-def test_a_shortened_file_is_refused(keep: float, tmp_path: Path) -> None:
-    path = tmp_path / "chardata.mat"
-    write(path)
-    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-    with pytest.raises(ValueError, match=f"^{path}: cannot be read"):
-        load("omniglot", "test", tmp_path)
+def test_a_shortened_file_is_refused(tmp_path: Path) -> None:
+    for keep in [0.0, 0.001, 0.5, 0.95]:
+        path = tmp_path / "chardata.mat"
+        write(path)
+        path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+        with pytest.raises(ValueError, match=f"^{path}: cannot be read"):
+            load("omniglot", "test", tmp_path)

@@ -78,10 +78,10 @@ def test_a_batch_that_would_call_something_is_refused_unrun(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("length", [0, 1, 50, 9000, -1])
-def test_a_shortened_batch_is_refused(length: int) -> None:
-    with pytest.raises(ValueError, match=r"^batch: .*get the file again$"):
-        cifar10.pixels_of(cifar_batch(random_pixels(5, 3072))[:length], "batch", 5)
+def test_a_shortened_batch_is_refused() -> None:
+    for length in [0, 1, 50, 9000, -1]:
+        with pytest.raises(ValueError, match=r"^batch: .*get the file again$"):
+            cifar10.pixels_of(cifar_batch(random_pixels(5, 3072))[:length], "batch", 5)
 
 
 def test_a_batch_of_another_size_is_refused() -> None:

@@ -95,7 +95,7 @@ def test_the_extra_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) 
         load("hf:owner/name", "test")
 
 
-@pytest.mark.parametrize("name", ["", "name", "a/b/c", "owner/", "own er/name"])
-def test_what_is_no_name_on_the_hub_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="write hf:owner/name"):
-        load(f"hf:{name}", "test")
+def test_what_is_no_name_on_the_hub_is_refused() -> None:
+    for name in ["", "name", "a/b/c", "owner/", "own er/name"]:
+        with pytest.raises(ValueError, match="write hf:owner/name"):
+            load(f"hf:{name}", "test")

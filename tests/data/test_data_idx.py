@@ -20,15 +20,15 @@ def test_an_idx_file_is_read_back(name: str, tmp_path: Path) -> None:
     assert np.array_equal(read_idx(tmp_path / name), images)
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-@pytest.mark.parametrize("length", [0, 3, 15, 16, 17, 135])
-def test_a_shortened_file_is_refused(suffix: str, length: int, tmp_path: Path) -> None:
-    path = tmp_path / f"images{suffix}"
-    data = write_idx(path, random_pixels(4, 5, 6))
-    shortened = data[:length]
-    path.write_bytes(gzip.compress(shortened) if suffix else shortened)
-    with pytest.raises(ValueError, match=f"^{path}: .*get the file again$"):
-        read_idx(path)
+def test_a_shortened_file_is_refused(tmp_path: Path) -> None:
+    for length in [0, 3, 15, 16, 17, 135]:
+        for suffix in ["", ".gz"]:
+            path = tmp_path / f"images{suffix}"
+            data = write_idx(path, random_pixels(4, 5, 6))
+            shortened = data[:length]
+            path.write_bytes(gzip.compress(shortened) if suffix else shortened)
+            with pytest.raises(ValueError, match=f"^{path}: .*get the file again$"):
+                read_idx(path)
 
 
 def test_a_shortened_gzip_is_refused(tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ def grey(count: int) -> Images:
     return Images(torch.full((count, 1, 3, 3), 128, dtype=torch.uint8), "grey", "train")
 
 
-@pytest.mark.parametrize("batch", [1, 3, 4, 10, 23, 64])
-def test_every_epoch_visits_every_image_once(batch: int) -> None:
-    stream = Stream(numbered(10), batch, seed=0)
-    steps = -(-40 // batch)
-    visited = torch.cat([stream.batch(step) for step in range(steps)])[:40].view(4, 10)
-    assert (visited.sort(dim=1).values == torch.arange(10)).all()
-    assert distinct(visited) == 4
+def test_every_epoch_visits_every_image_once() -> None:
+    for batch in [1, 3, 4, 10, 23, 64]:
+        stream = Stream(numbered(10), batch, seed=0)
+        steps = -(-40 // batch)
+        visited = torch.cat([stream.batch(step) for step in range(steps)])[:40].view(4, 10)
+        assert (visited.sort(dim=1).values == torch.arange(10)).all()
+        assert distinct(visited) == 4
 
 
 @pytest.mark.parametrize("binary", [False, True])

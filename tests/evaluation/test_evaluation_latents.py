@@ -53,20 +53,20 @@ def test_a_unit_that_hands_the_image_on_is_active() -> None:
     assert latent_units(factors(chain, [0.3, 0.0, 0.0]).model(), IMAGES).active == (1, 1, 0)
 
 
-@pytest.mark.parametrize("rows", [1, 7, 64])
-def test_units_are_those_of_the_whole_set_whatever_the_chunks(rows: int) -> None:
+def test_units_are_those_of_the_whole_set_whatever_the_chunks() -> None:
     """The last of 50 images alone moves the unit over the threshold."""
-    x = torch.full((50, 1, 2, 2), 128, dtype=torch.uint8)
-    x[-1, 0, 0, 0] = 128 + 32
-    images = replace(IMAGES, pixels=x)
-    model = factors(NOTHING, [0.0, 0.0, 0.0]).model()
-    for size, active in ((0.72, 1), (0.70, 0)):
-        with torch.no_grad():
-            cell = dict(model.named_modules())["decoder.modules_.1.cell"]
-            cell.get_parameter("weight")[1] = size
-        # The variance is size² · (1/50) · (49/50).
-        found = latent_units(model, images, memory=rows * row_bytes(model))
-        assert found.active == (0, active, 0)
+    for rows in [1, 7, 64]:
+        x = torch.full((50, 1, 2, 2), 128, dtype=torch.uint8)
+        x[-1, 0, 0, 0] = 128 + 32
+        images = replace(IMAGES, pixels=x)
+        model = factors(NOTHING, [0.0, 0.0, 0.0]).model()
+        for size, active in ((0.72, 1), (0.70, 0)):
+            with torch.no_grad():
+                cell = dict(model.named_modules())["decoder.modules_.1.cell"]
+                cell.get_parameter("weight")[1] = size
+            # The variance is size² · (1/50) · (49/50).
+            found = latent_units(model, images, memory=rows * row_bytes(model))
+            assert found.active == (0, active, 0)
 
 
 def test_units_are_counted_by_layer() -> None:
@@ -81,9 +81,9 @@ def test_units_are_counted_by_layer() -> None:
     assert units.units == tuple(z[0].numel() for z in latents)
 
 
-@pytest.mark.parametrize("rows", [1, 3, 64])
-def test_the_nats_of_a_layer_are_those_of_the_evaluation(rows: int) -> None:
-    model, images = deep_model(), digits(7)
-    nats = layer_nats(model, images, seed=2, memory=rows * row_bytes(model))
-    expected = evaluate(model, images, samples=1, seed=2).kl.mean(dim=0).tolist()
-    assert nats == pytest.approx(expected, rel=1e-4, abs=1e-4)
+def test_the_nats_of_a_layer_are_those_of_the_evaluation() -> None:
+    for rows in [1, 3, 64]:
+        model, images = deep_model(), digits(7)
+        nats = layer_nats(model, images, seed=2, memory=rows * row_bytes(model))
+        expected = evaluate(model, images, samples=1, seed=2).kl.mean(dim=0).tolist()
+        assert nats == pytest.approx(expected, rel=1e-4, abs=1e-4)

@@ -100,14 +100,14 @@ def by_hand(measure: str, x: Array, y: Array) -> float:
 
 
 @each
-@pytest.mark.parametrize(("side", "channels"), [(28, 1), (32, 3), (45, 1)])
-def test_a_measure_is_its_formula(measure: Similarity, side: int, channels: int) -> None:
-    x, y = pairs(side, channels)
-    found = measure(x, y)
-    expected = [by_hand(measure.name, a, b) for a, b in zip(x.numpy(), y.numpy(), strict=True)]
-    assert found.dtype == torch.float64
-    assert found.tolist() == pytest.approx(expected, rel=2e-7)
-    assert expected[0] > expected[1] > expected[3]
+def test_a_measure_is_its_formula(measure: Similarity) -> None:
+    for side, channels in [(28, 1), (32, 3), (45, 1)]:
+        x, y = pairs(side, channels)
+        found = measure(x, y)
+        expected = [by_hand(measure.name, a, b) for a, b in zip(x.numpy(), y.numpy(), strict=True)]
+        assert found.dtype == torch.float64
+        assert found.tolist() == pytest.approx(expected, rel=2e-7)
+        assert expected[0] > expected[1] > expected[3]
 
 
 @each

@@ -1,8 +1,16 @@
-"""What a trained model is worth: its likelihood, its latents, and how easily they are misled.
+"""Evaluation of a trained model: its likelihood, its latents, its images, and their robustness.
 
-Everything here reads a model and a set of images and returns numbers. Every image counts once,
+Everything here takes a model and a set of images and returns numbers. Every image counts once,
 the noise of an image is a function of its index, and memory has a bound, so that a result depends
-neither on the machine nor on how the work was cut into pieces.
+neither on the machine nor on the size of the batches.
+
+    likelihood, published   bounds on log p(x), and a published estimator that is none
+    cost, memory            parameters and FLOPs; rows of a batch within a memory bound
+    statistics              standard errors, also by the jackknife
+    latents/                active units, nats, state norms, bands, partial reconstructions
+    quality/                similarity, pixel errors, distortion, Fréchet distance
+    rate_distortion/        patches, sketches from the top latents, image codecs
+    robustness/             attacks on the latents
 """
 
 from mrvae.evaluation.cost import Description, describe

@@ -1,4 +1,4 @@
-"""How much the latents carry about the image: nats of each layer, and how many units do so.
+"""Nats of each layer, and the number of active units.
 
 The nats of a layer are KL(q(z_l | z_<l, x) ‖ p(z_l | z_<l)), averaged over images. A unit is
 *active* if its posterior mean moves with the image (Burda et al. 2016, section 5.2):
@@ -8,7 +8,7 @@ The nats of a layer are KL(q(z_l | z_<l, x) ‖ p(z_l | z_<l)), averaged over im
 with x over all evaluated images. In a hierarchy, E[z_l | x] is an expectation over the latents
 above, too. A single draw of them would put their noise into the variance, and every unit that
 merely copies a noisy parent would count. So the means are taken at the means of the latents above,
-which is exact where the posterior's mean is linear in them, needs one walk, and draws nothing. The
+which is exact where the posterior's mean is linear in them, needs one forward pass, and draws nothing. The
 units of a context count as the published ones do: by their values on [-1, 1].
 """
 

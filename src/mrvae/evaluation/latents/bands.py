@@ -1,11 +1,11 @@
-r"""What the bands of a wavelet VAE hold (Kiruluta 2025, section 5).
+r"""Statistics of the bands of a wavelet VAE (Kiruluta 2025, section 5).
 
 The latents are coefficients c of an image, in 3L + 1 bands: the approximation, and cH, cV, cD of
 each level. Of each band, over N images and with n coefficients an image, all channels counted:
 
     energy     mean of Σ c² over the images, and its share of that of all bands,
-    sparsity   mean of (√n - ‖c‖₁/‖c‖₂)/(√n - 1): 0 if all are equally large, 1 if one is alone
-               (Hoyer 2004, equation 1); a band that is zero has 1, a single coefficient none,
+    sparsity   mean of (√n - ‖c‖₁/‖c‖₂)/(√n - 1): 0 if all are equally large, 1 if all but one are zero
+               (Hoyer 2004, equation 1); 1 for a band of zeros, none for a single coefficient,
     off        the mean squared error on [0, 1] of the image whose band is set to zero,
     s          mean scale of the noise, and of the prior,
 
@@ -95,7 +95,7 @@ def band_report(model: HVAE, images: Images, *, memory: int = 1 << 30) -> BandRe
 
     Args:
         model: a wavelet VAE.
-        images: of its shape and number of levels.
+        images: of its shape and number of bins.
         memory: bytes that activations may take, about.
 
     Raises:
@@ -118,9 +118,9 @@ def band_report(model: HVAE, images: Images, *, memory: int = 1 << 30) -> BandRe
         values, drawn = _measure(model, x, indices)
         parts.append(values)
         maps.append(drawn)
-    every, drawn = torch.cat(parts), torch.cat(maps)
-    # The last column is of all bands together: its error alone is asked for.
-    means = every.mean(dim=0)
+    numbers, drawn = torch.cat(parts), torch.cat(maps)
+    # The last column is of all bands together: only its error is used.
+    means = numbers.mean(dim=0)
     total = float(means[:-1, 0].sum())
     bands = tuple(
         _band(index, model.encoder.depth, row.tolist(), total)
@@ -151,7 +151,7 @@ def _measure(model: HVAE, x: Tensor, indices: Sequence[int]) -> tuple[Tensor, Te
     x = x.to(weight.device)
     noise = normal(0, 0, indices, model.noise_size, weight.device, weight.dtype)
     trace = model.trace(model.observe(x), from_posterior(0.0), noise)
-    steps, blind = trace.steps, model.condition(())
+    steps, unconditioned = trace.steps, model.condition(())
     u = unit_image(x, model.frame.bins, weight.dtype)
 
     def error(image: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ def _measure(model: HVAE, x: Tensor, indices: Sequence[int]) -> tuple[Tensor, Te
         for band in range(3 if latent else 1):
             cut = [other.z for other in steps]
             cut[latent] = _without(step.z, band, latent)
-            off = model.trace(blind, [given(z) for z in cut], noise)
+            off = model.trace(unconditioned, [given(z) for z in cut], noise)
             columns.append(_numbers(step, band, latent, error(image_of(off))))
     still = error(image_of(trace))
     columns.append(torch.stack([still] * 6, dim=1))

@@ -1,21 +1,20 @@
-r"""What the top m latents keep of an image (Kuzina & Tomczak 2023, section 5.3.1).
+r"""Partial reconstructions from the top m latents (Kuzina & Tomczak 2023, section 5.3.1).
 
 For every m = 1 … L, the top m latents are drawn from the posterior and the others from the prior
 (Eq. 8; latents are counted from the top, as everywhere here),
 
     x̃^m ~ p(x | z) Π_{l≤m} q(z_l | z_<l, x) Π_{l>m} p(z_l | z_<l),
 
-and compared with x. Where the curve is flat, latents tell nothing that can be seen of the image. A
-context is the first latent, and so is all that x̃¹ knows.
+and compared with x. Where the curve is flat, further latents do not change the image. A context is
+the first latent, so x̃¹ depends on it only.
 
-Of p(x | z) the mean is taken, not a draw: what is measured is what the latents know, and the noise
-of a draw of pixels would hide it. The mean is not rounded to levels, so that of a binary image it
-is the probability of ink. Posterior and prior have a temperature each, which multiplies their
+Of p(x | z) the mean is taken, since the noise of a draw of pixels would hide the effect of the
+latents. The mean is not rounded, so that of a binary image it is the probability of ink. Posterior and prior have a temperature each, which multiplies their
 standard deviations: 1 is the paper's, and 0 takes means.
 
 An image is encoded once, and its latents are drawn once: the top m - 1 are the same for m. Latent l
 takes the same noise from the prior as from the posterior, for every m, that of
-:func:`mrvae.evaluation.evaluate`, so that the curve is smoother than its points are certain.
+:func:`mrvae.evaluation.evaluate`, so that the errors of neighbouring points of the curve are correlated.
 """
 
 from __future__ import annotations
@@ -62,15 +61,17 @@ class Partial:
         for name in ("posterior", "prior"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
-                raise ValueError(f"the {name}'s temperature is {value}; give a number from 0 on")
+                raise ValueError(
+                    f"the {name}'s temperature is {value}; give a number of at least 0"
+                )
 
     @torch.no_grad()
     def images(
         self, model: HVAE, x: Tensor, indices: Sequence[int], keep: Sequence[int]
     ) -> Iterator[Tensor]:
-        """Yield x as its top m latents tell it, for each m in ``keep``: (B, C, H, W) on [0, 1].
+        """Yield x reconstructed from its top m latents, for each m in ``keep``: (B, C, H, W) on [0, 1].
 
-        ``indices`` are those of x in its set, and name its noise.
+        ``indices`` are those of x in its set, and determine its noise.
 
         Raises:
             ValueError: if an m is not in 1 … L, or x is not a batch of the model's images.
@@ -87,19 +88,19 @@ class Partial:
         noise = normal(self.seed, 0, indices, model.noise_size, weight.device, weight.dtype)
         observed = model.observe(x.to(weight.device))
         drawn = model.trace(observed, from_posterior(self.posterior), noise)
-        blind = observed._replace(features=())
+        without_features = observed._replace(features=())
         for m in keep:
             kept = model.check_keep(m) - len(observed.context)
             known = [given(step.z) for step in drawn.steps[:kept]]
             choices = [*known, *[from_prior(self.prior)] * (len(drawn.steps) - kept)]
-            mean = model.trace(blind, choices, noise).likelihood.mean()
+            mean = model.trace(without_features, choices, noise).likelihood.mean()
             # A mean may leave the range of the bins by a rounding error.
             yield (mean / (model.frame.bins - 1)).clamp(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class PartialReport:
-    """Similarity of N images to what their top m latents tell, m = 1 … L.
+    """Similarity of N images to their partial reconstructions, m = 1 … L.
 
     Attributes:
         values: by the measure's name, float64 on the CPU, shape (L, N).
@@ -135,7 +136,7 @@ def partial_report(
 
     Args:
         model: the model.
-        images: of its shape and number of levels.
+        images: of its shape and number of bins.
         partial: how latents are drawn.
         measures: of similarity; by default those of :func:`fitting` for this size.
         memory: bytes that activations may take, about.
@@ -156,17 +157,17 @@ def partial_report(
         >>> report.values["psnr"].shape == (model.stochastic_depth, 3)
         True
     """
-    every = fitting(min(images.shape[1:])) if measures is None else measures
+    chosen = fitting(min(images.shape[1:])) if measures is None else measures
     keep = range(1, model.stochastic_depth + 1)
-    found: dict[str, list[Tensor]] = {measure.name: [] for measure in every}
+    values: dict[str, list[Tensor]] = {measure.name: [] for measure in chosen}
     for indices, x in all_batches(images, rows_within(memory, model)):
-        conditioning = list(partial.images(model, x, indices, keep))
-        for measure in every:
-            found[measure.name].append(_rows(measure, x, conditioning, model.frame.bins))
-    return PartialReport({name: torch.cat(parts, dim=1) for name, parts in found.items()})
+        reconstructions = list(partial.images(model, x, indices, keep))
+        for measure in chosen:
+            values[measure.name].append(_rows(measure, x, reconstructions, model.frame.bins))
+    return PartialReport({name: torch.cat(parts, dim=1) for name, parts in values.items()})
 
 
-def _rows(measure: Similarity, x: Tensor, conditioning: Sequence[Tensor], levels: int) -> Tensor:
+def _rows(measure: Similarity, x: Tensor, reconstructions: Sequence[Tensor], bins: int) -> Tensor:
     """Return the similarity of x to each of its reconstructions, (L, B)."""
-    true = x.to(conditioning[0].device, conditioning[0].dtype) / (levels - 1)
-    return torch.stack([measure(true, y).cpu().double() for y in conditioning])
+    true = x.to(reconstructions[0].device, reconstructions[0].dtype) / (bins - 1)
+    return torch.stack([measure(true, y).cpu().double() for y in reconstructions])

@@ -1,12 +1,12 @@
-r"""The norm of the residual state after every block, on the way up and on the way down.
+r"""The norm of the residual state after every block, bottom-up and top-down.
 
 Falck et al. (2022, section 3.2, figure 6) measure ‖Z_i‖₂ of the state after block i, flattened, for
 each image by itself, and report its mean over images ± 2 standard deviations. Where the resolution
 changes the norm jumps, because the state changes its dimension: the embedding E repeats every value
-n² times and so multiplies the norm by n, and the projection P divides it by n or more. What is of
-interest is the course within a resolution, which rises where the model uses the norm as its clock.
+n² times and so multiplies the norm by n, and the projection P divides it by n or more. The norm is
+compared within a resolution, where it rises if the model uses it as a clock.
 
-On the way down the latents are drawn from the posterior, as in training, with the noise of
+Top-down, the latents are drawn from the posterior, as in training, with the noise of
 :func:`mrvae.evaluation.evaluate`.
 """
 
@@ -26,7 +26,7 @@ from mrvae.models.hierarchy.walk import from_posterior
 
 @dataclass(frozen=True)
 class PassNorms:
-    """Norms of one pass, one entry for each visit of a block, in the order of visits.
+    """Norms of one pass, one entry for each application of a block, in their order.
 
     Attributes:
         sizes: side of the block's resolution, in pixels.

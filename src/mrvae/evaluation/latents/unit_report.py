@@ -19,8 +19,8 @@ of one image,
 
     E[(1/N) Σ_i (μ̄_i - mean of μ̄)²] = A_u + (1 - 1/N)·(1/S)·(1/N) Σ_i v(x_i).
 
-A unit that says nothing of the image, but copies a parent of variance 1, so has 1/S in the place of
-0, and counts as active for every S < 100. From S = 2 on, v(x) has the unbiased estimate s²(x), the
+A unit that does not depend on the image, but copies a parent of variance 1, so has 1/S in the place
+of 0, and counts as active for every S < 100. From S = 2 on, v(x) has the unbiased estimate s²(x), the
 variance of the S draws with S - 1, and
 
     Â_u = (1/N) Σ_i (μ̄_i - mean of μ̄)² - (1 - 1/N)·(1/S)·(1/N) Σ_i s²_i
@@ -110,7 +110,7 @@ class UnitTotal:
 
 @dataclass(frozen=True, eq=False)
 class UnitReport:
-    """What every unit of a model carries, of N images; float64 on the CPU.
+    """Statistics of every unit of a model over N images; float64 on the CPU.
 
     Attributes:
         shapes: of every stochastic layer, a context first, then coarse to fine.
@@ -149,9 +149,9 @@ class UnitReport:
         """Every layer by itself."""
         return tuple(self._over(range(layer, layer + 1)) for layer in range(len(self.shapes)))
 
-    def quantiles(self, levels: Sequence[float]) -> list[float]:
+    def quantiles(self, parts: Sequence[float]) -> list[float]:
         """Return the values of kl_u below which these parts of the units lie."""
-        return torch.quantile(self.kl, torch.tensor(levels, dtype=self.kl.dtype)).tolist()
+        return torch.quantile(self.kl, torch.tensor(parts, dtype=self.kl.dtype)).tolist()
 
     def share_below(self, nats: float) -> float:
         """Return the part of the units whose kl_u is below ``nats``: the empirical CDF."""
@@ -159,7 +159,7 @@ class UnitReport:
 
     def summary(self) -> dict[str, object]:
         """Return totals, layers and the CDF's quantiles."""
-        levels = [part / 20 for part in range(21)]
+        parts = [part / 20 for part in range(21)]
         layers = self.layers
         return {
             "draws": self.draws,
@@ -169,7 +169,7 @@ class UnitReport:
             "units": [layer.units for layer in layers],
             **self.whole.summary(),
             "without_context": self.without_context.summary(),
-            "kl_per_unit_cdf": {"level": levels, "nats": self.quantiles(levels)},
+            "kl_per_unit_cdf": {"level": parts, "nats": self.quantiles(parts)},
         }
 
     def _over(self, layers: range) -> UnitTotal:
@@ -203,7 +203,7 @@ def unit_report(
 
     Raises:
         ValueError: if draws or memory is not positive, the images are not the model's, or the model
-            has a context alone.
+            has only a context.
 
     Source: Kuzina & Tomczak 2023, equations 3 to 5.
 
@@ -224,14 +224,14 @@ def unit_report(
     measure = _UnitMeasurement(model, draws, seed)
     units = sum(math.prod(shape) for shape in model.shapes)
     sums = VarianceSums(units, min(GROUPS, len(images)), draws)
-    # Half the rows: beside the walk, a row holds a few numbers in double precision for each unit.
+    # Half the rows: beside the forward pass, a row has a few numbers in double precision for each unit.
     rows = max(rows_within(memory, model) // 2, 1)
     nats, kl = [], RunningMoments()
     for indices, x in all_batches(images, rows):
-        found = measure.batch(x, indices)
-        nats.append(found.nats)
-        kl.add(found.kl)
-        sums.add(indices, found)
+        batch = measure.batch(x, indices)
+        nats.append(batch.nats)
+        kl.add(batch.kl)
+        sums.add(indices, batch)
     left = sums.left()
     return UnitReport(
         shapes=model.shapes,
@@ -255,7 +255,7 @@ class _UnitMeasurement:
     seed: int
 
     def batch(self, x: Tensor, indices: range) -> UnitBatch:
-        """Return what the units of images x carry."""
+        """Return the statistics of the units over the draws for images x."""
         model = self.model
         weight = next(model.parameters())
         model.frame.check(x)

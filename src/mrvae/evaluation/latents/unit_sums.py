@@ -57,7 +57,7 @@ class RunningMoments:
 
 
 class VarianceSums:
-    """What Â_u needs, for each group of images: N, Σ μ̄, Σ μ̄², Σ s²."""
+    """The sums behind Â_u, for each group of images: N, Σ μ̄, Σ μ̄², Σ s²."""
 
     def __init__(self, units: int, groups: int, draws: int) -> None:
         self.draws = draws
@@ -66,13 +66,13 @@ class VarianceSums:
             3, groups, units, dtype=torch.float64
         ).unbind()
 
-    def add(self, indices: range, found: UnitBatch) -> None:
+    def add(self, indices: range, batch: UnitBatch) -> None:
         """Take in a few images, by their indices in the set."""
         group = torch.tensor(indices) % len(self.count)
         self.count.index_add_(0, group, torch.ones(len(group), 1, dtype=torch.float64))
-        self.mean.index_add_(0, group, found.mean)
-        self.square.index_add_(0, group, found.mean.square())
-        self.within.index_add_(0, group, found.within)
+        self.mean.index_add_(0, group, batch.mean)
+        self.square.index_add_(0, group, batch.mean.square())
+        self.within.index_add_(0, group, batch.within)
 
     def variance(self) -> Tensor:
         """Return Â_u over all images, (units,)."""

@@ -1,4 +1,4 @@
-"""How far a decoded picture is from its original: measures of whole uint8 pictures (C, H, W)."""
+"""Distortion of a decoded picture: PSNR and MS-SSIM of whole uint8 pictures (C, H, W)."""
 
 from __future__ import annotations
 

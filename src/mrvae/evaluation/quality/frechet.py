@@ -7,8 +7,8 @@ equation 6); Kiruluta (2025, section 4.2) measures samples by it:
 
 It is the FID if f are the 2048 pooled features of one certain Inception network, whose weights are
 a file of their own: :func:`inception` reads it, and never fetches it. :class:`BandFeatures` need no
-file. Their distance is a proxy: it sees colours, layout and how much detail there is at each scale,
-and no objects. It is no FID, is never called one, and compares with itself alone.
+file. Their distance is a proxy: it depends on colours, layout and the amount of detail at each scale, not
+on objects. It is no FID, and is comparable only with itself.
 
 Either distance is too large for few images, by an amount that shrinks with their number; so only
 distances over equally many images are comparable.
@@ -31,7 +31,7 @@ _FILE = "weights-inception-2015-12-05-6726825d.pth"
 
 
 class BandFeatures(nn.Module):
-    """Features of an image that its Haar transform tells, for a distance that is no FID.
+    """Features of an image from its Haar transform, for a distance that is no FID.
 
     With L = 3 levels, or as many as the side can be halved, and c_L, d_l the orthonormal
     coefficients divided by 2^L and 2^l, so that they are in the units of pixels, for each channel:
@@ -69,10 +69,10 @@ class BandFeatures(nn.Module):
         """Return features (B, num_features) of images (B, C, H, W), on [0, 1] or uint8."""
         u = images.double() / (255 if images.dtype == torch.uint8 else 1)
         coarse, details = Wavelet("haar").analysis(u, self.depth)
-        found = [_fields(coarse / (1 << self.depth), _LAYOUT)]
+        fields = [_fields(coarse / (1 << self.depth), _LAYOUT)]
         for depth, detail in zip(range(self.depth, 0, -1), details, strict=True):
-            found.append(_fields(detail.flatten(1, 2).abs() / (1 << depth), _QUARTERS))
-        return torch.cat(found, dim=1)
+            fields.append(_fields(detail.flatten(1, 2).abs() / (1 << depth), _QUARTERS))
+        return torch.cat(fields, dim=1)
 
 
 def _fields(values: Tensor, most: int) -> Tensor:
@@ -82,7 +82,7 @@ def _fields(values: Tensor, most: int) -> Tensor:
 
 
 class _Inception(nn.Module):
-    """The network of the FID, asked with images of any kind."""
+    """The network of the FID, for grey or RGB images of either type."""
 
     num_features = 2048
 
@@ -93,8 +93,8 @@ class _Inception(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return features (B, 2048) of images (B, 1 or 3, H, W), on [0, 1] or uint8."""
         whole = images if images.dtype == torch.uint8 else (255 * images).round().to(torch.uint8)
-        found: Tensor = self.network(whole.expand(-1, 3, -1, -1))
-        return found.double()
+        features: Tensor = self.network(whole.expand(-1, 3, -1, -1))
+        return features.double()
 
 
 def inception(weights: Path | None = None) -> nn.Module:

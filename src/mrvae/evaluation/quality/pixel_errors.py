@@ -38,7 +38,7 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
 def cross_entropy(x: Tensor, y: Tensor) -> Tensor:
     """Return the mean of -x log y - (1 - x) log(1 - y) over pixels and channels, in nats, (B,).
 
-    y is kept half a level of 256 from 0 and from 1, where a wrong pixel would cost without bound.
+    y is kept half a bin of 256 from 0 and from 1, where a wrong pixel would have an infinite cost.
     It is not zero at y = x: there it is the mean entropy of the pixels.
 
     Args:

@@ -1,4 +1,4 @@
-r"""How alike two images are: PSNR, SSIM, and two forms of MS-SSIM, per image.
+r"""Similarity of two images: PSNR, SSIM, and two forms of MS-SSIM, per image.
 
 All take images on [0, 1], of shape (B, C, H, W), and return one number for each, shape (B,). No
 number depends on the other images of the batch. uint8 is read as 0 … 255.
@@ -31,7 +31,7 @@ smaller ones there are two forms here.
   number depends on its size; here they are per image. It needs 16 pixels a side; at the coarsest of
   its scales 28×28 images have one pixel, where cs = 1 and SSIM = l.
 
-torchmetrics takes seconds to import and is imported when it is asked.
+torchmetrics takes seconds to import and is imported when it is needed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _IMAGE = (1, 2, 3)
 
 
 class Similarity(Protocol):
-    """A function of two batches of images that is larger the more alike they are."""
+    """A function of two batches of images that grows with their similarity."""
 
     @property
     def name(self) -> str:
@@ -90,8 +90,10 @@ class PSNR:
         from torchmetrics.functional.image import peak_signal_noise_ratio
 
         x, y = image_pair(x, y, self.least)
-        found: Tensor = peak_signal_noise_ratio(y, x, data_range=1.0, reduction="none", dim=_IMAGE)
-        return found
+        decibels: Tensor = peak_signal_noise_ratio(
+            y, x, data_range=1.0, reduction="none", dim=_IMAGE
+        )
+        return decibels
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,10 @@ class SSIM:
         from torchmetrics.functional.image import structural_similarity_index_measure
 
         x, y = image_pair(x, y, self.least)
-        found = structural_similarity_index_measure(
+        similarity = structural_similarity_index_measure(
             y, x, sigma=_SIGMA, kernel_size=11, reduction="none", data_range=1.0
         )
-        return _only(found)
+        return _similarity(similarity)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class SmallMSSSIM:
         from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
         x, y = image_pair(x, y, self.least)
-        found: Tensor = multiscale_structural_similarity_index_measure(
+        similarity: Tensor = multiscale_structural_similarity_index_measure(
             y,
             x,
             sigma=0.9,
@@ -160,7 +162,7 @@ class SmallMSSSIM:
             betas=self.weights,
             normalize="relu",
         )
-        return found
+        return similarity
 
 
 @dataclass(frozen=True)
@@ -246,8 +248,8 @@ def fitting(side: int) -> tuple[Similarity, ...]:
         >>> [measure.name for measure in fitting(28)], [measure.name for measure in fitting(8)]
         (['ms_ssim_paper', 'ms_ssim', 'ssim', 'psnr'], ['ssim', 'psnr'])
     """
-    every: tuple[Similarity, ...] = (PaperMSSSIM(), SmallMSSSIM(), SSIM(), PSNR())
-    return tuple(measure for measure in every if measure.least <= side)
+    measures: tuple[Similarity, ...] = (PaperMSSSIM(), SmallMSSSIM(), SSIM(), PSNR())
+    return tuple(measure for measure in measures if measure.least <= side)
 
 
 def usual(side: int) -> Similarity:
@@ -299,12 +301,12 @@ def image_pair(x: Tensor, y: Tensor, least: int) -> tuple[Tensor, Tensor]:
     for image in (x, y):
         if not (image.min() >= 0 and image.max() <= 1):
             raise ValueError(
-                f"pixels are in {float(image.min()):g} … {float(image.max()):g}; divide levels by "
-                "the largest, so that they are in 0 … 1"
+                f"pixels are in {float(image.min()):g} … {float(image.max()):g}; divide them by "
+                "the largest value of a pixel, so that they are in 0 … 1"
             )
     return x, y
 
 
-def _only(found: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    """Return the numbers, where a second result could have been asked for."""
-    return found if isinstance(found, Tensor) else found[0]
+def _similarity(result: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    """Return the similarity, of a function that may return an image of it too."""
+    return result if isinstance(result, Tensor) else result[0]

@@ -1,7 +1,7 @@
-"""The codecs that a learnt one is held against, at real numbers of bytes.
+"""Standard image codecs for comparison, measured by the bytes of real files.
 
 Each writes one whole picture through Pillow into memory; its rate is the length of that file,
-headers and all. JPEG is there three times, because the setting decides a comparison at low rates:
+headers and all. JPEG has three settings, because they decide a comparison at low rates:
 
     JPEG            Pillow's own defaults: chrominance halved along both axes, standard Huffman code
     JPEG 4:4:4      full chrominance and standard Huffman code, as Kuzina & Tomczak (2023) had it
@@ -10,7 +10,7 @@ headers and all. JPEG is there three times, because the setting decides a compar
 
 A codec has a scale of qualities, lowest first, along which the picture gets better, at least on the
 whole. To compare at a PSNR the scale is halved until two neighbouring qualities stand on either
-side of what is asked for: the invariant of the search, which holds even where PSNR is not monotone
+side of the target: the invariant of the search, which holds even where PSNR is not monotone
 in between.
 """
 
@@ -156,7 +156,7 @@ LOSSY: tuple[ImageCodec, ...] = (
 """The codecs of a rate-distortion comparison."""
 
 LOSSLESS: tuple[ImageCodec, ...] = (PNG(), WebPLossless(), JPEGXLLossless())
-"""The codecs that give a picture back as it was."""
+"""The lossless codecs."""
 
 
 def available(codec: ImageCodec) -> bool:
@@ -217,9 +217,9 @@ def written(codec: ImageCodec, picture: Tensor, quality: int) -> File:
     data = codec.write(image, quality)
     middle = time.process_time()
     with Image.open(io.BytesIO(data)) as back:
-        levels = np.array(back.convert("RGB"))
+        pixels = np.array(back.convert("RGB"))
     ended = time.process_time()
-    decoded = torch.from_numpy(levels).permute(2, 0, 1).contiguous()
+    decoded = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
     seconds = (middle - began, ended - middle)
     return File(quality, len(data), decoded, psnr(picture, decoded), *seconds)
 

@@ -1,13 +1,13 @@
-"""A picture from the top of a hierarchy: what is kept, what it costs, and how it looks.
+"""Pictures from the top latents of a hierarchy, and their rate in bits per pixel.
 
 Kuzina & Tomczak (2023, section 5.3.2) cut a photograph into independent patches of the model's
 size, keep the top m latents of each, and take the others from the prior, at temperature 0.1 or at
-0, its mean. Of DCT-VAE they keep the context alone (m = 1), of VDVAE two latents. The rate is
+0, its mean. Of DCT-VAE they keep only the context (m = 1), of VDVAE two latents. The rate is
 
     bits per pixel = Σ_patches Σ_{l ≤ m} KL_l / (ln 2 · H W),
 
 with H W the pixels of the picture, not of its patches, and for a context its own term in place of
-KL, minus the bound on log p(c). What this number means differs:
+KL, minus the bound on log p(c). Its meaning depends on the latents:
 
     an explicit prior    −log₂ p(c), the length of a file but for the fraction of a bit that an
                          entropy coder adds to the whole: it can be decoded;
@@ -16,8 +16,8 @@ KL, minus the bound on log p(c). What this number means differs:
     latents              KL(q‖p): what relative entropy coding of one draw comes near to. Nothing
                          here writes such a file.
 
-The picture is the mean of p(x | z), rounded to levels. :func:`context_picture` is the context
-alone, without any decoder: algorithm 2. Kept latents are draws of the posterior, for KL is the
+The picture is the mean of p(x | z), rounded to pixel values. :func:`context_picture` decodes the
+context without the decoder's network: algorithm 2. Kept latents are draws of the posterior, for KL is the
 price of a draw and not of a mean; the noise of a picture is a function of the seed and of its name.
 """
 
@@ -44,7 +44,7 @@ _TOGETHER = 64
 
 @dataclass(frozen=True)
 class Sketch:
-    """A picture as few latents tell it.
+    """A picture decoded from its top latents.
 
     Attributes:
         pixels: uint8 (C, H, W).
@@ -74,7 +74,7 @@ def sketch(
 
     Args:
         model: of square images.
-        picture: of the model's channels and levels, of any size.
+        picture: of the model's channels and bins, of any size.
         keep: m, a context counted.
         temperature: of the other latents; 0 is the prior's mean.
         seed: of all noise.
@@ -110,15 +110,15 @@ def sketches(
     decoded: list[list[Tensor]] = [[] for _ in temperatures]
     nats = torch.zeros(keep, dtype=torch.float64)
     for x in _patches(model, picture):
-        latents, each = _kept(model, x, keep, model.noise(len(x), stream))
-        nats += each.double().sum(0).cpu()
+        latents, kl = _kept(model, x, keep, model.noise(len(x), stream))
+        nats += kl.double().sum(0).cpu()
         for parts, temperature, noise in zip(decoded, temperatures, below, strict=True):
             parts.append(model.decode(latents, temperature, noise).cpu())
     return [Sketch(_joined(parts, picture), nats) for parts in decoded]
 
 
 def _kept(model: HVAE, x: Tensor, keep: int, noise: Tensor) -> tuple[Latents, Tensor]:
-    """Return the top latents of x and their nats (B, keep), as the bound at this noise has them."""
+    """Return the top latents of x and their nats (B, keep), the terms of the bound at this noise."""
     observed = model.observe(x)
     context = observed.context
     nats = model.context.nats(context, noise, None)
@@ -131,7 +131,7 @@ def _kept(model: HVAE, x: Tensor, keep: int, noise: Tensor) -> tuple[Latents, Te
 
 @torch.no_grad()
 def context_picture(model: HVAE, picture: Picture) -> Tensor:
-    """Return what the context alone says of a picture, uint8 (C, H, W): algorithm 2, no network.
+    """Return the picture (C, H, W), uint8, decoded from its context without a network: algorithm 2.
 
     Raises:
         ValueError: if the model has no context, or the picture is not the model's.

@@ -1,38 +1,38 @@
-r"""Two ways to climb inside a ball: the published one, and one that reaches more.
+r"""Two gradient ascents inside a ball: the published one, and a stronger one.
 
-An attacker holds an image u on [0, 1] and looks for the ũ that maximises an objective f within
+An attacker has an image u on [0, 1] and looks for the ũ that maximises an objective f within
 
     |ũ - u| ≤ r,    0 ≤ ũ ≤ 1    at every pixel,
 
-a box, whose corners are known in closed form, and onto which one projects by cutting. Both ways
-are given a start u + 0.2·noise, cut to the box, and draw nothing themselves:
+a box, onto which one projects by clamping. Both begin at a start u + 0.2·noise, clamped to the box,
+and are deterministic:
 
     plain   ũ ← Π(ũ + η ∇f), with η = 1 halved whenever f has not grown for 20 steps: 50 steps of
             gradient ascent as Kuzina et al. (2022) run it in their released code. Where f is flat
             it hardly moves, and where f is steep it jumps from corner to corner.
     sign    100 steps in two parts, of which the first chooses a corner and the second climbs.
 
-A divergence from what an image is near is convex about it, and has many maxima, one in almost every
-corner in which it is steep. Signs lead into the nearest of them, for they see no pixel as steeper
-than another; and so much noise is near a corner from the start. So the first quarter of the steps
+A divergence between the posteriors of ũ and u is about convex near u, and has many maxima, in most
+corners where it is steep. Signs lead into the nearest of them, since they weigh all pixels equally,
+and so noisy a start is near a corner already. So the first quarter of the steps
 begins near the middle m of the box, at m + 0.1·(start - m), and follows the slope itself,
 
     ũ ← Π(ũ + 0.2 r ∇f / max |∇f|),
 
 which turns towards the direction in which f curves most, as the power method does. The rest is
 Auto-PGD (Croce & Hein 2020, algorithm 1): projected ascent along the sign (Madry et al. 2018) with
-momentum, and with lengths that find themselves,
+momentum, and with adaptive step sizes,
 
     z = Π(ũ_t + a sign ∇f),    ũ_{t+1} = Π(ũ_t + ¾(z - ũ_t) + ¼(ũ_t - ũ_{t-1})).
 
 At first a = 2r, the width of the ball, so that every step but for the momentum ends in the corner
-where the linear part of f is largest. At a few marks, which come the closer the later, a is halved
+where the linear part of f is largest. At a few marks, which grow denser with time, a is halved
 if in less than three quarters of the steps since the last one f has grown, or if neither a nor the
 best of all points has changed since; and the climb goes on from this best point. It is the answer.
 
-Neither part sees how steep f is: f and 2⁻²⁰ f have the same path.
+Neither part depends on the scale of f: f and 2⁻²⁰ f have the same path.
 
-The rows of a batch never look at each other: each has its own η and its own best.
+The rows of a batch are independent: each has its own η and its own best point.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ from mrvae.evaluation.robustness.box import Box
 from mrvae.evaluation.robustness.step_size import PlateauRate, StepSize, marks
 
 Objective = Callable[[Tensor], Tensor]
-# Of the way from the middle of the box to the start, where the slope begins, and of r, its steps.
+# The slope begins at this part of the way from the middle to the start, with steps of a part of r.
 _CLOSE, _TURN = 0.1, 0.2
 
 
 class Ascent(Protocol):
-    """A way to climb: from a start in a box to a point in it where f is larger."""
+    """A gradient ascent from a start in a box to a point in it where f is larger."""
 
     def climb(self, objective: Objective, start: Tensor, box: Box) -> Tensor:
         """Return the point reached, of the shape of ``start``; f maps (B, …) to (B,)."""
@@ -62,7 +62,7 @@ class Ascent(Protocol):
 
 @dataclass(frozen=True)
 class PlainGradient:
-    """Gradient ascent at a rate that is halved on a plateau; its answer is the last point.
+    """Gradient ascent at a rate that is halved on a plateau; it returns the last point.
 
     Args:
         steps: number of gradients.
@@ -97,16 +97,16 @@ class PlainGradient:
 
 @dataclass(frozen=True)
 class SignGradient:
-    """Projected ascent along the sign of the gradient; its answer is the best point on the way.
+    """Projected ascent along the sign of the gradient; it returns the best point on its path.
 
     Args:
         steps: number of gradients.
-        lead: part of them that follow the slope; at 0 it is Auto-PGD, from the start that is given.
-        share: of a step along the sign, what is new; the rest is the step before.
+        lead: part of them that follow the slope; 0 gives Auto-PGD from the given start.
+        share: weight of a new step along the sign; the rest is the momentum of the step before.
         success: part of the steps between two marks at which f has to grow.
 
-    Source: Croce & Hein 2020, algorithm 1, with their numbers, but that a row that goes back to
-    its best point has no momentum at first; what leads to it is ours.
+    Source: Croce & Hein 2020, algorithm 1, with their numbers, except that a row that returns to
+    its best point begins without momentum; the steps along the slope are ours.
 
     Example:
         >>> u = torch.full((1, 1, 1, 1), 0.5)
@@ -122,24 +122,24 @@ class SignGradient:
 
     def climb(self, objective: Objective, start: Tensor, box: Box) -> Tensor:
         """Return the best point along the sign, the first and the last one included."""
-        led = int(self.lead * self.steps)
-        first = _along_slope(objective, start, box, led) if led else start
-        return self._along_sign(objective, first, box, self.steps - led)
+        count = int(self.lead * self.steps)
+        first = _along_slope(objective, start, box, count) if count else start
+        return self._along_sign(objective, first, box, self.steps - count)
 
     def _along_sign(self, objective: Objective, start: Tensor, box: Box, steps: int) -> Tensor:
-        here = best = _Point.at(objective, start)
+        here = best = _AscentPoint.at(objective, start)
         before = here.u
         size = StepSize.begin(best.value, 2 * box.radius)
         last, judged = 0, marks(steps)
         for step in range(1, steps):
             u = self._moved(here, before, size.length, box, first=step == 1)
-            before, now = here.u, _Point.at(objective, u)
+            before, now = here.u, _AscentPoint.at(objective, u)
             size = size.after(now.value > here.value)
-            here, best = now, best.but(now.value > best.value, now)
+            here, best = now, best.replaced(now.value > best.value, now)
             if step in judged:
-                size, halved = size.judged(self.success * (step - last), best.value)
+                size, halved = size.after_mark(self.success * (step - last), best.value)
                 last = step
-                here = here.but(halved, best)
+                here = here.replaced(halved, best)
                 before = torch.where(_per_row(halved, before), best.u, before)
         u = self._moved(here, before, size.length, box, first=steps == 1)
         with torch.no_grad():
@@ -147,7 +147,7 @@ class SignGradient:
         return torch.where(_per_row(higher, u), u, best.u)
 
     def _moved(
-        self, here: _Point, before: Tensor, length: Tensor, box: Box, *, first: bool
+        self, here: _AscentPoint, before: Tensor, length: Tensor, box: Box, *, first: bool
     ) -> Tensor:
         """Return the next point."""
         u = here.u
@@ -157,7 +157,7 @@ class SignGradient:
 
 
 @dataclass(frozen=True, eq=False)
-class _Point:
+class _AscentPoint:
     """A point in each row, with f (B,) in double precision and its gradient."""
 
     u: Tensor
@@ -165,17 +165,17 @@ class _Point:
     slope: Tensor
 
     @classmethod
-    def at(cls, objective: Objective, u: Tensor) -> _Point:
+    def at(cls, objective: Objective, u: Tensor) -> _AscentPoint:
         value, slope = _gradient(objective, u)
         return cls(u, value.double(), slope)
 
-    def but(self, rows: Tensor, other: _Point) -> _Point:
-        """Return these points, but in some rows (B,) the other ones."""
+    def replaced(self, rows: Tensor, new: _AscentPoint) -> _AscentPoint:
+        """Return these points, and the new ones in some rows (B,)."""
         wide = _per_row(rows, self.u)
-        return _Point(
-            torch.where(wide, other.u, self.u),
-            torch.where(rows, other.value, self.value),
-            torch.where(wide, other.slope, self.slope),
+        return _AscentPoint(
+            torch.where(wide, new.u, self.u),
+            torch.where(rows, new.value, self.value),
+            torch.where(wide, new.slope, self.slope),
         )
 
 
@@ -189,7 +189,7 @@ def _gradient(objective: Objective, u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _along_slope(objective: Objective, start: Tensor, box: Box, steps: int) -> Tensor:
-    """Return where the slope leads from near the middle, its largest entry 0.2 r long."""
+    """Return the end of an ascent along the slope from near the middle, in steps of at most 0.2 r."""
     middle = (box.low + box.high) / 2
     u = box.project(middle + _CLOSE * (start - middle))
     for _ in range(steps):

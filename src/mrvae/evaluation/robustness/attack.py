@@ -1,4 +1,4 @@
-r"""Attacks on the latents: how far a small change of the image moves what the top latents say.
+r"""Attacks on the latents: how far a small change of the image moves the top posteriors.
 
 For an image u on [0, 1] an attacker looks for ũ = u + ε, with |ε| ≤ r at every pixel and ũ on
 [0, 1], that maximises the symmetric divergence of the posteriors of the top m latents
@@ -8,20 +8,21 @@ For an image u on [0, 1] an attacker looks for ũ = u + ε, with |ε| ≤ r at e
     q_l = q(z_l | μ_<l, u),    q̃_l = q(z_l | μ̃_<l, ũ),
 
 each image with the means of its own posteriors above, as it is encoded without noise: f draws
-nothing. What counts is what comes of it: the similarity (MS-SSIM) of the two reconstructions from
-the top m latents, those below being the prior's means (equation 8). A robust model has a high one.
+nothing. The result is the similarity (MS-SSIM) of the two reconstructions from the top m latents,
+those below being the prior's means (equation 8). It is high for a robust model.
 
 A context is one of the m. It is a deterministic function of the image, so that its divergence is 0
 or infinite, and it is constant but for jumps, so that it has no gradient. In its place f has
 
-    ‖t(ũ) - t(u)‖²,    t = where the coefficients lie between the levels, in units of their spacing,
+    ‖t(ũ) - t(u)‖²,    t = the places of the coefficients on the grid of codes, in units of its spacing,
 
-before rounding. The decoder is told the rounded ones, with the gradient of t (straight-through).
-Neither the paper nor a released code says how it attacked a context; this is ours. Divergences are
-reported of the stochastic latents alone, and of the context how many of its levels have changed.
+before rounding. The decoder is conditioned on the rounded ones, with the gradient of t
+(straight-through). Neither the paper nor a released code describes an attack on a context; this is
+ours. Divergences are reported of the stochastic latents only, and of the context the number of
+codes that have changed.
 
-Images are what the model sees, so that binary pixels may become grey by r. The released code cuts
-ũ to the range of the image at hand; the range here is that of the data.
+Images are what the model sees, so that binary pixels may become grey by r. The released code clamps
+ũ to the range of each image; the range here is that of the data.
 """
 
 from __future__ import annotations
@@ -43,22 +44,22 @@ from mrvae.evaluation.statistics import standard_error
 from mrvae.models import HVAE
 from mrvae.models.elbo import sum_per_image
 
-# The graph of a gradient keeps what a walk without one lets go.
+# The graph of a gradient keeps tensors that a forward pass without one frees.
 _GRAPH = 4
 
 
 @dataclass(frozen=True, eq=False)
 class AttackReport:
-    """What K attacks on each of N images reached; all tensors are (N, K), float64, on the CPU.
+    """Results of K attacks on each of N images; all tensors are (N, K), float64, on the CPU.
 
     Attributes:
         objective: f, the context's part included.
         nats: symmetric divergence of the stochastic latents among the top m.
-        moved: number of the context's levels that changed, if it is among the top m.
+        moved: number of the context's codes that changed, if it is among the top m.
         similarity: of the reconstructions of u and of ũ, by the model's ``usual`` measure.
         input_similarity: of u and ũ.
         distance: max |ũ - u|.
-        images: ũ in units of levels, (N, K, C, H, W), in the type of the weights.
+        images: ũ in pixel values 0 … bins-1, (N, K, C, H, W), in the type of the weights.
     """
 
     objective: Tensor
@@ -79,7 +80,7 @@ class AttackReport:
         return values[torch.arange(len(values)), self.strongest]
 
     def summary(self) -> dict[str, int | float | None]:
-        """Return means over images and attacks, as published, and over the strongest alone.
+        """Return means over images and attacks, as published, and over the strongest ones only.
 
         Standard errors are over images, of each image's mean over its attacks.
         """
@@ -114,11 +115,11 @@ def attack(
     """Attack the top ``keep`` latents of every image, from several starts.
 
     The start of attack k on image i is a function of (seed, k, i); images and attacks go through
-    the model together, as many as ``memory`` bytes hold, about.
+    the model together, as many as fit into ``memory`` bytes, about.
 
     Args:
         model: in evaluation mode.
-        images: of its shape and number of levels.
+        images: of its shape and number of bins.
         ascent: how to climb.
         radius: r, on [0, 1].
         keep: m, a context counted; all latents by default.
@@ -136,27 +137,27 @@ def attack(
         >>> from mrvae.evaluation.robustness.ascent import SignGradient
         >>> images = load("digits", "test").subset(torch.arange(2))
         >>> model = mrvae.load("digits-vdvae")
-        >>> found = attack(model, images, SignGradient(steps=2), radius=0.1, keep=1, restarts=3)
-        >>> found.nats.shape, bool((found.distance <= 0.1).all())
+        >>> report = attack(model, images, SignGradient(steps=2), radius=0.1, keep=1, restarts=3)
+        >>> report.nats.shape, bool((report.distance <= 0.1).all())
         (torch.Size([2, 3]), True)
     """
     check_radius(radius)
     if restarts < 1:
         raise ValueError(f"restarts is {restarts}; at least one is needed")
     once = _Attack(model, images, ascent, radius, model.check_keep(keep), restarts, seed)
-    rows = max(rows_within(memory, model) // _GRAPH, 1)
-    every = torch.arange(len(images) * restarts)
-    chunks = [once.chunk(part) for part in torch.split(every, rows)]
+    together = max(rows_within(memory, model) // _GRAPH, 1)
+    rows = torch.arange(len(images) * restarts)
+    chunks = [once.chunk(part) for part in torch.split(rows, together)]
     flat = (torch.cat(parts) for parts in zip(*chunks, strict=True))
-    return AttackReport(*(each.view(-1, restarts, *each.shape[1:]) for each in flat))
+    return AttackReport(*(values.view(-1, restarts, *values.shape[1:]) for values in flat))
 
 
 class Reading(NamedTuple):
-    """What the top latents say of a batch of images.
+    """The top latents of a batch of images, and their posteriors.
 
     Attributes:
-        latents: a context's levels and the posterior means, coarse to fine; no gradient.
-        places: where a context lies between its levels; one tensor or none.
+        latents: a context's codes and the posterior means, coarse to fine; no gradient.
+        places: a context's places on its grid before rounding; one tensor or none.
         posteriors: of the stochastic latents, given the means above.
     """
 
@@ -166,7 +167,7 @@ class Reading(NamedTuple):
 
 
 def read(model: HVAE, u: Tensor, keep: int) -> Reading:
-    """Return what the top ``keep`` latents say of images on [0, 1], differentiable in them.
+    """Return the top ``keep`` latents of images on [0, 1], differentiable in the images.
 
     Args:
         model: the model.
@@ -201,8 +202,8 @@ def reconstruction(model: HVAE, latents: Sequence[Tensor]) -> Tensor:
     return model.likelihood(latents).mean() / (model.frame.bins - 1)
 
 
-def straight_through(levels: Tensor, places: Tensor) -> Tensor:
-    """Return the levels as real numbers, with the gradient of the places.
+def straight_through(codes: Tensor, places: Tensor) -> Tensor:
+    """Return the codes as real numbers, with the gradient of the places.
 
     Example:
         >>> t = torch.tensor([0.4, 1.4], requires_grad=True)
@@ -210,7 +211,7 @@ def straight_through(levels: Tensor, places: Tensor) -> Tensor:
         >>> t.grad
         tensor([3., 3.])
     """
-    return levels.to(places.dtype) + (places - places.detach())
+    return codes.to(places.dtype) + (places - places.detach())
 
 
 def symmetric_kl(a: Reading, b: Reading) -> Tensor:
@@ -231,7 +232,7 @@ def context_distance(a: Reading, b: Reading) -> Tensor:
 
 @dataclass(frozen=True)
 class _Attack:
-    """One set of attacks, a few of which are made at a time."""
+    """A set of attacks, made a few at a time."""
 
     model: HVAE
     images: Images
@@ -269,8 +270,8 @@ class _Attack:
             measure(end, u),
             (end.double() - u.double()).abs().flatten(1).amax(1),
         )
-        levels = end * (self.model.frame.bins - 1)
-        return (*(number.cpu().double() for number in numbers), levels.cpu())
+        attacked = end * (self.model.frame.bins - 1)
+        return (*(number.cpu().double() for number in numbers), attacked.cpu())
 
     def _images(self, rows: Tensor) -> Tensor:
         """Return the image of each attack, on [0, 1]."""
@@ -283,12 +284,12 @@ class _Attack:
         """Return the noise of each attack, by its image and its number."""
         pairs = [divmod(row, self.restarts) for row in rows.tolist()]
         count = self.model.frame.dims
-        each = [normal(self.seed, k, [i], count, like.device, like.dtype) for i, k in pairs]
-        return torch.cat(each).view_as(like)
+        noise = [normal(self.seed, k, [i], count, like.device, like.dtype) for i, k in pairs]
+        return torch.cat(noise).view_as(like)
 
 
 def _moved(model: HVAE, a: Reading, b: Reading) -> Tensor:
-    """Return how many levels of the context differ, (B,)."""
+    """Return how many codes of the context differ, (B,)."""
     total = torch.zeros(len(a.latents[0]), device=a.latents[0].device)
     for c, d in zip(a.latents[: len(a.places)], b.latents, strict=False):
         total = total + (c != d).flatten(1).sum(1)

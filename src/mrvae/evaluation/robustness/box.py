@@ -1,4 +1,4 @@
-"""The images that an attack may choose: a ball of the largest change of a pixel, within [0, 1]."""
+"""The images that an attack may reach: at most a radius from u at every pixel, within [0, 1]."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def check_radius(radius: float) -> None:
 
 
 def _end(u: Tensor, reach: float) -> Tensor:
-    """Return u + reach on [0, 1], not a rounding error farther from u."""
+    """Return u + reach on [0, 1], never farther from u by a rounding error."""
     end = (u.double() + reach).clamp(0, 1).to(u.dtype)
     beyond = (end.double() - u.double()).abs() > abs(reach)
     return torch.where(beyond, torch.nextafter(end, u), end)

@@ -14,13 +14,13 @@ _THRESHOLD = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class StepSize:
-    """The length of a step in each row, and how well it has done since the last mark.
+    """The length of a step in each row, and its success since the last mark.
 
     Attributes:
         length: a, (B,).
         grown: number of steps at which f grew, (B,).
         halved: whether the length was halved at the last mark, (B,).
-        record: the largest f until then, float64 (B,).
+        record: the largest f until the last mark, float64 (B,).
     """
 
     length: Tensor
@@ -38,7 +38,7 @@ class StepSize:
         """Return the state after a step at which f grew, or did not, (B,)."""
         return replace(self, grown=self.grown + grew)
 
-    def judged(self, least: float, record: Tensor) -> tuple[StepSize, Tensor]:
+    def after_mark(self, least: float, record: Tensor) -> tuple[StepSize, Tensor]:
         """Return the state after a mark, and the rows (B,) whose length is halved.
 
         Args:
@@ -52,27 +52,27 @@ class StepSize:
 
 
 def marks(steps: int) -> frozenset[int]:
-    """Return the steps after which the lengths are judged: ⌈p_j T⌉ of Croce & Hein 2020, eq. 2.
+    """Return the steps after which the lengths are revised: ⌈p_j T⌉ of Croce & Hein 2020, eq. 2.
 
     Example:
         >>> sorted(marks(100))
         [22, 41, 57, 70, 80, 87, 93, 99]
     """
     percent, gap = 22, 22
-    found = set()
+    steps_of_marks = set()
     while percent < 100:
-        found.add(-(-percent * steps // 100))
+        steps_of_marks.add(-(-percent * steps // 100))
         gap = max(gap - 3, 6)
         percent += gap
-    return frozenset(found)
+    return frozenset(steps_of_marks)
 
 
 @dataclass(frozen=True)
 class PlateauRate:
-    """A rate for each row, and since when its objective has not grown.
+    """A rate for each row, and the number of steps since its objective last grew.
 
     It is ReduceLROnPlateau of -f by its own rules: f has grown if it exceeds (1 - 10⁻⁴) times the
-    best before, so that for a positive f a slight loss still counts as growth.
+    best before, so that for a positive f a slight decrease still counts as growth.
 
     Attributes:
         rate: (B,).
@@ -91,13 +91,13 @@ class PlateauRate:
         return cls(like.new_full((rows,), rate), best, torch.zeros_like(best))
 
     def after(self, value: Tensor, patience: int, factor: float) -> PlateauRate:
-        """Return the state after a step that found this objective, (B,)."""
+        """Return the state after a step with this objective, (B,)."""
         value = value.double()
         grown = value > self.best - _THRESHOLD * self.best.abs().nan_to_num(posinf=0)
         idle = torch.where(grown, torch.zeros_like(self.idle), self.idle + 1)
-        tired = idle > patience
+        exhausted = idle > patience
         return PlateauRate(
-            torch.where(tired, self.rate * factor, self.rate),
+            torch.where(exhausted, self.rate * factor, self.rate),
             torch.where(grown, value, self.best),
-            torch.where(tired, torch.zeros_like(idle), idle),
+            torch.where(exhausted, torch.zeros_like(idle), idle),
         )

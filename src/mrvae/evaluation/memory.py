@@ -1,6 +1,7 @@
 """How many images, or samples of one image, go through a hierarchy at a time.
 
-A *row* is one latent sample of one image. Without gradients a forward pass of it keeps, until its end,
+A *row* is one latent sample of one image. Without gradients a forward pass of it keeps, until its
+end,
 
     the encoder's features,
     at every cell the state, the output of the prior's network (as wide as the state) and a

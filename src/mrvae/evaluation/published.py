@@ -20,8 +20,9 @@ log p(x); D3 leaves out a non-negative term; D4 never makes a probability smalle
 still lie below log p(x), if the posterior is bad enough: the number is a bound neither way. On a
 grid with both ends of [-1, 1] bins of half-width 1/(n - 1) touch, and D4 is none.
 
-D2 to D4 are of the diffusion: without a context, or under a prior with an exact log p(c), they change
-nothing. The Gaussian's distribution function is exact here; the released code approximates it.
+D2 to D4 are of the diffusion: without a context, or under a prior with an exact log p(c), they
+change nothing. The Gaussian's distribution function is exact here; the released code approximates
+it.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ The nats of a layer are KL(q(z_l | z_<l, x) ‖ p(z_l | z_<l)), averaged over im
 with x over all evaluated images. In a hierarchy, E[z_l | x] is an expectation over the latents
 above, too. A single draw of them would put their noise into the variance, and every unit that
 merely copies a noisy parent would count. So the means are taken at the means of the latents above,
-which is exact where the posterior's mean is linear in them, needs one forward pass, and draws nothing. The
-units of a context count as the published ones do: by their values on [-1, 1].
+which is exact where the posterior's mean is linear in them, needs one forward pass, and draws
+nothing. The units of a context count as the published ones do: by their values on [-1, 1].
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The latents are coefficients c of an image, in 3L + 1 bands: the approximation, 
 each level. Of each band, over N images and with n coefficients an image, all channels counted:
 
     energy     mean of Σ c² over the images, and its share of that of all bands,
-    sparsity   mean of (√n - ‖c‖₁/‖c‖₂)/(√n - 1): 0 if all are equally large, 1 if all but one are zero
+    sparsity   mean of (√n - ‖c‖₁/‖c‖₂)/(√n - 1): 0 if all are equally large, 1 if one is not zero
                (Hoyer 2004, equation 1); 1 for a band of zeros, none for a single coefficient,
     off        the mean squared error on [0, 1] of the image whose band is set to zero,
     s          mean scale of the noise, and of the prior,

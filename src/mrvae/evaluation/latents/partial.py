@@ -9,12 +9,14 @@ and compared with x. Where the curve is flat, further latents do not change the 
 the first latent, so x̃¹ depends on it only.
 
 Of p(x | z) the mean is taken, since the noise of a draw of pixels would hide the effect of the
-latents. The mean is not rounded, so that of a binary image it is the probability of ink. Posterior and prior have a temperature each, which multiplies their
-standard deviations: 1 is the paper's, and 0 takes means.
+latents. The mean is not rounded, so that of a binary image it is the probability of ink. Posterior
+and prior have a temperature each, which multiplies their standard deviations: 1 is the paper's, and
+0 takes means.
 
 An image is encoded once, and its latents are drawn once: the top m - 1 are the same for m. Latent l
 takes the same noise from the prior as from the posterior, for every m, that of
-:func:`mrvae.evaluation.evaluate`, so that the errors of neighbouring points of the curve are correlated.
+:func:`mrvae.evaluation.evaluate`, so that the errors of neighbouring points of the curve are
+correlated.
 """
 
 from __future__ import annotations
@@ -61,15 +63,13 @@ class Partial:
         for name in ("posterior", "prior"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
-                raise ValueError(
-                    f"the {name}'s temperature is {value}; give a number of at least 0"
-                )
+                raise ValueError(f"the {name}'s temperature is {value}; give a number ≥ 0")
 
     @torch.no_grad()
     def images(
         self, model: HVAE, x: Tensor, indices: Sequence[int], keep: Sequence[int]
     ) -> Iterator[Tensor]:
-        """Yield x reconstructed from its top m latents, for each m in ``keep``: (B, C, H, W) on [0, 1].
+        """Yield reconstructions of x from its top m latents, m in ``keep``: (B, C, H, W) on [0, 1].
 
         ``indices`` are those of x in its set, and determine its noise.
 

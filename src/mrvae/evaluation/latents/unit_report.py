@@ -20,8 +20,8 @@ of one image,
     E[(1/N) Σ_i (μ̄_i - mean of μ̄)²] = A_u + (1 - 1/N)·(1/S)·(1/N) Σ_i v(x_i).
 
 A unit that does not depend on the image, but copies a parent of variance 1, so has 1/S in the place
-of 0, and counts as active for every S < 100. From S = 2 on, v(x) has the unbiased estimate s²(x), the
-variance of the S draws with S - 1, and
+of 0, and counts as active for every S < 100. From S = 2 on, v(x) has the unbiased estimate s²(x),
+the variance of the S draws with S - 1, and
 
     Â_u = (1/N) Σ_i (μ̄_i - mean of μ̄)² - (1 - 1/N)·(1/S)·(1/N) Σ_i s²_i
 
@@ -224,7 +224,7 @@ def unit_report(
     measure = _UnitMeasurement(model, draws, seed)
     units = sum(math.prod(shape) for shape in model.shapes)
     sums = VarianceSums(units, min(GROUPS, len(images)), draws)
-    # Half the rows: beside the forward pass, a row has a few numbers in double precision for each unit.
+    # Half the rows: each also has a few numbers in double precision for each unit.
     rows = max(rows_within(memory, model) // 2, 1)
     nats, kl = [], RunningMoments()
     for indices, x in all_batches(images, rows):

@@ -7,8 +7,8 @@ equation 6); Kiruluta (2025, section 4.2) measures samples by it:
 
 It is the FID if f are the 2048 pooled features of one certain Inception network, whose weights are
 a file of their own: :func:`inception` reads it, and never fetches it. :class:`BandFeatures` need no
-file. Their distance is a proxy: it depends on colours, layout and the amount of detail at each scale, not
-on objects. It is no FID, and is comparable only with itself.
+file. Their distance is a proxy: it depends on colours, layout and the amount of detail at each
+scale, not on objects. It is no FID, and is comparable only with itself.
 
 Either distance is too large for few images, by an amount that shrinks with their number; so only
 distances over equally many images are comparable.

@@ -90,10 +90,8 @@ class PSNR:
         from torchmetrics.functional.image import peak_signal_noise_ratio
 
         x, y = image_pair(x, y, self.least)
-        decibels: Tensor = peak_signal_noise_ratio(
-            y, x, data_range=1.0, reduction="none", dim=_IMAGE
-        )
-        return decibels
+        values: Tensor = peak_signal_noise_ratio(y, x, data_range=1.0, reduction="none", dim=_IMAGE)
+        return values
 
 
 @dataclass(frozen=True)

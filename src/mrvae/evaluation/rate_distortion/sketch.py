@@ -17,8 +17,9 @@ KL, minus the bound on log p(c). Its meaning depends on the latents:
                          here writes such a file.
 
 The picture is the mean of p(x | z), rounded to pixel values. :func:`context_picture` decodes the
-context without the decoder's network: algorithm 2. Kept latents are draws of the posterior, for KL is the
-price of a draw and not of a mean; the noise of a picture is a function of the seed and of its name.
+context without the decoder's network: algorithm 2. Kept latents are draws of the posterior, for KL
+is the price of a draw and not of a mean; the noise of a picture is a function of the seed and of
+its name.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def sketches(
 
 
 def _kept(model: HVAE, x: Tensor, keep: int, noise: Tensor) -> tuple[Latents, Tensor]:
-    """Return the top latents of x and their nats (B, keep), the terms of the bound at this noise."""
+    """Return the top latents of x and their terms of the bound in nats, (B, keep)."""
     observed = model.observe(x)
     context = observed.context
     nats = model.context.nats(context, noise, None)

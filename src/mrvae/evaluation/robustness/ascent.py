@@ -189,7 +189,7 @@ def _gradient(objective: Objective, u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _along_slope(objective: Objective, start: Tensor, box: Box, steps: int) -> Tensor:
-    """Return the end of an ascent along the slope from near the middle, in steps of at most 0.2 r."""
+    """Return the end of an ascent along the slope from near the middle, in steps of 0.2 r."""
     middle = (box.low + box.high) / 2
     u = box.project(middle + _CLOSE * (start - middle))
     for _ in range(steps):

@@ -14,7 +14,7 @@ those below being the prior's means (equation 8). It is high for a robust model.
 A context is one of the m. It is a deterministic function of the image, so that its divergence is 0
 or infinite, and it is constant but for jumps, so that it has no gradient. In its place f has
 
-    ‖t(ũ) - t(u)‖²,    t = the places of the coefficients on the grid of codes, in units of its spacing,
+    ‖t(ũ) - t(u)‖²,    t = the places of the coefficients on the grid, in spacings,
 
 before rounding. The decoder is conditioned on the rounded ones, with the gradient of t
 (straight-through). Neither the paper nor a released code describes an attack on a context; this is

@@ -45,7 +45,7 @@ from mrvae.recipes.cut import Patches
 if TYPE_CHECKING:
     from mrvae.compression import Known
     from mrvae.data import Picture
-    from mrvae.evaluation import Codec
+    from mrvae.evaluation import ImageCodec
 
 FOLDS = ("kodak-fold0", "kodak-fold1")
 SMALL = "cifar10-context"
@@ -142,7 +142,9 @@ def _cut(job: Job) -> Patches:
     return cast("Patches", job.recipe.data.cut)
 
 
-def _matched(workspace: Workspace, job: Job, codec: Codec, picture: Picture, mine: Coded) -> Coded:
+def _matched(
+    workspace: Workspace, job: Job, codec: ImageCodec, picture: Picture, mine: Coded
+) -> Coded:
     """Return a codec's file at the PSNR that a photograph has by its context."""
     name = f"{picture.name}-{codec.name.replace(' ', '-').replace(':', '')}"
     return _remembered(workspace, job, name, partial(by_codec, codec, picture, mine.psnr))

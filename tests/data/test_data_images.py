@@ -28,10 +28,10 @@ def everything(images: Images) -> Tensor:
     return torch.cat([x for _, x in all_batches(images, 7)])
 
 
-@pytest.mark.parametrize("law", ["none", "binarised", "bits", "subset", "fitted", "composed"])
-def test_images_on_disk_equal_images_in_memory(law: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transform", ["none", "binarised", "bits", "subset", "fitted", "composed"])
+def test_images_on_disk_equal_images_in_memory(transform: str, tmp_path: Path) -> None:
     pixels = random_pixels(20, 3, 6, 9)
-    laws = {
+    transforms = {
         "none": lambda images: images,
         "binarised": lambda images: images.binarised(4),
         "bits": lambda images: images.keep_bits(3),
@@ -39,8 +39,8 @@ def test_images_on_disk_equal_images_in_memory(law: str, tmp_path: Path) -> None
         "fitted": lambda images: images.fitted(4),
         "composed": lambda images: images.subset(torch.arange(5, 15)).fitted(5).binarised(1),
     }
-    memory = laws[law](in_memory(pixels))
-    disk = laws[law](on_disk(pixels, tmp_path))
+    memory = transforms[transform](in_memory(pixels))
+    disk = transforms[transform](on_disk(pixels, tmp_path))
     assert not isinstance(disk.pixels, Tensor)
     assert (len(disk), disk.shape, disk.bins) == (len(memory), memory.shape, memory.bins)
     assert torch.equal(everything(disk), everything(memory))
@@ -149,3 +149,15 @@ def test_an_index_outside_the_set_is_refused(tmp_path: Path) -> None:
 def test_what_are_no_images_is_refused(pixels: Tensor | Rows, bins: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Images(pixels, "made up", "test", bins)
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_the_first_images_are_those_of_the_whole_set(lazily: bool, tmp_path: Path) -> None:
+    pixels = random_pixels(5, 1, 2, 2)
+    images = on_disk(pixels, tmp_path) if lazily else in_memory(pixels)
+    for count in (1, 3, 5, 9, None):
+        part = images.first(count)
+        assert torch.equal(everything(part), torch.from_numpy(pixels)[:count])
+        assert (part.name, part.split, part.bins) == (images.name, images.split, images.bins)
+    with pytest.raises(ValueError, match="count is 0; take at least 1 image of made up"):
+        images.first(0)

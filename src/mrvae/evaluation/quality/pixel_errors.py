@@ -27,6 +27,7 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
     Source: Kiruluta 2025, section 4.2.
 
     Example:
+        >>> import torch
         >>> x = torch.zeros(1, 1, 2, 2)
         >>> squared_error(x, x + 0.5)
         tensor([0.2500])
@@ -51,6 +52,7 @@ def cross_entropy(x: Tensor, y: Tensor) -> Tensor:
     Source: Kiruluta 2025, section 4.2.
 
     Example:
+        >>> import torch
         >>> x = torch.full((1, 1, 2, 2), 0.5)
         >>> cross_entropy(x, x)
         tensor([0.6931])

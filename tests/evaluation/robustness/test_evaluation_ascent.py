@@ -1,4 +1,4 @@
-"""Laws of the ascent along the sign, on functions whose optimum in a box is known."""
+"""Properties of the ascent along the sign, on functions whose optimum in a box is known."""
 
 from __future__ import annotations
 

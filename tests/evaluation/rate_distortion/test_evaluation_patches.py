@@ -1,4 +1,4 @@
-"""Laws of cutting pictures into patches and joining them."""
+"""Properties of cutting pictures into patches and joining them."""
 
 from __future__ import annotations
 

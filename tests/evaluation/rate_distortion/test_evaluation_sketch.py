@@ -1,4 +1,4 @@
-"""Laws of pictures from few latents: their rate, and what the context alone shows."""
+"""Properties of pictures from few latents: their rate, and what the context alone shows."""
 
 from __future__ import annotations
 

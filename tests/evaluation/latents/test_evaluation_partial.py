@@ -1,4 +1,4 @@
-"""Laws of partial reconstructions: by the model's own methods, and in a linear hierarchy."""
+"""Properties of partial reconstructions: by the model's own methods, and in a linear hierarchy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of posterior collapse: closed forms of a linear hierarchy, and a literal transcription."""
+"""Properties of posterior collapse: closed forms of a linear hierarchy, and a literal transcription."""
 
 from __future__ import annotations
 

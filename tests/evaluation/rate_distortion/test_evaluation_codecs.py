@@ -1,4 +1,4 @@
-"""Laws of the comparison: PSNR and MS-SSIM, files, and the search over quality."""
+"""Properties of the comparison: PSNR and MS-SSIM, files, and the search over quality."""
 
 from __future__ import annotations
 

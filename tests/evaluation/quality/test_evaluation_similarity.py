@@ -1,4 +1,4 @@
-"""Laws of image similarity: against the formulas written out in NumPy, pixel by pixel."""
+"""Properties of image similarity: against the formulas written out in NumPy, pixel by pixel."""
 
 from __future__ import annotations
 

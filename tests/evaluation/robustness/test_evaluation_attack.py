@@ -1,4 +1,4 @@
-"""Laws of the attack: its ball, its optimum where that is known, and its gradients."""
+"""Properties of the attack: its ball, its optimum where that is known, and its gradients."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def levels(count: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("count", COUNTS)
-def test_levels_survive_the_round_trip(count: int, dtype: torch.dtype) -> None:
+def test_pixels_survive_the_round_trip(count: int, dtype: torch.dtype) -> None:
     unit = Bins(count).to_unit(levels(count), dtype)
     assert unit.dtype == dtype
     assert unit[[0, -1]].tolist() == [-1, 1]
@@ -68,10 +68,10 @@ def test_impossible_counts_are_refused(count: int) -> None:
         Bins(count)
 
 
-def test_images_of_other_levels_are_refused() -> None:
+def test_images_of_other_bins_are_refused() -> None:
     Bins(17).check(levels(17))
     Bins(17).check(levels(0))
-    with pytest.raises(ValueError, match=r"value 17; expected levels 0…16"):
+    with pytest.raises(ValueError, match=r"value 17; expected 0…16"):
         Bins(17).check(levels(18))
     with pytest.raises(ValueError, match=r"float32.*uint8"):
         Bins(17).check(torch.zeros(3))

@@ -1,4 +1,4 @@
-"""Properties of posterior collapse: closed forms of a linear hierarchy, and a literal transcription."""
+"""Properties of the active units: closed forms of a linear hierarchy, and a transcription."""
 
 from __future__ import annotations
 

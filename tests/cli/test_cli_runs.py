@@ -18,8 +18,8 @@ from mrvae.cli.reconstruct import interleave
 from mrvae.cli.runs import open_run
 from mrvae.data import load, normal
 from mrvae.evaluation import latent_units, unit_report
+from mrvae.image_grid import ImageGrid, grey
 from mrvae.models.hierarchy.walk import from_posterior
-from mrvae.pictures import Grid, grey
 from mrvae.recipes import ALL
 from mrvae.recipes.wavelet import WaveletVAE
 from mrvae.training import Diverged, Interrupted
@@ -30,7 +30,7 @@ SIDE = 8
 def _read_back(path: Path, count: int, columns: int) -> np.ndarray:
     """Return the 8×8 images of a grid that the command line wrote, as grey values."""
     picture = np.asarray(Image.open(path).convert("L"))
-    grid = Grid(count, columns, SIDE, SIDE, enlarge=8)
+    grid = ImageGrid(count, columns, SIDE, SIDE, enlarge=8)
     assert picture.shape == grid.shape
     corners = [grid.corner(index) for index in range(count)]
     return np.stack([picture[y : y + 64 : 8, x : x + 64 : 8] for y, x in corners])
@@ -490,6 +490,6 @@ def test_a_binary_recipe_sees_binary_images_of_every_split(capsys: Capture, tmp_
     ask(capsys, "train", "digits-vdvae", *TINY, *binary, "--out", out)
     for split in ("train", "validation", "test"):
         images = open_run(out).images(split, None, 8)
-        assert (len(images), images.levels) == (8, 2)
+        assert (len(images), images.bins) == (8, 2)
         assert set(images.take(torch.arange(8)).flatten().tolist()) == {0, 1}
     assert ask(capsys, "evaluate", out, "--split", "train", "--limit", 8)["images"] == 8

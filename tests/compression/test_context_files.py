@@ -17,7 +17,7 @@ from mrvae.compression.coder import Stack
 from mrvae.compression.context_coding import push_context
 from mrvae.compression.patches import to_patches, to_picture
 from mrvae.compression.unpacking import decoded
-from mrvae.data.pictures import read
+from mrvae.data.files.image_files import read
 from mrvae.models.build import make_context_only
 from mrvae.models.context.conditioner import Conditioner
 from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec, PooledSpec

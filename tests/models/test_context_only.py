@@ -72,7 +72,7 @@ def test_with_narrow_pixels_the_reconstruction_is_the_decoded_context() -> None:
     with torch.no_grad():
         model.get_parameter("head.log_scale").fill_(-7.0)
         (c,) = model.context.encode(x)
-        shown = Bins(256).to_level(cast(ContextConditioner, model.context).transform.decode(c))
+        shown = Bins(256).to_bin(cast(ContextConditioner, model.context).transform.decode(c))
         assert int((model.reconstruct(x).int() - shown.int()).abs().max()) <= 1
         assert float((model.reconstruct(x) != shown).double().mean()) < 0.01
 

@@ -108,7 +108,7 @@ def test_every_coupling_learns_from_the_bound() -> None:
 
 
 def test_bands_of_a_flow_have_no_scale() -> None:
-    images = Images(pictures(4), "made up", "test", levels=17)
+    images = Images(pictures(4), "made up", "test", bins=17)
     bands = band_report(small(FLOW), images).bands
     assert [band.prior_scale is None for band in bands] == [False] + [True] * 6
     assert all(band.noise > 0 for band in bands)

@@ -102,7 +102,7 @@ def test_an_exact_way_back_leaves_no_gap(schedule: Schedule, prediction: Predict
     prior = unit_gaussian(schedule, prediction, spacing=1e-3)
     y = torch.tensor([[0.0, 0.0], [-1.3, 0.7], [2.5, -0.1]], dtype=torch.float64)
     expected = torch.as_tensor(stats.norm.logpdf(y)).sum(1) + 2 * math.log(1e-3)
-    for row, value in zip(prior.lattice.grid.level(y), expected, strict=True):
+    for row, value in zip(prior.lattice.grid.code(y), expected, strict=True):
         actual = mean_bound(prior, row.view(1, 1, 1, 2))
         torch.testing.assert_close(actual, value, rtol=0, atol=1e-5)
 
@@ -141,7 +141,7 @@ def test_the_mean_weight_of_a_trajectory_is_the_probability() -> None:
 def test_a_trajectory_has_the_bound_in_the_mean(schedule: Schedule, prediction: Prediction) -> None:
     """Without a gap every trajectory's weight is log p itself, not only its mean."""
     prior = unit_gaussian(schedule, prediction, spacing=1e-3)
-    c = prior.lattice.grid.level(torch.tensor([-1.3, 0.7])).view(1, 1, 1, 2).expand(50, -1, -1, -1)
+    c = prior.lattice.grid.code(torch.tensor([-1.3, 0.7])).view(1, 1, 1, 2).expand(50, -1, -1, -1)
     expected = mean_bound(prior, c[:1])
     weights = prior.log_weight(c, noise(50, prior.draws, 1, 1, 2))
     torch.testing.assert_close(weights, expected.expand(50), rtol=0, atol=1e-4)

@@ -12,7 +12,7 @@ import torch
 from mrvae.compression import open_model, read_container
 from mrvae.compression.unpacking import decoded
 from mrvae.data import Picture
-from mrvae.data.cut import of_split
+from mrvae.data.files.patches import of_split
 from mrvae.evaluation import LOSSLESS, available, psnr
 from mrvae.papers.catalogue import find
 from mrvae.papers.kuzina2023 import cifar, figure5_real

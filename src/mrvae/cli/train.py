@@ -12,7 +12,8 @@ from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Option
 from mrvae.cli.options import DataDir, Json, Overrides, Quiet, RecipeName, Seed, read_recipe
 from mrvae.recipes import Recipe
-from mrvae.report import loss_figure, read_events, write_figure
+from mrvae.report import loss_figure, write_figure
+from mrvae.run_log import read_events
 
 if TYPE_CHECKING:
     from mrvae.training import RunSummary

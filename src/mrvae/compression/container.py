@@ -19,7 +19,7 @@ from typing import BinaryIO
 from mrvae.compression.latents import PARTS
 from mrvae.compression.network import MOST
 from mrvae.compression.patches import count_of
-from mrvae.data.pictures import MOST_PIXELS
+from mrvae.data.files.image_files import MOST_PIXELS
 
 MAGIC = b"\x89MRV\r\n\x1a\n"
 VERSION = 1

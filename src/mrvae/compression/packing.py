@@ -36,9 +36,9 @@ from mrvae.compression.network import Network
 from mrvae.compression.patches import count_of, to_patches
 from mrvae.compression.searching import ROUNDS
 from mrvae.compression.unpacking import decoded
-from mrvae.data.images import check_levels
-from mrvae.data.pictures import header as shape_of
-from mrvae.data.pictures import read
+from mrvae.data.files.image_files import header as shape_of
+from mrvae.data.files.image_files import read
+from mrvae.data.images import check_bins
 from mrvae.files import atomic
 
 DIRECT_STEP, CHAINED_STEP = 32, 4
@@ -125,7 +125,7 @@ class Pictures:
         """
         path = self.paths[index]
         picture = read(path, None)
-        check_levels(picture, self.network.model.frame.bins, str(path))
+        check_bins(picture, self.network.model.frame.bins, str(path))
         return picture
 
     def chunks(self, per_chunk: int) -> Iterator[Tensor]:

@@ -23,7 +23,7 @@ from mrvae.compression.latents import of_shapes
 from mrvae.compression.layers import Layers, read_layers
 from mrvae.compression.network import Network
 from mrvae.compression.patches import count_of, to_picture
-from mrvae.data.pictures import from_tensor
+from mrvae.data.files.image_files import from_tensor
 from mrvae.files import atomic
 
 _LONGEST = 100

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 
 from mrvae.papers.outcome import Row, standard_error
 from mrvae.papers.workspace import Job, Measures, Workspace
-from mrvae.report import read_events
+from mrvae.run_log import read_events
 from mrvae.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def curve(run: Path) -> tuple[Validation, ...]:
     """Return the validations of a run in the order of their steps."""
     path = run / "metrics.jsonl"
     found, compiling = [], 0.0
-    for event in read_events(path) if path.is_file() else []:
+    for event in read_events(path):
         compiling += cast("float", event.get("compile_seconds") or 0.0)
         nats, seconds, step = (event.get(k) for k in ("validation_nats", "seconds", "step"))
         if isinstance(nats, float) and isinstance(seconds, float) and isinstance(step, int):

@@ -28,7 +28,7 @@ from msgspec.structs import replace
 from mrvae.files import write_json
 from mrvae.papers.outcome import Budget
 from mrvae.recipes import Recipe
-from mrvae.report import read_events
+from mrvae.run_log import read_events
 
 if TYPE_CHECKING:
     from mrvae.data import Images
@@ -67,7 +67,7 @@ class Workspace:
     Attributes:
         folder: where everything is kept; made when something is.
         budget: how large the work may be.
-        data_dir: local folder with the data; see :mod:`mrvae.data.sources`.
+        data_dir: local folder with the data; see :mod:`mrvae.data.loading`.
         quiet: show no progress.
         only: names of the cells to work on; none for an item's own choice.
         used: every run that an item asked for, by its name; what a result says of its origin.
@@ -199,14 +199,9 @@ class Workspace:
         Raises:
             ValueError: if the data are missing or do not fit the recipe.
         """
-        import torch
-
         from mrvae.data import images_for
 
-        images = images_for(recipe, split, self.data_dir)
-        if limit is None or limit >= len(images):
-            return images
-        return images.subset(torch.arange(limit))
+        return images_for(recipe, split, self.data_dir).first(limit)
 
     def say(self, text: str) -> None:
         """Tell what is being done, on stderr."""
@@ -266,8 +261,7 @@ def _last_step(run: Path) -> int:
     if checkpoints:
         return int(checkpoints[-1].name.removeprefix("step-"))
     # A run that was copied without its checkpoints is known by its last validation.
-    metrics = run / "metrics.jsonl"
-    events = read_events(metrics) if metrics.is_file() else []
+    events = read_events(run / "metrics.jsonl")
     steps = [e["step"] for e in events if e.get("validation_nats") is not None]
     return max((step for step in steps if isinstance(step, int)), default=0)
 

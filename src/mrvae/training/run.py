@@ -74,7 +74,7 @@ def train(
         recipe: its ``training.steps`` is the total.
         out: the run directory; made if it does not exist.
         seed: of the first weights, the data order and all noise.
-        data_dir: local folder with the data; see :mod:`mrvae.data.sources`.
+        data_dir: local folder with the data; see :mod:`mrvae.data.loading`.
         resume: start from the newest checkpoint in ``out``; at step 0 if there is none.
         tracker: a tracker of accelerate, such as ``"tensorboard"``.
         quiet: show no progress bar.
@@ -277,7 +277,7 @@ def _images(recipe: Recipe, seed: int, data_dir: Path | None) -> tuple[Stream, I
     images = images_for(recipe, "train", data_dir)
     validation = images_for(recipe, "validation", data_dir)
     stream = Stream(images, recipe.training.batch, seed, recipe.data.binary)
-    return stream, _first(validation, _VALIDATED)
+    return stream, validation.first(_VALIDATED)
 
 
 def _model(recipe: Recipe, seed: int, images: Images) -> HVAE:
@@ -317,8 +317,4 @@ def _encoder_inputs(images: Images, recipe: Recipe) -> torch.Tensor:
     Training binarises them anew at each step, so a value may exceed the range that was measured.
     """
     inputs = images.binarised(0) if recipe.data.binary else images
-    return inputs.take(torch.arange(len(inputs)))
-
-
-def _first(images: Images, count: int) -> Images:
-    return images if len(images) <= count else images.subset(torch.arange(count))
+    return inputs.tensor()

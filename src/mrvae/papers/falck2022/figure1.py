@@ -80,7 +80,7 @@ def _pictures(workspace: Workspace, cell: Entry, model: HVAE) -> tuple[Tensor, d
     import torch
 
     images = workspace.images(cell.job.recipe, "test", PLANS[workspace.budget].images)
-    x = images.take(torch.arange(len(images)))
+    x = images.tensor()
     device = next(model.parameters()).device
     sizes = [height for _, height, _ in model.latent_shapes]
     keeps = {size: index + 1 for index, size in enumerate(sizes)}

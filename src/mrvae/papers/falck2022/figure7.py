@@ -154,10 +154,9 @@ def _samples(workspace: Workspace, cell: Entry, plan: Plan) -> Iterator[Tensor]:
 
 
 def _test_images(workspace: Workspace, cell: Entry, count: int) -> Tensor:
-    import torch
 
     images = workspace.images(cell.job.recipe, "test", count)
-    return images.take(torch.arange(len(images)))
+    return images.tensor()
 
 
 def _rows(model: str, found: dict[float, Moments], data: Moments, best: float) -> Iterator[Row]:
@@ -180,7 +179,7 @@ def _figure(drawn: Sequence[tuple[float, Tensor]], levels: int) -> Figure:
     """Draw the first samples of each temperature."""
     from matplotlib.figure import Figure
 
-    from mrvae.pictures import arrange
+    from mrvae.image_grid import arrange
 
     figure = Figure(figsize=(9.0, 1.3 * len(drawn)), dpi=120, layout="constrained")
     for axes, (temperature, images) in zip(

@@ -76,14 +76,14 @@ def _figure(pictures: dict[str, Tensor]) -> Figure:
     """Draw images, a row for each name."""
     from matplotlib.figure import Figure
 
-    from mrvae.pictures import arrange
+    from mrvae.image_grid import arrange
 
     size = (1.1 * _COUNT, 1.3 * len(pictures))
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     grid = figure.subplots(len(pictures), 1, squeeze=False)[:, 0]
     for axes, (name, images) in zip(grid, pictures.items(), strict=True):
         # Values on [0, 1] are the two ends of a scale of two levels, and what lies between.
-        axes.imshow(arrange(images.numpy(), levels=2, columns=len(images)))
+        axes.imshow(arrange(images.numpy(), bins=2, columns=len(images)))
         axes.set_title(name, fontsize=7)
         axes.set_axis_off()
     return figure

@@ -100,7 +100,7 @@ def errors(x: Tensor, y: Tensor) -> Measures:
         (0.01, 20.0)
     """
     from mrvae.evaluation import PSNR, SSIM, cross_entropy, squared_error
-    from mrvae.evaluation.likelihood import standard_error
+    from mrvae.evaluation.statistics import standard_error
 
     found: Measures = {}
     for name, measure in (
@@ -117,9 +117,8 @@ def errors(x: Tensor, y: Tensor) -> Measures:
 
 def originals(images: Images) -> Tensor:
     """Return all images on [0, 1], (N, C, H, W)."""
-    import torch
 
-    return images.take(torch.arange(len(images))).float() / (images.levels - 1)
+    return images.tensor().float() / (images.bins - 1)
 
 
 def reconstructions(model: HVAE, images: Images, temperature: float) -> Tensor:

@@ -141,7 +141,7 @@ def estimates(workspace: Workspace, cell: Entry) -> list[Row]:
 
 
 def _moments(name: str, values: Tensor) -> dict[str, float | None]:
-    from mrvae.evaluation.likelihood import standard_error
+    from mrvae.evaluation.statistics import standard_error
 
     return {name: float(values.mean()), f"{name}_se": standard_error(values)}
 

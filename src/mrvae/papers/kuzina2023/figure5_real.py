@@ -45,7 +45,7 @@ from mrvae.recipes.cut import Patches
 if TYPE_CHECKING:
     from mrvae.compression import Known
     from mrvae.data import Picture
-    from mrvae.evaluation import Codec
+    from mrvae.evaluation import ImageCodec
 
 FOLDS = ("kodak-fold0", "kodak-fold1")
 SMALL = "cifar10-context"
@@ -117,7 +117,7 @@ def work(workspace: Workspace) -> Outcome:
 
 def _folds(workspace: Workspace, jobs: Sequence[Job]) -> list[Row]:
     """Code photographs by the prior of the other half, and by codecs at the same PSNR."""
-    from mrvae.data.cut import of_split
+    from mrvae.data.files.patches import of_split
     from mrvae.evaluation import LOSSY, available
 
     coded = {
@@ -142,7 +142,9 @@ def _cut(job: Job) -> Patches:
     return cast("Patches", job.recipe.data.cut)
 
 
-def _matched(workspace: Workspace, job: Job, codec: Codec, picture: Picture, mine: Coded) -> Coded:
+def _matched(
+    workspace: Workspace, job: Job, codec: ImageCodec, picture: Picture, mine: Coded
+) -> Coded:
     """Return a codec's file at the PSNR that a photograph has by its context."""
     name = f"{picture.name}-{codec.name.replace(' ', '-').replace(':', '')}"
     return _remembered(workspace, job, name, partial(by_codec, codec, picture, mine.psnr))
@@ -223,12 +225,11 @@ def _codecs(name: str, pictures: Sequence[Picture]) -> list[Row]:
 
 def _tests(workspace: Workspace, job: Job, limit: int) -> tuple[Picture, ...]:
     """Return the first test images of a job as pictures."""
-    import torch
 
     from mrvae.data import Picture
 
     images = workspace.images(job.recipe, "test", limit)
-    every = images.take(torch.arange(len(images)))
+    every = images.tensor()
     return tuple(Picture(f"test{i:04}", each) for i, each in enumerate(every))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mrvae.compression import Known
     from mrvae.data import Picture
-    from mrvae.evaluation import Codec
+    from mrvae.evaluation import ImageCodec
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Coded:
 
 def stored(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
     """Write pictures as PNG for a codec that reads files, and return their paths."""
-    from mrvae.data.pictures import from_tensor
+    from mrvae.data.files.image_files import from_tensor
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(folder / f"{each.name}.png" for each in pictures)
@@ -122,7 +122,7 @@ def _read_back(known: Known, pictures: Sequence[Picture], out: Path, encoding: f
     return Coded.of(out.stat().st_size, pairs, encoding, decoding)
 
 
-def by_codec(codec: Codec, picture: Picture, target: float | None = None) -> Coded:
+def by_codec(codec: ImageCodec, picture: Picture, target: float | None = None) -> Coded:
     """Return a picture from a codec's file: nearest to a PSNR in dB, or of its first quality."""
     from mrvae.evaluation import comparable, written
 

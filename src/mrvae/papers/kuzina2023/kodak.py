@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mrvae.data import Picture
-    from mrvae.evaluation import Codec
+    from mrvae.evaluation import ImageCodec
     from mrvae.models import HVAE
     from mrvae.papers.entries import Entry
 
@@ -74,7 +74,7 @@ def learnt(cell: Entry, model: HVAE, picture: Picture) -> list[Version]:
     ]
 
 
-def by_codec(codec: Codec, picture: Picture, target: float) -> Version:
+def by_codec(codec: ImageCodec, picture: Picture, target: float) -> Version:
     """Return a photograph in the codec's file whose PSNR is nearest to ``target`` dB."""
     from mrvae.evaluation import comparable
 
@@ -101,7 +101,7 @@ def unquantised(picture: Picture, side: int, size: int) -> Version:
 
     dct, bins = DCT(size), Bins(256)
     patches = bins.to_unit(cut(picture.pixels, side), torch.float64)
-    levels = bins.to_level(dct.synthesis(dct.analysis(patches), side, side))
+    levels = bins.to_bin(dct.synthesis(dct.analysis(patches), side, side))
     pixels = join(levels, *picture.pixels.shape[1:])
     return _version(
         f"algorithm 2, {size} × {size}, not quantised", UNWRITTEN, None, picture, pixels

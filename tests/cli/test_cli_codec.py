@@ -129,7 +129,7 @@ def test_a_cut_file_gives_what_is_whole_and_warns(capsys: Capture, tmp_path: Pat
     pictures = draw(tmp_path / "in", "a.png", "b.png")
     file = tmp_path / "x.mrv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mrvae.compression.packing._PATCHES", 4)
+        patch.setattr("mrvae.compression.format.packing._CHUNK_PATCHES", 4)
         ask(capsys, "compress", lively(), *pictures, "--out", file)
     from mrvae.compression import read_container
 

@@ -32,7 +32,6 @@ from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
 from mrvae.evaluation.norms import PassNorms, state_norms
 from mrvae.evaluation.partial import Partial, PartialReport, partial_report
-from mrvae.evaluation.patches import cut, join
 from mrvae.evaluation.published import KUZINA2023, Defects
 from mrvae.evaluation.rate_distortion import (
     Sketch,
@@ -91,14 +90,12 @@ __all__ = [
     "context_clipped",
     "context_picture",
     "cross_entropy",
-    "cut",
     "describe",
     "draws",
     "evaluate",
     "fitting",
     "frechet_distance",
     "inception",
-    "join",
     "latent_units",
     "layer_nats",
     "layout",

@@ -4,15 +4,14 @@
     python benchmarks/codec.py --run RUN --images 64 --modes bitsback --json results/codec.json
 
 The first test images of a model, by default all 397 of the shipped one, are coded as one chunk in
-each way. Times are the process's own CPU seconds, and each part's are without those of the parts
-inside it: *network* is the encoder, the walk, the head, and the search for latents; *tables* what
-makes integers of their output, and adds up the bits; *coder* the entropy coder with what calls it.
-What remains is the rest. A raw pixel is a byte.
+each way. Times are the process's own CPU seconds, and those of a part exclude the parts inside it:
+*network* is the encoder, the top-down walk, the head, and the search for latents; *tables* makes
+integers of their output and adds up the bits; *coder* is the entropy coder with its callers. The
+remainder is the rest. A raw pixel is a byte.
 
-Where the bits of an image are is told for the bound and for the direct code: of each latent, units
-that are coded and the others, and pixels. Of the progressive way, the bytes of each layer of the
-first 64 images, and what is known of a picture after it: the mean squared error in levels, and the
-mean of the images' PSNR.
+The bits of an image are split for the bound and for the direct code: of each latent, the coded
+units and the others, and the pixels. The progressive way gives the bytes of each layer of the first
+64 images, and the error after it: the mean squared error in bins, and the mean PSNR of the images.
 """
 
 from __future__ import annotations
@@ -36,21 +35,24 @@ from mrvae.compression import (
     ROUNDS,
     Codec,
     CodingNetwork,
-    RoundedGaussian,
+    ProgressiveLayers,
     Stack,
-    RoundedCentredGaussian,
-    SymbolTable,
+    codec_for,
     open_model,
     search,
     training_images,
 )
 from mrvae.compression import codec as coding
+from mrvae.compression.calibration import bits_per_unit
 from mrvae.compression.chunks import decode_chunk, encode_chunk
-from mrvae.compression.format.container import framed_size
 from mrvae.compression.coding.latents import CodedUnits
-from mrvae.compression.progressive import ProgressiveLayers, decode_layers, encode_layers
-from mrvae.compression.format.packing import codec_for
-from mrvae.compression.units import bits_per_unit
+from mrvae.compression.coding.symbols import (
+    RoundedCentredGaussian,
+    RoundedGaussian,
+    SymbolTable,
+)
+from mrvae.compression.format.container import framed_size
+from mrvae.compression.progressive import decode_layers, encode_layers
 from mrvae.data import images_for
 from mrvae.models.build.weights import read_recipe
 from mrvae.models.heads.pixels import Head, SpatialHead
@@ -60,16 +62,17 @@ from pairing import measured as read
 MODEL = "digits-vdvae"
 MODES = ("nearest", "direct", "bitsback", "layers")
 _TOGETHER = 64
+SYMBOL_MODELS = (SymbolTable, RoundedGaussian, RoundedCentredGaussian)
 PARTS: dict[str, list[tuple[object, str]]] = {
     "network": [
-        *((CodingNetwork, name) for name in ("walk", "features", "log_likelihood")),
+        *((CodingNetwork, name) for name in ("trace", "features", "context", "log_likelihood")),
         *((head, "forward") for head in (Head, SpatialHead)),
         (coding, "search"),
     ],
     "tables": [
         (CodingNetwork, "_table"),
-        *((CodedUnits, name) for name in ("prior", "posterior", "numbers", "place")),
-        *((law, name) for law in (SymbolTable, RoundedGaussian, RoundedCentredGaussian) for name in ("bits", "model")),
+        *((CodedUnits, name) for name in ("prior", "posterior", "integers", "place")),
+        *((model, name) for model in SYMBOL_MODELS for name in ("bits", "family")),
     ],
     "coder": [(Stack, "push"), (Stack, "pop")],
 }

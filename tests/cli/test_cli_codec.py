@@ -118,7 +118,7 @@ def test_mistakes_are_refused(capsys: Capture, tmp_path: Path) -> None:
         (["compress", tmp_path / "none", picture, "--out", tmp_path / "x"], "no run directory"),
         (["compress", lively(), picture, "--out", tmp_path / "no" / "x"], "does not exist"),
         (["decompress", tmp_path / "none", "--out", tmp_path / "o"], "is no file"),
-        (["decompress", picture, "--out", tmp_path / "o"], "no file of mrvae compress"),
+        (["decompress", picture, "--out", tmp_path / "o"], "not a file of mrvae compress"),
         (["decompress", picture, "--out", picture], "which is a file"),
     ):
         assert reason in refuse(capsys, *arguments)

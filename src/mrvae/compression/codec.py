@@ -59,7 +59,7 @@ class Codec:
         rounds: of the search for the latents of the direct code; a decoder does not need them.
 
     Example:
-        >>> import mrvae
+        >>> import mrvae, torch
         >>> from mrvae.compression.coding.latents import all_active, units_of
         >>> network = CodingNetwork.of(mrvae.build(mrvae.recipe("digits-vdvae")))
         >>> codec = Codec(network, units_of(all_active(network.shapes), 32), ())

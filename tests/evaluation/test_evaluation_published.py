@@ -34,7 +34,7 @@ from mrvae.models import (
 )
 from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import override
-from mrvae.recipes.context import Context, DCTSpec, DiffusionSpec, FactorisedSpec
+from mrvae.recipes.context import Context, DCTSpec, DiffusionSpec, FactorisedSpec, MidRiseSpec
 from mrvae.recipes.context import MidRiseSpec as MidRiseLevels
 
 NONE = Defects()
@@ -157,7 +157,7 @@ def test_the_nats_of_an_open_end_are_those_of_the_codes() -> None:
 
 @pytest.mark.parametrize(("scale", "total"), [(1.0, 1.18), (0.3, 1.33), (0.02, 2.0)])
 def test_wide_bins_have_more_than_all_mass(scale: float, total: float) -> None:
-    grid, level = MidRiseSpec(2).grid(torch.ones(())), torch.arange(4)
+    grid, level = MidRise(2).grid(torch.ones(())), torch.arange(4)
     mean = torch.zeros(4, dtype=torch.float64)
     masses = wide_log_mass(mean, mean + scale, level, grid).exp()
     assert masses.sum().item() == pytest.approx(total, abs=0.005)
@@ -227,7 +227,7 @@ class Tilted(nn.Module):
 def one_value() -> HVAE:
     """A model whose context is one value of four codes, under a diffusion of two steps."""
     base = with_context(DIFFUSED)
-    context = PooledContext((1, 8, 8), 8, MidRiseSpec(2), bins=17)
+    context = PooledContext((1, 8, 8), 8, MidRise(2), bins=17)
     prior = DiffusionPrior(context, Tilted(), LinearSchedule(2, 0.6, 0.8), PredictStart())
     assert isinstance(base.context, ContextConditioner)
     levels = parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])

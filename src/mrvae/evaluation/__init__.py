@@ -9,7 +9,7 @@ neither on the machine nor on the size of the batches.
     statistics              standard errors, also by the jackknife
     latents/                active units, nats, state norms, bands, partial reconstructions
     quality/                similarity, pixel errors, distortion, Fréchet distance
-    rate_distortion/        patches, sketches from the top latents, image codecs
+    rate_distortion/        sketches from the top latents, image codecs
     robustness/             attacks on the latents
 """
 
@@ -45,7 +45,6 @@ from mrvae.evaluation.rate_distortion.codecs import (
     comparable,
     written,
 )
-from mrvae.evaluation.rate_distortion.patches import cut, join
 from mrvae.evaluation.rate_distortion.sketch import (
     Sketch,
     context_clipped,
@@ -94,14 +93,12 @@ __all__ = [
     "context_clipped",
     "context_picture",
     "cross_entropy",
-    "cut",
     "describe",
     "draws",
     "evaluate",
     "fitting",
     "frechet_distance",
     "inception",
-    "join",
     "latent_units",
     "layer_nats",
     "layout",

@@ -10,12 +10,11 @@ from torch import Tensor
 
 import mrvae
 from mrvae.data import Picture, generator
+from mrvae.data.patches import cut_patches, join_patches
 from mrvae.evaluation import (
     Sketch,
     context_clipped,
     context_picture,
-    cut,
-    join,
     psnr,
     sketch,
     sketches,
@@ -47,7 +46,9 @@ def test_the_rate_of_an_explicit_context_is_the_length_of_its_file() -> None:
     """Bits per pixel times pixels are Σ -log₂ p(c) over patches, each by itself."""
     explicit = model(f"{DCT_}-explicit", "context.prior.hidden=16")
     found = sketch(explicit, PICTURE, keep=1)
-    contexts = [explicit.context.encode(patch[None])[0] for patch in cut(PICTURE.pixels, 32)]
+    contexts = [
+        explicit.context.encode(patch[None])[0] for patch in cut_patches(PICTURE.pixels, 32)
+    ]
     assert isinstance(explicit.context, ContextConditioner)
     prior = explicit.context.prior
     assert isinstance(prior, AutoregressivePrior)
@@ -67,7 +68,7 @@ def test_the_rate_of_latents_is_their_kl() -> None:
 @pytest.mark.parametrize("name", ["vdvae", "dct-explicit"])
 def test_the_nats_are_those_of_the_bound(name: str) -> None:
     made = model(f"kuzina2023-cifar10-small-{name}")
-    patches = cut(PICTURE.pixels, 32)
+    patches = cut_patches(PICTURE.pixels, 32)
     noise = made.noise(len(patches), generator(0, 0, word("p")))
     with torch.no_grad():
         kl = made.elbo(patches, noise).kl.double().sum(0)
@@ -95,20 +96,20 @@ def test_the_mean_of_the_prior_is_one_picture_for_a_context() -> None:
     explicit = model(f"{DCT_}-explicit", "context.prior.hidden=16")
     one, two = (sketch(explicit, PICTURE, 1, 0.0, seed).pixels for seed in (0, 1))
     assert torch.equal(one, two)
-    patches = explicit.reconstruct(cut(PICTURE.pixels, 32), keep=1)
-    assert torch.equal(one, join(patches, 37, 40))
+    patches = explicit.reconstruct(cut_patches(PICTURE.pixels, 32), keep=1)
+    assert torch.equal(one, join_patches(patches, 37, 40))
 
 
 def algorithm_2(picture: Tensor, size: int) -> Tensor:
     """The picture from size × size frequencies of its patches, not quantised."""
-    patches = cut(picture, 32).double()
+    patches = cut_patches(picture, 32).double()
     kept = DCT(size).synthesis(DCT(size).analysis(patches), 32, 32)
-    return join(kept.round().clamp(0, 255).byte(), *picture.shape[1:])
+    return join_patches(kept.round().clamp(0, 255).byte(), *picture.shape[1:])
 
 
 def test_the_context_alone_is_algorithm_2_where_its_steps_are_fine() -> None:
     changes = ("model.context.quantiser=mid_tread", "quantiser.step=1e-4")
-    fine = model(DCT_, *changes, seen=cut(PICTURE.pixels, 32))
+    fine = model(DCT_, *changes, seen=cut_patches(PICTURE.pixels, 32))
     expected = algorithm_2(PICTURE.pixels, 6).int()
     assert context_clipped(fine, PICTURE) == 0
     assert context_clipped(model(DCT_, *changes), PICTURE) > 0

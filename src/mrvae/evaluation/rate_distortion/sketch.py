@@ -33,8 +33,8 @@ import torch
 from torch import Tensor
 
 from mrvae.data import Picture, generator
+from mrvae.data.patches import cut_patches, join_patches
 from mrvae.distributions import Bins
-from mrvae.evaluation.rate_distortion.patches import cut, join
 from mrvae.models import HVAE
 from mrvae.models.context.transforms import ContextTransform
 from mrvae.models.hierarchy.walk import from_posterior
@@ -163,7 +163,7 @@ def _transform(model: HVAE) -> ContextTransform:
 
 def _patches(model: HVAE, picture: Picture) -> Iterator[Tensor]:
     """Yield a picture's patches, a few at a time, on the model's device."""
-    patches = cut(picture.pixels, model.frame.size)
+    patches = cut_patches(picture.pixels, model.frame.size)
     model.frame.check(patches)
     device = next(model.parameters()).device
     yield from torch.split(patches.to(device), _TOGETHER)
@@ -171,7 +171,7 @@ def _patches(model: HVAE, picture: Picture) -> Iterator[Tensor]:
 
 def _joined(parts: list[Tensor], picture: Picture) -> Tensor:
     height, width = picture.pixels.shape[1:]
-    return join(torch.cat(parts), height, width)
+    return join_patches(torch.cat(parts), height, width)
 
 
 def _word(name: str) -> int:

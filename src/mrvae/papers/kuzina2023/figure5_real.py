@@ -43,7 +43,7 @@ from mrvae.recipes import Recipe, override, recipe
 from mrvae.recipes.cut import Patches
 
 if TYPE_CHECKING:
-    from mrvae.compression import Known
+    from mrvae.compression import CodingModel
     from mrvae.data import Picture
     from mrvae.evaluation import ImageCodec
 
@@ -263,7 +263,7 @@ def _at(workspace: Workspace, cell: Entry) -> Entry:
     return Entry(cell.name, Job(changed, variation=cell.job.variation))
 
 
-def _open(workspace: Workspace, job: Job) -> Known:
+def _open(workspace: Workspace, job: Job) -> CodingModel:
     from mrvae.compression import open_model
 
     return open_model(workspace.path(job))

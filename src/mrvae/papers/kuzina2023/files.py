@@ -19,7 +19,7 @@ from mrvae.papers.outcome import Row, mean, standard_error
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mrvae.compression import Known
+    from mrvae.compression import CodingModel
     from mrvae.data import Picture
     from mrvae.evaluation import ImageCodec
 
@@ -77,7 +77,7 @@ def stored(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
     return paths
 
 
-def by_context(known: Known, picture: Picture, path: Path, out: Path) -> Coded:
+def by_context(known: CodingModel, picture: Picture, path: Path, out: Path) -> Coded:
     """Return a picture from the file of its contexts alone."""
     from mrvae.compression import Pictures, pack_layers
 
@@ -88,7 +88,7 @@ def by_context(known: Known, picture: Picture, path: Path, out: Path) -> Coded:
 
 
 def without_loss(
-    known: Known,
+    known: CodingModel,
     pictures: Sequence[Picture],
     paths: Sequence[Path],
     out: Path,
@@ -102,7 +102,7 @@ def without_loss(
     from mrvae.compression import Pictures, pack
 
     began = time.process_time()
-    pack(known, Pictures(tuple(paths), known.network), out, seen=seen, verify=False)
+    pack(known, Pictures(tuple(paths), known.network), out, calibration=seen, verify=False)
     encoding = time.process_time() - began
     coded = _read_back(known, pictures, out, encoding)
     if coded.psnr is not None:
@@ -110,13 +110,14 @@ def without_loss(
     return coded
 
 
-def _read_back(known: Known, pictures: Sequence[Picture], out: Path, encoding: float) -> Coded:
+def _read_back(
+    known: CodingModel, pictures: Sequence[Picture], out: Path, encoding: float
+) -> Coded:
     """Read a file, and score what is read."""
-    from mrvae.compression import read_container
-    from mrvae.compression.unpacking import decoded
+    from mrvae.compression import decode_pictures, read_container
 
     began = time.process_time()
-    found = [pixels for _, pixels in decoded(read_container(out), known)]
+    found = [pixels for _, pixels in decode_pictures(read_container(out), known)]
     decoding = time.process_time() - began
     pairs = [(each.pixels, y) for each, y in zip(pictures, found, strict=True)]
     return Coded.of(out.stat().st_size, pairs, encoding, decoding)

@@ -95,14 +95,14 @@ def unquantised(picture: Picture, side: int, size: int) -> Version:
     """
     import torch
 
+    from mrvae.data.patches import cut_patches, join_patches
     from mrvae.distributions import Bins
-    from mrvae.evaluation import cut, join
     from mrvae.resolution import DCT
 
     dct, bins = DCT(size), Bins(256)
-    patches = bins.to_unit(cut(picture.pixels, side), torch.float64)
+    patches = bins.to_unit(cut_patches(picture.pixels, side), torch.float64)
     levels = bins.to_bin(dct.synthesis(dct.analysis(patches), side, side))
-    pixels = join(levels, *picture.pixels.shape[1:])
+    pixels = join_patches(levels, *picture.pixels.shape[1:])
     return _version(
         f"algorithm 2, {size} × {size}, not quantised", UNWRITTEN, None, picture, pixels
     )

@@ -1,4 +1,4 @@
-"""Laws of the coder: pop undoes push, push undoes pop, and what a law says is what is written."""
+"""The stack: pop undoes push, push undoes pop, and a message has -log₂ P bits."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrvae.compression.coder import Rounded, Stack, Standard, SymbolModel, Symbols, Table, cheapest
-from mrvae.compression.coder import weights_of as weights
+from mrvae.compression.coding.stack import Stack
+from mrvae.compression.coding.symbols import (
+    RoundedCentredGaussian,
+    RoundedGaussian,
+    SymbolModel,
+    Symbols,
+    SymbolTable,
+    min_symbol_bits,
+)
+from mrvae.compression.coding.symbols import weights_of as weights
 
 Maker = Callable[[np.random.Generator, int], tuple[SymbolModel, Symbols]]
 REACH = 48
 
 
 def table(rng: np.random.Generator, count: int) -> tuple[SymbolModel, Symbols]:
-    """Return laws of which some are all but certain, and symbols drawn from a flatter one."""
-    levels = int(rng.integers(2, 257))
-    pmf = rng.dirichlet(np.full(levels, 0.05), size=count)
-    chosen = [rng.choice(levels, p=(row + 0.1 / levels) / 1.1) for row in pmf]
-    return Table(weights(pmf)), np.array(chosen, dtype=np.int32)
+    """Return tables, some nearly certain, and symbols drawn from flatter ones."""
+    bins = int(rng.integers(2, 257))
+    pmf = rng.dirichlet(np.full(bins, 0.05), size=count)
+    chosen = [rng.choice(bins, p=(row + 0.1 / bins) / 1.1) for row in pmf]
+    return SymbolTable(weights(pmf)), np.array(chosen, dtype=np.int32)
 
 
 def rounded(rng: np.random.Generator, count: int) -> tuple[SymbolModel, Symbols]:
@@ -30,13 +38,13 @@ def rounded(rng: np.random.Generator, count: int) -> tuple[SymbolModel, Symbols]
     near = np.rint(rng.normal(mean, scale)).clip(-REACH, REACH)
     anywhere = rng.integers(-REACH, REACH + 1, count)
     symbols = np.where(rng.random(count) < 0.9, near, anywhere)
-    return Rounded(mean, scale, REACH), symbols.astype(np.int32)
+    return RoundedGaussian(mean, scale, REACH), symbols.astype(np.int32)
 
 
 def standard(rng: np.random.Generator, count: int) -> tuple[SymbolModel, Symbols]:
     scale = float(np.exp(rng.uniform(-2, 3)))
     symbols = np.rint(rng.normal(0, scale, count)).clip(-REACH, REACH)
-    return Standard(count, scale, REACH), symbols.astype(np.int32)
+    return RoundedCentredGaussian(count, scale, REACH), symbols.astype(np.int32)
 
 
 MAKERS: tuple[Maker, ...] = (table, rounded, standard)
@@ -53,11 +61,11 @@ def test_pop_undoes_push(seed: int, makers: list[Maker]) -> None:
     made = [make(rng, int(rng.integers(0, 40))) for make in makers]
     stack = message(rng, 5)
     before = stack.words
-    for law, symbols in made:
-        stack.push(law, symbols)
-    again = Stack(stack.words)
-    for law, symbols in reversed(made):
-        np.testing.assert_array_equal(again.pop(law), symbols)
+    for model, symbols in made:
+        stack.push(model, symbols)
+    again = Stack.from_bytes(stack.to_bytes())
+    for model, symbols in reversed(made):
+        np.testing.assert_array_equal(again.pop(model), symbols)
     np.testing.assert_array_equal(again.words, before)
     assert abs(stack.ideal + again.ideal) < 1e-6
 
@@ -66,23 +74,23 @@ def test_pop_undoes_push(seed: int, makers: list[Maker]) -> None:
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_push_undoes_pop_even_of_an_empty_message(seed: int, makers: list[Maker]) -> None:
     rng = np.random.default_rng(seed)
-    laws = [make(rng, 30)[0] for make in makers]
+    models = [make(rng, 30)[0] for make in makers]
     stack = message(rng, int(rng.integers(1, 200))) if seed % 3 else Stack()
     before = stack.words
-    popped = [stack.pop(law) for law in laws]
-    for law, symbols in reversed(list(zip(laws, popped, strict=True))):
-        stack.push(law, symbols)
+    popped = [stack.pop(model) for model in models]
+    for model, symbols in reversed(list(zip(models, popped, strict=True))):
+        stack.push(model, symbols)
     np.testing.assert_array_equal(stack.words, before)
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_what_is_written_is_what_the_laws_say(make: Maker) -> None:
-    """To 64 bits for the ends of the message, and a thousandth for the rounding of the laws."""
+def test_a_message_has_the_bits_of_its_distributions(make: Maker) -> None:
+    """To 64 bits for the ends of the message, and a thousandth for rounding."""
     rng = np.random.default_rng(1)
-    law, symbols = make(rng, 20_000)
+    model, symbols = make(rng, 20_000)
     stack = Stack()
-    stack.push(law, symbols)
-    assert stack.ideal == law.bits(symbols) > 5_000
+    stack.push(model, symbols)
+    assert stack.ideal == model.bits(symbols) > 5_000
     assert abs(stack.bits - stack.ideal) < 64 + 1e-3 * stack.ideal
 
 
@@ -90,42 +98,41 @@ def test_what_is_written_is_what_the_laws_say(make: Maker) -> None:
 def test_masses_of_rounded_gaussians_sum_to_one(scale: float) -> None:
     symbols = np.arange(-REACH, REACH + 1, dtype=np.int32)
     for mean in (0.0, 3.3, -47.9, 60.0):
-        laws = [Rounded(np.array([mean]), np.array([scale]), REACH) for _ in symbols]
-        masses = [2.0 ** -law.bits(symbols[i : i + 1]) for i, law in enumerate(laws)]
+        models = [RoundedGaussian(np.array([mean]), np.array([scale]), REACH) for _ in symbols]
+        masses = [2.0 ** -model.bits(symbols[i : i + 1]) for i, model in enumerate(models)]
         assert abs(sum(masses) - 1) < 1e-12
 
 
-def test_the_prior_is_the_rounded_gaussian_of_mean_zero() -> None:
+def test_the_centred_gaussian_is_the_gaussian_of_mean_zero() -> None:
     rng = np.random.default_rng(2)
     symbols = rng.integers(-REACH, REACH + 1, 97).astype(np.int32)
-    one, many = Standard(97, 4.0, REACH), Rounded(np.zeros(97), np.full(97, 4.0), REACH)
+    one = RoundedCentredGaussian(97, 4.0, REACH)
+    many = RoundedGaussian(np.zeros(97), np.full(97, 4.0), REACH)
     stacks = [Stack(), Stack()]
     stacks[0].push(one, symbols)
     stacks[1].push(many, symbols)
     np.testing.assert_array_equal(stacks[0].words, stacks[1].words)
 
 
-def test_every_law_of_a_table_is_possible_and_nothing_is_free() -> None:
+def test_every_symbol_of_a_table_is_possible_and_none_is_free() -> None:
     pmf = np.zeros((1, 256))
     pmf[0, 7] = 1.0
-    law = Table(weights(pmf))
-    bits = [law.bits(np.array([s], dtype=np.int32)) for s in range(256)]
+    model = SymbolTable(weights(pmf))
+    bits = [model.bits(np.array([s], dtype=np.int32)) for s in range(256)]
     assert max(bits) < 16.01
-    assert min(bits) == bits[7] == pytest.approx(cheapest(256))
+    assert min(bits) == bits[7] == pytest.approx(min_symbol_bits(256))
 
 
-@pytest.mark.parametrize(
-    ("mean", "scale"), [(np.nan, 1.0), (-np.inf, 1.0), (0.0, 0.0), (0.0, -1.0), (0.0, np.nan)]
-)
-def test_what_would_end_the_coder_is_refused_before(mean: float, scale: float) -> None:
-    with pytest.raises(ValueError, match="damaged"):
-        Rounded(np.array([mean]), np.array([scale]), REACH)
+def test_parameters_that_would_abort_the_coder_are_refused() -> None:
+    for mean, scale in ((np.nan, 1.0), (-np.inf, 1.0), (0.0, 0.0), (0.0, -1.0), (0.0, np.nan)):
+        with pytest.raises(ValueError, match="damaged"):
+            RoundedGaussian(np.array([mean]), np.array([scale]), REACH)
 
 
-def test_a_message_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="zeros"):
+def test_wrong_messages_symbols_and_probabilities_are_refused() -> None:
+    with pytest.raises(ValueError, match="is zero"):
         Stack(np.array([1, 0], dtype=np.uint32))
-    with pytest.raises(ValueError, match="1 symbols for 2 laws"):
-        Stack().push(Standard(2, 1.0, 3), np.zeros(1, dtype=np.int32))
-    with pytest.raises(ValueError, match="no number"):
+    with pytest.raises(ValueError, match="1 symbols are given for 2 distributions"):
+        Stack().push(RoundedCentredGaussian(2, 1.0, 3), np.zeros(1, dtype=np.int32))
+    with pytest.raises(ValueError, match="not in"):
         weights(np.array([[0.5, np.nan]]))

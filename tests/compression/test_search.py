@@ -1,4 +1,4 @@
-"""Laws of the search: it never makes an image longer, ends in a valley, and decoding needs none."""
+"""The search: it never makes an image longer, ends at a minimum, and decoding needs none."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Tensor
 
 import mrvae
 from helpers.tiny_codec import codec, images, tiny_context
-from mrvae.compression import Codec, Network, Stack, search
-from mrvae.compression.coder import Standard
-from mrvae.compression.latents import Units, all_active, choose_numbers, of_shapes
-from mrvae.compression.packing import codec_for
-from mrvae.compression.searching import _round, prior_bits
+from mrvae.compression import Codec, CodingNetwork, Stack, search
+from mrvae.compression.calibration import codec_for
+from mrvae.compression.coding.latents import CodedUnits, all_active, choose_integers, units_of
+from mrvae.compression.coding.symbols import RoundedCentredGaussian
+from mrvae.compression.search import _round, prior_bits
 from mrvae.data import load
 from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 
 
 def with_context() -> Codec:
     network = tiny_context(DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2)))
-    return Codec(network, of_shapes(all_active(network.shapes), 16), ())
+    return Codec(network, units_of(all_active(network.shapes), 16), ())
 
 
 def bits(coded: Codec, x: Tensor, rounds: int) -> float:
-    """Return what images take after some rounds, and see that they come back without any."""
+    """Return the bits of images after some rounds, and see that decoding needs none."""
     stack = Stack()
     replace(coded, rounds=rounds).push_direct(stack, x)
     ideal = stack.ideal
@@ -37,7 +37,7 @@ def bits(coded: Codec, x: Tensor, rounds: int) -> float:
 
 
 @pytest.mark.parametrize("which", ["grey", "colour", "context"])
-def test_a_search_makes_images_shorter_and_decoding_knows_nothing_of_it(which: str) -> None:
+def test_a_search_makes_images_shorter_and_decoding_does_not_need_it(which: str) -> None:
     coded = with_context() if which == "context" else codec(which == "colour")
     for index in range(3):
         x = images(1, which == "colour", seed=index)
@@ -46,34 +46,35 @@ def test_a_search_makes_images_shorter_and_decoding_knows_nothing_of_it(which: s
         assert sizes[2] < sizes[0] - 1
 
 
-def one_unit(network: Network, latent: int) -> tuple[Units, ...]:
+def one_unit(network: CodingNetwork, latent: int) -> tuple[CodedUnits, ...]:
     """Return units of which the first of one latent is coded, with a step of a half."""
     masks = [torch.zeros(shape, dtype=torch.bool) for shape in network.shapes]
     masks[latent][0, 0, 0] = True
-    return of_shapes(masks, 8)
+    return units_of(masks, 8)
 
 
 def all_sizes(coded: Codec, x: Tensor, reach: int) -> dict[int, float]:
-    """Return -log₂ P(k) - log₂ p(x | z(k)) of one image for each k of the one unit, by the laws."""
+    """Return -log₂ P(k) - log₂ p(x | z(k)) of one image for each k of the unit."""
     found = {}
     for k in range(-reach, reach + 1):
         numbers = np.array([k], dtype=np.int32)
         choices = [
-            choose_numbers(units, numbers if units.active.any() else numbers[:0])
+            choose_integers(units, numbers if units.active.any() else numbers[:0])
             for units in coded.direct
         ]
-        likelihood = coded.network.log_likelihood(choices, x, ())
-        own = Standard(count=1, scale=2.0, reach=24).bits(numbers)
+        network = coded.network
+        likelihood = network.log_likelihood(network.condition(()), choices, x)
+        own = RoundedCentredGaussian(count=1, scale=2.0, reach=24).bits(numbers)
         found[k] = own - float(likelihood.detach()) / math.log(2)
     return found
 
 
 @pytest.mark.parametrize("latent", [0, 1])
-def test_of_one_unit_the_search_rests_where_both_neighbours_are_worse(latent: int) -> None:
+def test_the_search_of_one_unit_ends_where_both_neighbours_are_worse(latent: int) -> None:
     """All sizes are computed one by one, and the search has to have gone downhill to the end."""
     network = codec().network
     coded = Codec(network, one_unit(network, latent), ())
-    for seed in range(4):
+    for seed in range(2):
         x = images(1, seed=seed)
         sizes = all_sizes(coded, x, 24)
         start, end = (int(search(network, coded.direct, x, n)[latent][0]) for n in (0, 40))
@@ -81,11 +82,11 @@ def test_of_one_unit_the_search_rests_where_both_neighbours_are_worse(latent: in
 
 
 @pytest.mark.parametrize("step", [0.25, 2.0])
-def test_the_bits_of_numbers_are_those_of_their_law(step: float) -> None:
+def test_prior_bits_are_those_of_the_coded_prior(step: float) -> None:
     reach = int(12 / step)
-    law = Standard(count=1, scale=1 / step, reach=reach)
+    prior = RoundedCentredGaussian(count=1, scale=1 / step, reach=reach)
     k = np.arange(-reach + 1, reach, dtype=np.int32)
-    expected = [law.bits(k[i : i + 1]) for i in range(len(k))]
+    expected = [prior.bits(k[i : i + 1]) for i in range(len(k))]
     found = prior_bits(torch.from_numpy(k).double(), torch.tensor(step, dtype=torch.float64))
     assert found.tolist() == pytest.approx(expected, abs=1e-4)
 
@@ -93,7 +94,7 @@ def test_the_bits_of_numbers_are_those_of_their_law(step: float) -> None:
 @pytest.mark.slow
 def test_digits_take_ten_percent_more_than_the_bound_at_most() -> None:
     """Of the shipped model, a hundred test digits, one message."""
-    network = Network.of(mrvae.load("digits-vdvae"))
+    network = CodingNetwork.of(mrvae.load("digits-vdvae"))
     x = load("digits", "test").take(torch.arange(100, 200))
     coded = codec_for(network, load("digits", "train").take(torch.arange(256)))
     with torch.no_grad():
@@ -104,8 +105,8 @@ def test_digits_take_ten_percent_more_than_the_bound_at_most() -> None:
 
 
 @dataclass
-class Hollow:
-    """A problem whose every move is a bad one, and which remembers what was tried."""
+class Minimum:
+    """An objective at its minimum, which records the moves that are tried."""
 
     tried: list[tuple[float, ...]]
     steps: Tensor
@@ -120,11 +121,11 @@ class Hollow:
 
 
 def test_a_move_that_failed_is_not_tried_again() -> None:
-    problem = Hollow([], torch.ones(20).double(), torch.full((20,), 9.0).double())
+    objective = Minimum([], torch.ones(20).double(), torch.full((20,), 9.0).double())
     k, refused = torch.zeros(1, 20).double(), torch.zeros(2, 1, 20, dtype=torch.bool)
-    bits = problem.bits(k)
+    bits = objective.bits(k)
     for _ in range(6):
-        k, bits, refused = _round(problem, k, bits, torch.zeros_like(k), refused)  # type: ignore[arg-type]
-    single = [move for move in problem.tried if sum(map(abs, move)) == 1]
+        k, bits, refused = _round(objective, k, bits, torch.zeros_like(k), refused)  # type: ignore[arg-type]
+    single = [move for move in objective.tried if sum(map(abs, move)) == 1]
     assert len(single) == len(set(single)) == 40
     assert not k.any()

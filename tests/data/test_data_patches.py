@@ -1,4 +1,4 @@
-"""Properties of cutting pictures into patches and joining them."""
+"""Cutting pictures into patches and joining them."""
 
 from __future__ import annotations
 
@@ -6,38 +6,40 @@ import numpy as np
 import pytest
 import torch
 
-from mrvae.evaluation import cut, join
+from mrvae.data.patches import cut_patches, join_patches, patch_count
 
 SIZES = [(1, 1), (1, 7), (2, 3), (5, 4), (8, 8), (9, 16), (17, 5), (31, 33)]
 SIDES = [1, 2, 3, 8, 32]
 
 
-def made_up(channels: int, height: int, width: int) -> torch.Tensor:
+def numbered(channels: int, height: int, width: int) -> torch.Tensor:
     return torch.arange(channels * height * width).view(channels, height, width)
 
 
-def test_joining_undoes_cutting() -> None:
+@pytest.mark.parametrize("side", SIDES)
+def test_joining_undoes_cutting(side: int) -> None:
     for height, width in SIZES:
-        for side in SIDES:
-            picture = made_up(3, height, width)
-            patches = cut(picture, side)
-            assert patches.shape == (-(-height // side) * -(-width // side), 3, side, side)
-            assert torch.equal(join(patches, height, width), picture)
+        picture = numbered(3, height, width)
+        patches = cut_patches(picture, side)
+        assert patches.shape == (patch_count(height, width, side), 3, side, side)
+        joined = join_patches(patches, height, width)
+        assert joined.is_contiguous()
+        assert torch.equal(joined, picture)
 
 
-def test_what_is_beyond_the_edge_is_the_reflection_of_numpy() -> None:
+@pytest.mark.parametrize("side", SIDES)
+def test_a_picture_is_continued_as_numpy_reflects(side: int) -> None:
     for height, width in SIZES:
-        for side in SIDES:
-            picture = made_up(2, height, width)
-            more = (-height % side, -width % side)
-            whole = np.pad(picture.numpy(), ((0, 0), (0, more[0]), (0, more[1])), mode="reflect")
-            found = join(cut(picture, side), height + more[0], width + more[1])
-            np.testing.assert_array_equal(found.numpy(), whole)
+        picture = numbered(2, height, width)
+        more = (-height % side, -width % side)
+        whole = np.pad(picture.numpy(), ((0, 0), (0, more[0]), (0, more[1])), mode="reflect")
+        joined = join_patches(cut_patches(picture, side), height + more[0], width + more[1])
+        np.testing.assert_array_equal(joined.numpy(), whole)
 
 
 def test_patches_are_in_the_order_of_reading() -> None:
-    picture = made_up(1, 6, 9)
-    patches = cut(picture, 3)
+    picture = numbered(1, 6, 9)
+    patches = cut_patches(picture, 3)
     for index, patch in enumerate(patches):
         row, column = divmod(index, 3)
         expected = picture[:, 3 * row : 3 * row + 3, 3 * column : 3 * column + 3]
@@ -50,17 +52,17 @@ def test_the_mean_of_a_patch_is_its_lowest_frequency() -> None:
 
     stream = torch.Generator().manual_seed(0)
     picture = torch.rand(3, 70, 45, generator=stream, dtype=torch.float64)
-    patches = cut(picture, 32)
+    patches = cut_patches(picture, 32)
     means = patches.mean(dim=(2, 3), keepdim=True)
     c = DCT(1).analysis(patches)
     torch.testing.assert_close(c, 32 * means)
     torch.testing.assert_close(DCT(1).synthesis(c, 32, 32), means.expand_as(patches))
 
 
-def test_what_is_no_picture_is_refused() -> None:
+def test_wrong_shapes_and_sides_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(4, 4\); expected \(C, H, W\)"):
-        cut(torch.zeros(4, 4), 2)
+        cut_patches(torch.zeros(4, 4), 2)
     with pytest.raises(ValueError, match="side is 0"):
-        cut(torch.zeros(1, 4, 4), 0)
+        cut_patches(torch.zeros(1, 4, 4), 0)
     with pytest.raises(ValueError, match="5×4 has 3 × 2 square ones of 2"):
-        join(torch.zeros(4, 1, 2, 2), 5, 4)
+        join_patches(torch.zeros(4, 1, 2, 2), 5, 4)

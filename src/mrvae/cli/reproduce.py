@@ -12,14 +12,17 @@ from tyro.conf import Positional, arg
 from mrvae.cli.answer import Answer, Stopped, table
 from mrvae.cli.options import DataDir, Flag, Json, MaybeFile, MaybeName
 from mrvae.papers.catalogue import PAPERS, find
-from mrvae.papers.item import Item
 from mrvae.papers.outcome import Budget, Outcome, Row, Value
-from mrvae.papers.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mrvae.papers.engine import Item
+    from mrvae.papers.workspace import Workspace
+
 _KNOWN = "; ".join(f"{paper}: {', '.join(items)}" for paper, items in PAPERS.items())
+
+_ITS_NUMBERS_MEAN_NOTHING = "the item runs; at smoke its numbers mean nothing and are not shown"
 
 PaperName = Annotated[Positional[str], arg(metavar="PAPER", help=", ".join(PAPERS))]
 ItemName = Annotated[Positional[str], arg(metavar="ITEM", help=_KNOWN)]
@@ -29,9 +32,9 @@ ItemName = Annotated[Positional[str], arg(metavar="ITEM", help=_KNOWN)]
 class Reproduce:
     """Make a table, a figure or a check of a paper, and set the paper's numbers beside ours.
 
-    What the item needs is trained, gone on with, or found finished in the folder, which the items
-    of one paper at one budget share. The answer is also written there: ITEM.json, ITEM.csv and
-    pictures.
+    The runs that an item needs are trained, resumed or reused in the folder, which the items of one
+    paper at one budget share. The rows, findings and figures are also written there: ITEM.json,
+    ITEM.csv and pictures.
     """
 
     paper: PaperName
@@ -43,7 +46,7 @@ class Reproduce:
     """folder to work in; by default runs/reproduce/PAPER-BUDGET"""
     data_dir: DataDir = None
     only: MaybeName = None
-    """make these rows alone, such as x1,r5; the table has all that are finished"""
+    """make these rows only, such as x1,r5; the table has all that are finished"""
     real: Annotated[bool, Flag] = False
     """write files and measure these, where the item has them (kuzina2023 figure5)"""
     quiet: Annotated[bool, Flag] = False
@@ -51,7 +54,7 @@ class Reproduce:
     json: Json = False
 
     def run(self) -> Answer:
-        """Work on the item, and write what it came to."""
+        """Make the item, and write its outcome."""
         item = find(self.paper, self.item)
         item = item.of_files() if self.real else item
         only = () if self.only is None else tuple(self.only.split(","))
@@ -60,6 +63,8 @@ class Reproduce:
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"--out is {folder}, which is a file; name a folder")
         from accelerate import PartialState
+
+        from mrvae.papers.workspace import Workspace
 
         first = PartialState().is_main_process
         workspace = Workspace(folder, self.budget, self.data_dir, self.quiet or not first, only)
@@ -81,7 +86,8 @@ class Reproduce:
             "folder": str(folder),
         }
         written = "\n".join(f"wrote {path}" for path in paths)
-        parts = [_table(outcome.rows), "\n".join(outcome.findings), written]
+        shown = _ITS_NUMBERS_MEAN_NOTHING if self.budget == "smoke" else _table(outcome.rows)
+        parts = [shown, "\n".join(outcome.findings), written]
         return Answer(values, "\n\n".join(part for part in parts if part))
 
 

@@ -225,7 +225,11 @@ class _Measure:
         estimates = self._estimates(observed.context, indices, weighed, analytic)
         # The context is the same in all samples: its nats stand outside their mean.
         own = kl[:, : len(observed.context)].sum(dim=1)
-        own = own if self.plan.context_samples is None else self._trajectories(observed.context, indices)
+        own = (
+            own
+            if self.plan.context_samples is None
+            else self._trajectories(observed.context, indices)
+        )
         return kl.sum(dim=1) - log_likelihood, own - weighed, kl, *estimates
 
     def _importance(

@@ -94,9 +94,7 @@ class ContextTerms(NamedTuple):
         return math.log(len(values)) - values.logsumexp(dim=0)
 
 
-def context_terms(
-    context: Conditioner, codes: Latents, noise: Sequence[Tensor]
-) -> ContextTerms:
+def context_terms(context: Conditioner, codes: Latents, noise: Sequence[Tensor]) -> ContextTerms:
     """Return the terms of the context's bound, float64 on the CPU.
 
     Without a context, or with a prior that is no diffusion, all nats are in the first term.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from mrvae.models.build import build
 from mrvae.models.build.weights import load
 from mrvae.models.cells.vdvae import VDVAECell
 from mrvae.papers.checks import Check
-from mrvae.papers.falck2022.euler import TwoStep, inference_step, sampling_step
+from mrvae.papers.falck2022.euler import TwoStep, euler_steps, inference_step, sampling_step
 from mrvae.papers.falck2022.orders import slope
 from mrvae.papers.falck2022.pointmass import (
     boundary,
@@ -71,22 +71,19 @@ def checks_of_cells(images: int) -> Iterator[Check]:
 
 @torch.no_grad()
 def visits(model: HVAE, x: Tensor) -> list[Visit]:
-    """Return every cell of a VDVAE with the states that it finds when it samples.
+    """Return every cell of a VDVAE with the states that it receives in sampling.
 
     Args:
         model: a VDVAE in float64.
         x: uint8 images, for the features and the number of states.
     """
-    noise = model.decoder.split_noise(_noise(model, len(x)))
-    features = model.features(x)
-    h: Tensor | None = None
-    found: list[Visit] = []
-    for stage in model.stages:
-        h = stage.enter(h, len(x))
-        for index, cell in enumerate(stage.visits):
-            side, seen, eps = h.shape[-1], features[len(found)], noise[len(found)]
-            found.append(Visit(f"{side}×{side}, cell {index}", cast(VDVAECell, cell), h, seen, eps))
-            h = sampling_step(cast(VDVAECell, cell)).step(h, eps)
+    steps = euler_steps(model, _noise(model, len(x)))
+    sides: Counter[int] = Counter()
+    found = []
+    for (cell, before, noise, _), features in zip(steps, model.features(x), strict=True):
+        side = before.shape[-1]
+        found.append(Visit(f"{side}×{side}, cell {sides[side]}", cell, before, features, noise))
+        sides[side] += 1
     return found
 
 
@@ -247,7 +244,7 @@ def _growth(model: HVAE, images: int) -> Iterator[Check]:
             wrong="μ₂ left out, on the right",
             wrong_left=without[index],
             wrong_right=backwards[index],
-            law=False,
+            is_property=False,
         )
 
 

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from mrvae.data import load
 from mrvae.papers.checks import Check
-from mrvae.papers.falck2022.autoencoder import Plan, Snapshot, watch_training
+from mrvae.papers.falck2022.autoencoder import AutoencoderTraining, Snapshot, watch_training
 from mrvae.papers.falck2022.bottleneck import (
-    Bottleneck,
-    Chain,
     Pair,
-    SkippedBottleneck,
+    PooledUNet,
     invertible_join,
     skip_kl,
+    without_skips,
 )
 from mrvae.papers.falck2022.checks import Subsampling
 from mrvae.papers.falck2022.compression import (
@@ -72,14 +71,14 @@ def train_all(
         at: the steps, from 0 to the last, to which they are trained.
         width: channels inside their networks.
         measured: how many digits are measured; these are not trained on.
-        progress: is told of every measurement.
+        progress: called with a line for every measurement.
     """
     images, steps = digits(), at[-1]
     found = []
     for plan in (
-        Plan(steps, width, inversion=4.0),
-        Plan(steps, width),
-        Plan(steps, width, skip=True),
+        AutoencoderTraining(steps, width, inversion=4.0),
+        AutoencoderTraining(steps, width),
+        AutoencoderTraining(steps, width, skip=True),
     ):
         snapshots = watch_training(plan, images[measured:], images[:measured], at, progress)
         found.append(tuple(snapshots))
@@ -100,10 +99,12 @@ def checks_of_bottlenecks() -> Iterator[Check]:
     other, _ = leaky_pair(_SIZE**2, generator)
     ladder = Ladder(base=1, depth=_DEPTH)
     without, foreign = (
-        Bottleneck(Pair(pair.forward, one.backward), ladder) for one in (pair, other)
+        without_skips((Pair(pair.forward, one.backward),), ladder, 2).reconstruct
+        for one in (pair, other)
     )
-    with_skip = SkippedBottleneck(pair.forward, invertible_join(pair.backward, ladder), ladder)
-    broken = SkippedBottleneck(pair.forward, lambda a, y: pair.backward(a), ladder)
+    join = invertible_join(pair.backward, ladder)
+    with_skip = PooledUNet((pair.forward,), (join,), ladder, 2).reconstruct
+    broken = without_skips((pair,), ladder, 2).reconstruct
     yield Check(
         about="equation 1",
         check="U_θ is a projection: largest |U U x - U x|",
@@ -158,7 +159,7 @@ def checks_of_theorem_3(count: int) -> Iterator[Check]:
 
 
 def checks_of_training(trainings: Trainings) -> Iterator[Check]:
-    """Yield what the three trainings show: a law at every step measured, and observations.
+    """Yield what the three trainings show: a property at every step measured, and observations.
 
     Source: Falck et al. 2022, theorem 3 and figure 1.
     """
@@ -186,7 +187,7 @@ def checks_of_training(trainings: Trainings) -> Iterator[Check]:
             wrong="B F not held near 1",
             wrong_left=free.left,
             wrong_right=free.right,
-            law=False,
+            is_property=False,
         )
     yield from _ends(trainings)
 
@@ -206,7 +207,7 @@ def _ends(trainings: Trainings) -> Iterator[Check]:
             before,
             wrong,
             other,
-            law=False,
+            is_property=False,
         )
     passing, other = sum(last.passing), sum(free.passing)
     yield Check(
@@ -217,13 +218,13 @@ def _ends(trainings: Trainings) -> Iterator[Check]:
         0.1,
         wrong,
         (free.inversion or 0.0) / other,
-        law=False,
+        is_property=False,
     )
 
 
 def _counter_example() -> Check:
-    x, chain, right, literal = counter_example()
-    good, bad = sides(chain, x, [right]), sides(chain, x, [literal])
+    x, net, right, literal = counter_example()
+    good, bad = sides(net, x, [right]), sides(net, x, [literal])
     return Check(
         about="theorem 3",
         check="left side ≤ W₂², F = diag(0.1, 1), B = F⁻¹",
@@ -240,7 +241,7 @@ def _identity(data: str, x: Tensor) -> Check:
     """Return the case F = 1, in which both sides are equal, against a projection that is none."""
     one = Pair(lambda x: x, lambda y: y)
     good, bad = (
-        sides(Chain((one,) * _DEPTH, resampling, dims=2), x, [1.0] * _DEPTH)
+        sides(without_skips((one,) * _DEPTH, resampling, 2), x, [1.0] * _DEPTH)
         for resampling in (Ladder(base=1, depth=_DEPTH), Subsampling(dims=2))
     )
     return Check(
@@ -258,7 +259,7 @@ def _identity(data: str, x: Tensor) -> Check:
 def _coupling(data: str, x: Tensor) -> Check:
     """Return W₂² ≤ reconstruction error, against a transport that is not the best."""
     pairs, _ = invertible_pairs(linear_pair, _SIZE, _DEPTH, dims=2)
-    rebuilt = Chain(pairs, Ladder(base=1, depth=_DEPTH), dims=2).reconstruct(x)
+    rebuilt = without_skips(pairs, Ladder(base=1, depth=_DEPTH), 2).reconstruct(x)
     error = float(energy(rebuilt - x, dims=2).mean())
     shifted = float(energy(rebuilt.roll(1, 0) - x, dims=2).mean())
     return Check(
@@ -274,8 +275,8 @@ def _coupling(data: str, x: Tensor) -> Check:
 
 def _family(at: str, x: Tensor, wavelet: str, family: Family) -> Check:
     pairs, constants = invertible_pairs(family, _SIZE, _DEPTH, dims=2)
-    chain = Chain(pairs, WaveletPooling(Wavelet(wavelet)), dims=2)
-    good, bad = sides(chain, x, constants), sides(remembering(chain, x), x, constants)
+    net = without_skips(pairs, WaveletPooling(Wavelet(wavelet)), 2)
+    good, bad = sides(net, x, constants), sides(remembering(net, x), x, constants)
     return Check(
         about="theorem 3",
         check="left side ≤ W₂², B = F⁻¹",

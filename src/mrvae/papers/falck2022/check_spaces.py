@@ -86,7 +86,7 @@ def _nested(name: str) -> Check:
 
 def _conjugacy(name: str, level: int) -> Check:
     wavelet, depth, x = Wavelet(name), _LEVELS - level + 1, _images()
-    # ImageLikelihood a circle of two pixels every low-pass filter is their average, so it is not wrong.
+    # On a circle of two pixels every low-pass filter is their average, so it is not wrong.
     averages = name != "haar" and level > 1
     wrong = WaveletPooling(Wavelet("haar")) if averages else Subsampling(dims=2)
     return Check(

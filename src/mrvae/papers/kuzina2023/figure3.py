@@ -13,111 +13,85 @@ on top, and its prior has the same network at each size.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
-from mrvae.papers.entries import Result, compared, error, result
-from mrvae.papers.item import Item
-from mrvae.papers.kuzina2023.runs import MEASURED, context_size, kind_of, sizes
-from mrvae.papers.outcome import Outcome, Row
-from mrvae.papers.workspace import Workspace
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
-def work(workspace: Workspace) -> Outcome:
-    """Train and measure the baseline and every context."""
-    plan = MEASURED[workspace.budget]
-    found = result(workspace, sizes(workspace.budget), samples=plan.samples, limit=plan.limit)
-    rows = tuple(_row(one, _baseline(found)) for one in found)
-    return Outcome(rows, tuple(findings(found)), {"figure3": figure(found)} if found else {})
+from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS
+from mrvae.papers.compare import comparisons, error
+from mrvae.papers.engine import Columns, Item, bounded
+from mrvae.papers.entries import Result
+from mrvae.papers.kuzina2023 import runs
+from mrvae.papers.kuzina2023.runs import context_nats, context_size, kind_of
 
 
-def _baseline(found: Sequence[Result]) -> Result | None:
-    return next((one for one in found if not context_size(one.cell)), None)
+def _share(one: Result[Any]) -> float:
+    model = one.entry.job.recipe.model
+    return context_size(one.entry) / (model.channels * model.size**2)
 
 
-def _row(one: Result, baseline: Result | None) -> Row:
-    size = context_size(one.cell)
-    mine = one.measure("importance_nats")
-    theirs = None if baseline is None else baseline.measure("importance_nats")
-    return {
-        "cell": one.cell.name,
-        "context": size,
-        "share_of_image": size / _dims(one),
-        "parameters": one.cost.parameters,
-        **one.course(),
-        "importance_samples": int(one.measure("importance_samples") or 0),
-        "importance_nats": mine,
-        "importance_nats_se": one.measure("importance_nats_se"),
-        "context_nats": context_nats(one),
-        "gain": None if mine is None or theirs is None else theirs - mine,
-        "gain_se": None if baseline is None else error(one, baseline, bound="importance_nats"),
-    }
+def _gain(one: Result[Any]) -> float | None:
+    mine = one.bound("importance_nats")
+    theirs = None if one.base is None else one.base.bound("importance_nats")
+    return None if mine is None or theirs is None else theirs - mine
 
 
-def _dims(one: Result) -> int:
-    model = one.cell.job.recipe.model
-    return model.channels * model.size**2
+def _gain_error(one: Result[Any]) -> float | None:
+    return None if one.base is None else error(one, one.base, bound="importance_nats")
 
 
-def context_nats(one: Result) -> float | None:
-    """Return the context's term of the bound, its first column; None without a context."""
-    if one.measures is None or not context_size(one.cell):
-        return None
-    columns = one.measures["kl"]
-    return float(columns[0]) if isinstance(columns, list) else None
+COLUMNS: Columns = {
+    **ENTRY,
+    "context": lambda one: context_size(one.entry),
+    "share_of_image": _share,
+    **PARAMETERS,
+    **COURSE,
+    **runs.IMPORTANCE,
+    "importance_samples": lambda one: int(one.bound("importance_samples") or 0),
+    "context_nats": context_nats,
+    "gain": _gain,
+    "gain_se": _gain_error,
+}
+findings = comparisons(
+    lambda one, base: f"{one.name} ({context_size(one.entry)} numbers) against no context:",
+    "importance_nats",
+)
 
 
-def findings(found: Sequence[Result]) -> list[str]:
-    """Compare every context with none, by the importance-weighted bound."""
-    baseline = _baseline(found)
-    if baseline is None:
-        return []
-    return [
-        f"{one.cell.name} ({context_size(one.cell)} numbers) against no context: "
-        f"{compared(one, baseline, 'importance_nats')}"
-        for one in found
-        if one is not baseline
-    ]
-
-
-def figure(found: Sequence[Result]) -> Figure:
+def figures(found: Sequence[Result[Any]]) -> dict[str, Figure]:
     """Plot the bound against the size of the context, a line for each kind."""
-    from matplotlib.figure import Figure
-
     canvas = Figure(figsize=(6, 4), layout="constrained")
     axes: Axes = canvas.subplots()
     for kind, line in _lines(found):
         x, y, width = zip(*line, strict=True)
         axes.errorbar(x, y, yerr=width, marker="o", capsize=3, label=kind)
-    baseline = _baseline(found)
-    nats = None if baseline is None else baseline.measure("importance_nats")
+    baseline = next((one for one in found if not context_size(one.entry)), None)
+    nats = None if baseline is None else baseline.bound("importance_nats")
     if nats is not None:
         axes.axhline(nats, color="black", linestyle="--", label="no context")
     axes.set_xlabel("numbers in the context")
     axes.set_ylabel("importance-weighted bound, nats (lower is better)")
     axes.legend()
-    return canvas
+    return {"figure3": canvas}
 
 
 Point = tuple[int, float, float]
 
 
-def _lines(found: Sequence[Result]) -> Iterator[tuple[str, list[Point]]]:
+def _lines(found: Sequence[Result[Any]]) -> Iterator[tuple[str, list[Point]]]:
     """Yield the points of each kind of context, by size."""
-    kinds = dict.fromkeys(kind_of(one.cell) for one in found if context_size(one.cell))
+    kinds = dict.fromkeys(kind_of(one.entry) for one in found if context_size(one.entry))
     for name in kinds:
-        points = [_point(one) for one in found if kind_of(one.cell) == name]
+        points = [_point(one) for one in found if kind_of(one.entry) == name]
         yield name, sorted(point for point in points if point is not None)
 
 
-def _point(one: Result) -> Point | None:
-    nats = one.measure("importance_nats")
+def _point(one: Result[Any]) -> Point | None:
+    nats = one.bound("importance_nats")
     if nats is None:
         return None
-    return context_size(one.cell), nats, one.measure("importance_nats_se") or 0.0
+    return context_size(one.entry), nats, one.bound("importance_nats_se") or 0.0
 
 
-ITEM = Item("figure3", "bounds with contexts of several kinds and sizes", work, sizes)
+ITEM = Item("figure3", bounded(runs.MEASURED, COLUMNS, findings, figures), runs.sizes)

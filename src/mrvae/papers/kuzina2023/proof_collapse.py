@@ -30,7 +30,7 @@ from collections.abc import Iterator
 import torch
 
 from mrvae.papers.checks import Check
-from mrvae.papers.kuzina2023.proof_law import ZERO, above, largest, law, stream
+from mrvae.papers.kuzina2023.proof_checks import ZERO, above, largest, stream, vanishes
 from mrvae.papers.kuzina2023.proof_tables import (
     Hierarchy,
     any_table,
@@ -49,7 +49,7 @@ from mrvae.papers.kuzina2023.proof_tables import (
 
 def proposition_1(tables: int) -> Iterator[Check]:
     """Compare collapse with conditional independence, where p is positive and elsewhere."""
-    yield law(
+    yield vanishes(
         "proposition 1",
         "collapse − dependence, in nats",
         tables,
@@ -58,7 +58,7 @@ def proposition_1(tables: int) -> Iterator[Check]:
         "z_C left out of the dependence",
         wrong=lambda m, q: abs(collapse(m.joint) - divergence(m.joint, of="x", given="b", less="")),
     )
-    yield law(
+    yield vanishes(
         "proposition 1",
         "collapse, if no path leads from z_B to x",
         tables,
@@ -67,7 +67,7 @@ def proposition_1(tables: int) -> Iterator[Check]:
         "z_A reads z_B",
         chain,
     )
-    yield law(
+    yield vanishes(
         "proposition 1",
         "collapse, if z_A hides z_B from x",
         tables,
@@ -76,7 +76,7 @@ def proposition_1(tables: int) -> Iterator[Check]:
         "z_A is not fair",
         lambda drawn: masked(drawn, fair=False),
     )
-    yield law(
+    yield vanishes(
         "proposition 1",
         "dependence, if z_B has a value without probability",
         tables,
@@ -89,7 +89,7 @@ def proposition_1(tables: int) -> Iterator[Check]:
 
 def proposition_2(tables: int) -> Iterator[Check]:
     """Check its second part, and what its first part needs."""
-    yield law(
+    yield vanishes(
         "proposition 2, first part",
         "balance of the four informations",
         tables,
@@ -98,7 +98,7 @@ def proposition_2(tables: int) -> Iterator[Check]:
         "I(z_B; z_A | x, z_C) left out",
         wrong=lambda m, q: abs(_balance(m) + divergence(m.joint, of="b", given="acx", less="cx")),
     )
-    yield law(
+    yield vanishes(
         "proposition 2, first part",
         "identifiability, if no path leads from z_B to x",
         tables,
@@ -107,7 +107,7 @@ def proposition_2(tables: int) -> Iterator[Check]:
         "as printed, if x and z_B are independent given z_C",
         masked,
     )
-    yield law(
+    yield vanishes(
         "proposition 2, first part",
         "collapse − identifiability, of one level",
         tables,
@@ -116,7 +116,7 @@ def proposition_2(tables: int) -> Iterator[Check]:
         "z_A below it",
         any_table,
     )
-    yield law(
+    yield vanishes(
         "proposition 2, second part",
         "identifiability, in figure 7",
         tables,

@@ -9,7 +9,7 @@ means over all, which is true only in the mean over x.
 *Section 4.3.* That the posterior is "proportional" to the prior makes it equal, since both sum to
 one. Of a collapsed layer below a context z_C = f(x) equation 7 says that its prior reads f(x); so
 it does know of x, but nothing that the context has not: I(z_B; x) = I(z_B; z_C). And it is q of
-the context that cannot collapse, not the true posterior: a decoder that does not hear the context
+the context that cannot collapse, not the true posterior: a decoder that ignores the context
 has p(z_C | x) = p(z_C), at a gap of -ln p(f(x) | x).
 """
 
@@ -21,17 +21,17 @@ import torch
 from torch import Tensor
 
 from mrvae.papers.checks import Check
-from mrvae.papers.kuzina2023.proof_law import above, largest, law, stream
+from mrvae.papers.kuzina2023.proof_checks import above, largest, stream, vanishes
 from mrvae.papers.kuzina2023.proof_tables import (
     Hierarchy,
     any_table,
     by_layers,
     conditioning,
-    deaf,
     divergence,
     elbo,
     per_image,
     severed,
+    without_context,
 )
 
 
@@ -62,7 +62,7 @@ def chain_rule(tables: int) -> Iterator[Check]:
         ("of one x, under q(z_>l | x)", at_each, under_p, "under p(z_>l | x)"),
         ("of x in the mean, under q(z_>l, x)", in_the_mean, mean_under_p, "under p(z_>l, x)"),
     ):
-        yield law(about, check, tables, any_table, right, operator, wrong=wrong)
+        yield vanishes(about, check, tables, any_table, right, operator, wrong=wrong)
 
 
 def appendix_a(tables: int) -> Iterator[Check]:
@@ -81,7 +81,7 @@ def appendix_a(tables: int) -> Iterator[Check]:
         return largest(per_image(q, m.posterior), _explained(m, q))
 
     about = "appendix A"
-    yield law(
+    yield vanishes(
         about,
         "KL(q ‖ p(z | x)) = ln p(x) − ELBO",
         tables,
@@ -90,7 +90,7 @@ def appendix_a(tables: int) -> Iterator[Check]:
         "KL(p(z | x) ‖ q)",
         wrong=other_way,
     )
-    yield law(
+    yield vanishes(
         about,
         "KL(p(z) ‖ p(z | x)) = ln p(x) − E ln p(x | z)",
         tables,
@@ -112,14 +112,14 @@ def appendix_a(tables: int) -> Iterator[Check]:
 
 
 def section_4(tables: int) -> Iterator[Check]:
-    """Tell what a context changes, and what it does not."""
+    """Check what a context changes, and what it does not."""
 
     def more_than_context(m: Hierarchy, q: Tensor) -> float:
         seen = conditioning(m).joint
         own, above = (divergence(seen, of="b", given=given, less="") for given in "xc")
         return abs(own - above)
 
-    yield law(
+    yield vanishes(
         "section 4.3, equation 7",
         "I(z_B; x) − I(z_B; z_C), if z_B collapses",
         tables,
@@ -128,16 +128,16 @@ def section_4(tables: int) -> Iterator[Check]:
         "z_B does not collapse",
         any_table,
     )
-    yield law(
+    yield vanishes(
         "section 4.3, the top latent",
         "I(z_C; x), if the decoder is deaf to z_C",
         tables,
-        deaf,
+        without_context,
         lambda m, q: divergence(m.joint, of="c", given="x", less=""),
         "it is not",
         any_table,
     )
-    yield law(
+    yield vanishes(
         "section 4.3, the top latent",
         "gap of a certain q(z_C | x) = −ln p(f(x) | x)",
         tables,
@@ -159,13 +159,13 @@ def _explained(m: Hierarchy, q: Tensor) -> Tensor:
     return m.evidence.log() - (q * m.likelihood.log()).flatten(start_dim=1).sum(dim=1)
 
 
-def _certain(m: Hierarchy, law: Tensor) -> float:
-    """Return how far the gap of q = δ(z_C) p(z_B, z_A | z_C, x) is from -ln of a law of z_C."""
+def _certain(m: Hierarchy, distribution: Tensor) -> float:
+    """Return how far the gap of q = δ(z_C) p(z_B, z_A | z_C, x) is from -ln p of z_C."""
     apart = []
     for value in range(len(m.top)):
         q = torch.zeros_like(m.posterior)
         kept = m.posterior[:, value]
         q[:, value] = kept / kept.sum(dim=(1, 2), keepdim=True)
         gap = m.evidence.log() - elbo(m, q)
-        apart.append(largest(gap, -law[:, value].sum(dim=(1, 2)).log()))
+        apart.append(largest(gap, -distribution[:, value].sum(dim=(1, 2)).log()))
     return max(apart)

@@ -190,7 +190,7 @@ def conditioning(model: Hierarchy) -> Hierarchy:
     return Hierarchy(model.top, model.middle, model.bottom, pixel.flatten(start_dim=3))
 
 
-def deaf(stream: torch.Generator) -> Hierarchy:
+def without_context(stream: torch.Generator) -> Hierarchy:
     """Draw a hierarchy whose z_B, z_A and x do not depend on z_C."""
     drawn, (c, b, a, x) = any_table(stream), _SIZES
     return Hierarchy(
@@ -230,7 +230,7 @@ def by_layers(q: Tensor, p: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         q: q(z | x), of shape (X, C, B, A).
         p: p(z | x), of shape (X, C, B, A).
-        weight: law of the latents above, of shape (X, C, B, A); the rule holds if it is q.
+        weight: distribution of the latents above, of shape (X, C, B, A); the rule holds if it is q.
 
     Returns:
         The first term, KL of z_C, and the sum of the two others, of shape (X,) each.

@@ -1,4 +1,4 @@
-"""A law of random tables: what is measured vanishes on all of them, and on none of its wrong twin.
+"""A property of random tables: a measure vanishes on all of them, and on none of the wrong twin.
 
 The largest value over the tables must be zero. The twin lacks a hypothesis, and so has other
 tables, or has another measure; the smallest value counts, so that it fails on every table.
@@ -23,7 +23,7 @@ Draw = Callable[[torch.Generator], Hierarchy]
 Measure = Callable[[Hierarchy, Tensor], float]
 
 
-def law(
+def vanishes(
     about: str,
     check: str,
     tables: int,

@@ -16,12 +16,12 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from msgspec.structs import replace
 
 import mrvae
 from mrvae.data import Images, Stream, images_for
@@ -43,7 +43,7 @@ WIDTH = 100
 
 def stored(recipe: Recipe, folder: Path, count: int) -> Images:
     """Return training images of a recipe's shape that lie in a file."""
-    model, levels = recipe.model, 256 if recipe.data.binary else recipe.model.likelihood.levels
+    model, levels = recipe.model, 256 if recipe.data.binary else recipe.model.likelihood.bins
     shape = (count, model.size, model.size, model.channels)
     pixels = np.random.default_rng(0).integers(0, levels, shape, dtype=np.uint8)
     path = folder / f"{recipe.name}.npy"

@@ -58,15 +58,15 @@ class Case:
 
 CASES = (
     Case("digits-vdvae", 1024),
-    Case("digits-vdvae", 1024, ("checkpoint=true",)),
+    Case("digits-vdvae", 1024, ("activation_checkpointing=true",)),
     Case("digits-vdvae", 1024, ("bf16=true",)),
     Case("digits-vdvae", 1024, ("accumulate=4",)),
     Case("kuzina2023-mnist-vdvae", 64),
-    Case("kuzina2023-mnist-vdvae", 64, ("checkpoint=true",)),
+    Case("kuzina2023-mnist-vdvae", 64, ("activation_checkpointing=true",)),
     Case("falck2022-mnist-x1", 128),
     Case("kiruluta2025-cifar10-32-wavelet-elbo", 256),
     Case("vdvae-cifar10", 1),
-    Case("vdvae-cifar10", 1, ("checkpoint=true",)),
+    Case("vdvae-cifar10", 1, ("activation_checkpointing=true",)),
 )
 
 
@@ -79,13 +79,13 @@ def resident() -> int:
 def two_updates(recipe: Recipe) -> None:
     """Make the first two updates of a run of random images."""
     model = recipe.model
-    levels, count = model.likelihood.levels, 64
+    levels, count = model.likelihood.bins, 64
     shape = (count, model.channels, model.size, model.size)
     pixels = torch.randint(0, levels, shape, dtype=torch.uint8)
     images = Images(pixels, "random", "train", levels)
     stream = Stream(images, recipe.training.batch, 0)
     network = build(recipe)
-    if recipe.training.checkpoint:
+    if recipe.training.activation_checkpointing:
         network.enable_activation_checkpointing()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     updater = Updater(network, recipe.training, stream, Accelerator(cpu=True))

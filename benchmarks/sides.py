@@ -22,6 +22,7 @@ from typing import Literal, Protocol
 
 import torch
 from accelerate import Accelerator
+from msgspec import structs
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -95,14 +96,14 @@ def case(shape: Shape, batch: int | None = None) -> Case:
             found = _as_child(child)
         case "cifar10":
             full, (encoder, decoder) = recipe("vdvae-cifar10"), vdvae.small_ladder(1)
-            model = replace(full.hierarchy, encoder=encoder, decoder=decoder)
-            training = replace(full.training, batch=16)
-            ours = replace(full, model=model, training=training)
+            model = structs.replace(full.hierarchy, encoder=encoder, decoder=decoder)
+            training = structs.replace(full.training, batch=16)
+            ours = structs.replace(full, model=model, training=training)
             found = _as_child(Case(ours, lambda: vdvae.VAE(vdvae.cifar10())))
         case "imagenet32":
             full = recipe("vdvae-imagenet32")
             # Of the published 256 images each of 32 GPUs had 8.
-            ours = replace(full, training=replace(full.training, batch=8))
+            ours = structs.replace(full, training=structs.replace(full.training, batch=8))
             found = _as_child(Case(ours, lambda: vdvae.VAE(vdvae.imagenet32())))
         case "dct-mnist":
             found = Case(
@@ -114,14 +115,14 @@ def case(shape: Shape, batch: int | None = None) -> Case:
                 sees_grey=True,
             )
     training = found.recipe.training
-    training = replace(training, skip=SkipRule(factor=1e30), batch=batch or training.batch)
-    return replace(found, recipe=replace(found.recipe, training=training))
+    training = structs.replace(training, skip=SkipRule(factor=1e30), batch=batch or training.batch)
+    return replace(found, recipe=structs.replace(found.recipe, training=training))
 
 
 def _as_child(found: Case) -> Case:
     """Return a case with the clip and the average of the published VDVAE."""
-    training = replace(found.recipe.training, clip=200.0, ema=0.9999)
-    return replace(found, recipe=replace(found.recipe, training=training))
+    training = structs.replace(found.recipe.training, clip=200.0, ema=0.9999)
+    return replace(found, recipe=structs.replace(found.recipe, training=training))
 
 
 def synthetic(recipe_: Recipe) -> Images:
@@ -200,7 +201,7 @@ def our_step(
     recipe_: Recipe, variant: Variant, images: Images, device: torch.device
 ) -> tuple[Updater, float | None]:
     """Return the state of our training, compiled if the variant says so, and the seconds."""
-    training = replace(recipe_.training, bf16=variant.startswith("bf16"))
+    training = structs.replace(recipe_.training, bf16=variant.startswith("bf16"))
     stream = Stream(images, training.batch, seed=0, binary=recipe_.data.binary)
     accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
     updater = Updater(our_model(recipe_, device), training, stream, accelerator)

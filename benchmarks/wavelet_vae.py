@@ -23,7 +23,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +31,7 @@ from pathlib import Path
 import torch
 import tyro
 from accelerate import Accelerator
+from msgspec.structs import replace
 from torch import Tensor
 
 from mrvae.data import Images, Stream

@@ -57,7 +57,7 @@ def main(options: Options) -> None:
     """Write both pictures."""
     model = mrvae.load(options.run)
     recipe = read_recipe(locate(options.run))
-    levels = recipe.model.likelihood.levels
+    levels = recipe.model.likelihood.bins
     x = images_for(recipe, "test").take(torch.arange(2 * options.images))
     options.out.mkdir(parents=True, exist_ok=True)
     with torch.no_grad():

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import mrvae
+from helpers.members import for_all
 from mrvae.cli import COMMANDS
 from mrvae.recipes import override
 from mrvae.training import train
@@ -38,13 +39,13 @@ TESTED = pinned("requirements-tested.txt")
 TOOLS = pinned("requirements-dev.txt")
 
 
-@pytest.mark.parametrize("dependency", PROJECT["dependencies"])
+@for_all("dependency", PROJECT["dependencies"])
 def test_every_dependency_has_a_tested_version_that_is_allowed(dependency: str) -> None:
     requirement = Requirement(dependency)
     assert requirement.specifier.contains(TESTED[canonicalize_name(requirement.name)])
 
 
-@pytest.mark.parametrize("extra", ["dev", "docs"])
+@for_all("extra", ["dev", "docs"])
 def test_every_tool_has_a_tested_version_that_is_allowed(extra: str) -> None:
     for tool in PROJECT["optional-dependencies"][extra]:
         requirement = Requirement(tool)
@@ -86,8 +87,8 @@ def test_every_recipe_that_a_page_shows_exists() -> None:
     assert {mrvae.recipe(name).name for name in shown} == shown
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_between_files_leads_somewhere(page: Path) -> None:
+@for_all("page", PAGES)
+def test_every_link_between_files_has_a_target(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if "://" not in target:

@@ -114,7 +114,7 @@ def test_pictures_that_are_not_the_models_are_refused(capsys: Capture, tmp_path:
 def test_mistakes_are_refused(capsys: Capture, tmp_path: Path) -> None:
     (picture,) = draw(tmp_path / "in", "a.png")
     for arguments, reason in (
-        (["compress", lively(), "--out", tmp_path / "x"], "no images"),
+        (["compress", lively(), "--out", tmp_path / "x"], "required: IMAGE"),
         (["compress", tmp_path / "none", picture, "--out", tmp_path / "x"], "no run directory"),
         (["compress", lively(), picture, "--out", tmp_path / "no" / "x"], "does not exist"),
         (["decompress", tmp_path / "none", "--out", tmp_path / "o"], "is no file"),

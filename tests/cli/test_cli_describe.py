@@ -27,7 +27,7 @@ def test_a_step_is_described_when_it_is_asked_for(capsys: Capture) -> None:
 
 def test_blocks_computed_again_take_less_memory_and_more_operations(capsys: Capture) -> None:
     plain = ask(capsys, *SMALL, "--batch", 8)
-    again = ask(capsys, *SMALL, "training.checkpoint=true", "--batch", 8)
+    again = ask(capsys, *SMALL, "training.activation_checkpointing=true", "--batch", 8)
     assert again["bytes_per_image"] < 0.7 * plain["bytes_per_image"]
     assert again["step"]["kept_bytes"] < 0.7 * plain["step"]["kept_bytes"]
     assert 1 < again["step"]["flops"] / plain["step"]["flops"] < 4 / 3

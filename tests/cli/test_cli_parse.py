@@ -2,17 +2,37 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from cli_tools import Capture, refuse
 
 from mrvae.cli import COMMANDS, main
-from mrvae.cli.answer import Answer, Stopped
+from mrvae.cli.attack import Attack
+from mrvae.cli.command import Answer, Command, Stopped, stopped_early
+from mrvae.cli.compress import Compress
+from mrvae.cli.declaration import Option, parameters
+from mrvae.cli.decompress import Decompress
+from mrvae.cli.describe import Describe
+from mrvae.cli.options import Json
 from mrvae.cli.parse import parse
+from mrvae.cli.reproduce import Reproduce
 from mrvae.cli.sample import Sample
 from mrvae.cli.train import Train
+from mrvae.training import Diverged, Failed, Interrupted, OutOfMemory
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Answer nothing."""
+
+    share: Annotated[int, Option("such as 50 %")] = 7
+    json: Json = False
+
+    def run(self) -> Answer:
+        return Answer({}, "")
 
 
 @pytest.mark.parametrize(
@@ -30,38 +50,90 @@ def test_options_and_overrides_come_in_any_order(arguments: list[str]) -> None:
     assert parse(COMMANDS, ["train", *arguments[-1:], "digits-vdvae"]) is not None
 
 
-def test_temperatures_are_one_or_several() -> None:
-    assert parse(COMMANDS, ["sample", "r", "--temperature", "0.5"]) == Sample(
-        Path("r"), temperature=(0.5,)
-    )
-    assert parse(COMMANDS, ["sample", "r", "--temperature=1,0.9"]) == Sample(
-        Path("r"), temperature=(1.0, 0.9)
-    )
-
-
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "expected"),
     [
-        ([], "give a command: recipes, describe, train"),
-        (["trian"], "there is no command 'trian'; did you mean train?"),
-        (["zzzz"], "there is no command 'zzzz'; there are recipes, describe, train"),
-        (["--verbose"], "there is no command '--verbose'"),
-        (["train"], "Missing from mrvae train: RECIPE"),
-        (["inspect", "r"], "Missing from mrvae inspect: {latents,partial,norms,wavelets}"),
-        (["inspect", "r", "latnets"], "invalid choice 'latnets'"),
-        (["train", "digits-vdvae", "--stpes", "3"], "no option --stpes; did you mean --steps?"),
-        (["train", "digits-vdvae", "--zzzz", "3"], "no option --zzzz; there are --out, --steps"),
-        (["train", "digits-vdvae", "--steps"], "--steps needs a value"),
-        (["train", "digits-vdvae", "--out", "--resume"], "--out needs a value"),
-        (["train", "digits-vdvae", "--steps", "1e3"], "--steps: expected a whole number"),
-        (["train", "digits-vdvae", "--seed", "x"], "--seed: expected a whole number, found 'x'"),
-        (["sample", "r", "--temperature", "warm"], "expected a number, or numbers like"),
-        (["sample", "r", "more"], "Unrecognized options: more"),
-        (["reconstruct", "r", "--split", "tset"], "invalid choice 'tset'"),
+        (["sample", "r", "--temperature", "0.5"], Sample(Path("r"), temperature=(0.5,))),
+        (["sample", "r", "--temperature=1,0.9"], Sample(Path("r"), temperature=(1.0, 0.9))),
+        (["sample", "--mean", "r"], Sample(Path("r"), mean=True)),
+        (["sample", "r", "--out", "a b.png"], Sample(Path("r"), out=Path("a b.png"))),
+        (["sample", "r", "--out=a=b.png"], Sample(Path("r"), out=Path("a=b.png"))),
+        (["sample", "r", "--n=1", "--n", "2"], Sample(Path("r"), n=2)),
+        (["attack", "r", "--optimizer", "published"], Attack(Path("r"), optimizer="published")),
+        (
+            ["reproduce", "p", "i", "--only", "x1,r5", "--data_dir", "d"],
+            Reproduce("p", "i", only=("x1", "r5"), data_dir=Path("d")),
+        ),
+        (
+            ["decompress", "--run", "r", "f", "--out=o"],
+            Decompress(Path("f"), out=Path("o"), run_path=Path("r")),
+        ),
+        (
+            ["compress", "r", "a.png", "--keep", "2", "b.png", "--out", "f"],
+            Compress(Path("r"), (Path("a.png"), Path("b.png")), out=Path("f"), keep=2),
+        ),
+        (["describe", "r", "--precision=bf16", "k=v"], Describe("r", ("k=v",), precision="bf16")),
     ],
 )
-def test_a_mistake_is_one_line(capsys: Capture, arguments: list[str], message: str) -> None:
-    assert message in refuse(capsys, *arguments)
+def test_values_are_read_by_the_type_of_their_field(
+    arguments: list[str], expected: Command
+) -> None:
+    assert parse(COMMANDS, arguments) == expected
+
+
+@pytest.mark.parametrize("value", ["-1", "-0.5", "-.5", "-1e-3", "-inf"])
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_negative_number_is_a_value_and_no_option(value: str, joined: bool) -> None:
+    given = [f"--radius={value}"] if joined else ["--radius", value]
+    for arguments in (["r", *given], [*given, "r"]):
+        assert parse(COMMANDS, ["attack", *arguments]) == Attack(Path("r"), radius=float(value))
+
+
+MISTAKES: list[tuple[list[str], list[str]]] = [
+    ([], ["give a command: recipes, describe, train", "mrvae --help"]),
+    (["trian"], ["no command 'trian'", "did you mean train?", "mrvae --help"]),
+    (["zzzz"], ["no command 'zzzz'", "there are recipes, describe, train"]),
+    (["--verbose"], ["no command '--verbose'"]),
+    # what must be given
+    (["train"], ["required: RECIPE"]),
+    (["reproduce", "falck2022"], ["required: ITEM"]),
+    (["inspect", "r"], ["required: {latents,partial,norms,wavelets}"]),
+    (["compress", "r", "a.png"], ["required: --out"]),
+    (["compress", "r", "--out", "f"], ["required: IMAGE"]),
+    # options that do not exist, wherever they stand
+    (["train", "digits-vdvae", "--stpes", "3"], ["no option --stpes", "did you mean --steps?"]),
+    (["train", "--stpes=3"], ["no option --stpes", "did you mean --steps?"]),
+    (["train", "digits-vdvae", "--zzzz", "3"], ["no option --zzzz", "there are --out, --steps"]),
+    (["sample", "r", "--temp", "1"], ["no option --temp", "did you mean --temperature?"]),
+    (["sample", "-n", "5", "r"], ["no option -n", "did you mean --n?"]),
+    (["sample", "r", "-5"], ["no option -5"]),
+    (["inspect", "r", "--lmit", "5", "latents"], ["no option --lmit", "did you mean --limit?"]),
+    # values that are missing, or too many
+    (["train", "digits-vdvae", "--steps"], ["--steps needs a value", "a whole number"]),
+    (["train", "digits-vdvae", "--out", "--resume"], ["--out needs a value", "a path"]),
+    (["sample", "r", "more"], ["unrecognized arguments: more"]),
+    (["sample", "r", "--json=yes"], ["--json", "'yes'"]),
+    # values of another type
+    (["train", "r", "--steps", "1e3"], ["--steps", "expected a whole number, found '1e3'"]),
+    (["train", "r", "--seed", "x"], ["--seed", "expected a whole number, found 'x'"]),
+    (["train", "r", "--seed="], ["--seed", "expected a whole number, found ''"]),
+    (["attack", "r", "--radius", "much"], ["--radius", "expected a number, found 'much'"]),
+    (["sample", "r", "--temperature", "1;2"], ["--temperature", "a number, or several", "'1;2'"]),
+    # values that are no choice
+    (["inspect", "r", "latnets"], ["latents, partial, norms or wavelets", "'latnets'"]),
+    (["attack", "r", "--split", "tset"], ["--split", "train, validation or test", "'tset'"]),
+    (["describe", "r", "--precision", "fp8"], ["--precision", "float32 or bf16", "'fp8'"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "parts"), MISTAKES, ids=lambda part: " ".join(part))
+def test_a_mistake_is_one_line_that_names_it_and_the_way_out(
+    capsys: Capture, arguments: list[str], parts: list[str]
+) -> None:
+    line = refuse(capsys, *arguments)
+    command = [name for name in arguments[:1] if name in COMMANDS]
+    way_out = " ".join(["mrvae", *command, "--help"])
+    assert [part for part in [*parts, way_out] if part not in line] == []
 
 
 def test_help_names_every_command_and_its_sentence(capsys: Capture) -> None:
@@ -74,12 +146,50 @@ def test_help_names_every_command_and_its_sentence(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_every_option(name: str, capsys: Capture) -> None:
+def test_every_command_explains_every_parameter_on_one_screen(name: str, capsys: Capture) -> None:
     assert main([name, "--help"]) == 0
-    help_text = capsys.readouterr().out
-    assert f"usage: mrvae {name}" in help_text
-    assert "--json" in help_text
-    assert "None" not in help_text
+    text = capsys.readouterr().out
+    lines = text.splitlines()
+    assert lines[0].startswith(f"usage: mrvae {name} ")
+    assert "None" not in text
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    flowing = " ".join(text.split())
+    for parameter in parameters(COMMANDS[name]):
+        start = f"{parameter.flag} {parameter.metavar}".strip()
+        assert f" {start} {' '.join(parameter.help.split())}" in flowing
+
+
+def test_help_shows_defaults_choices_and_what_must_be_given(capsys: Capture) -> None:
+    main(["attack", "--help"])
+    text = capsys.readouterr().out
+    assert "on [0, 1] (default: 0.1)" in text
+    assert "--split {train,validation,test}" in text
+    main(["compress", "--help"])
+    text = capsys.readouterr().out
+    assert text.startswith("usage: mrvae compress --out PATH [OPTIONS] RUN IMAGE…\n")
+    assert "file to write (required)" in text
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["r", "--help"], ["--zzz", "--n", "x", "--help"]])
+def test_help_is_printed_wherever_it_is_asked_for(capsys: Capture, arguments: list[str]) -> None:
+    assert main(["sample", "--help"]) == 0
+    expected = capsys.readouterr()
+    assert main(["sample", *arguments]) == 0
+    assert capsys.readouterr() == expected
+    assert main(["--zzz", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: mrvae COMMAND")
+
+
+def test_a_percent_sign_in_a_help_text_stays(capsys: Capture) -> None:
+    assert parse({"shares": Shares}, ["shares", "--help"]) is None
+    assert "50 % (default: 7)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("hint", [int, Annotated[int, "a word"], Annotated[complex, Option("z")]])
+def test_a_field_that_is_not_declared_is_an_error_of_the_program(hint: object) -> None:
+    with pytest.raises(TypeError, match=r"annotate it|cannot be read"):
+        parameters(make_dataclass("Undeclared", [("field", hint)]))
 
 
 def test_version(capsys: Capture) -> None:
@@ -107,7 +217,7 @@ def test_what_needs_no_torch_does_not_import_it(arguments: list[str]) -> None:
 class Noisy:
     """Print what a library might, and answer."""
 
-    json: bool = False
+    json: Json = False
 
     def run(self) -> Answer:
         print("loading")
@@ -148,6 +258,29 @@ def test_every_end_has_its_line_and_code(
     monkeypatch.setitem(COMMANDS, "noisy", Noisy)
     assert main(["noisy"]) == code
     assert capsys.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "alike"),
+    [
+        (Interrupted("saved after step 3", 2), 130, True),
+        (Interrupted("saved after step 3", 15), 143, True),
+        (Diverged("lower the rate"), 1, True),
+        (OutOfMemory("lower the batch"), 2, False),
+        (Failed("cannot save"), 1, False),
+    ],
+    ids=["ctrl-c", "sigterm", "diverged", "memory", "failed"],
+)
+def test_a_training_that_ends_early_has_its_line_and_code(
+    end: Exception, code: int, raise_together: bool
+) -> None:
+    with pytest.raises(Stopped) as stop, stopped_early():
+        raise end
+    assert (str(stop.value), stop.value.code, stop.value.raise_together) == (
+        str(end),
+        code,
+        raise_together,
+    )
 
 
 def test_a_reader_that_leaves_early_is_no_mistake() -> None:

@@ -15,7 +15,7 @@ from cli_tools import Capture, ask, refuse
 from PIL import Image
 
 import mrvae.training
-from laws.tiny_run import after_step
+from helpers.tiny_run import after_step
 from mrvae.cli import main
 from mrvae.papers.falck2022 import ITEMS, figure5
 
@@ -129,8 +129,8 @@ def test_cells_are_made_in_portions(here: Path, capsys: Capture) -> None:
         (["falck2022", "zzz"], "has no item 'zzz'; there are theory, table1, table2"),
         (["falck2022", "figure5", "--only", "x9"], "--only names the cell 'x9'; did you mean"),
         (["falck2022", "figure5", "--only", "x1,,r5"], "--only names the cell ''; there are x1"),
-        (["falck2022", "figure5", "--budget", "gpu"], "invalid choice 'gpu'"),
-        (["falck2022"], "Missing from mrvae reproduce: ITEM"),
+        (["falck2022", "figure5", "--budget", "gpu"], "expected smoke, cpu or paper, found 'gpu'"),
+        (["falck2022"], "required: ITEM"),
         (["falck2022", "figure5", "--out", "a-file"], "a-file, which is a file; name a folder"),
         (["falck2022", "figure5", "--data-dir", "nowhere"], "nowhere"),
     ],

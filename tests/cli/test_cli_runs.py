@@ -12,6 +12,7 @@ from cli_tools import STEPS, TINY, Capture, ask, lively, refuse, trained
 from PIL import Image
 
 import mrvae.training
+from helpers.members import for_all
 from mrvae.cli import main
 from mrvae.cli.reconstruct import interleave
 from mrvae.cli.runs import open_run
@@ -19,7 +20,7 @@ from mrvae.data import load, normal
 from mrvae.evaluation import latent_units, unit_report
 from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.pictures import Grid, grey
-from mrvae.recipes import ALL, Recipe
+from mrvae.recipes import ALL
 from mrvae.recipes.wavelet import WaveletVAE
 from mrvae.training import Diverged, Interrupted
 
@@ -53,15 +54,15 @@ def test_recipes_lists_every_recipe(capsys: Capture) -> None:
 # ------------------------------------------------------------------------------------ describe
 
 
-def _described() -> list[Recipe]:
-    """Return the small recipes, and one that repeats; all counts are held in tests/models."""
-    return [known for known in ALL if known.parameters < 3_000_000 and known.depth < 30]
+# One of each kind of model; tests/evaluation describes every recipe.
+DESCRIBED = ["digits-vdvae", "falck2022-mnist-r2", "digits-dct", "kuzina2023-mnist-wavelet"]
+DESCRIBED += ["cifar10-context", "kiruluta2025-cifar10-32-vae", "digits-wavelet"]
 
 
-@pytest.mark.parametrize("known", _described(), ids=lambda known: known.name)
-def test_describe_counts_what_the_recipe_stores(capsys: Capture, known: Recipe) -> None:
-    values = ask(capsys, "describe", known.name)
-    assert values["recipe"] == known.name
+@for_all("name", DESCRIBED)
+def test_describe_counts_what_the_recipe_stores(capsys: Capture, name: str) -> None:
+    known, values = mrvae.recipe(name), ask(capsys, "describe", name)
+    assert values["recipe"] == name
     assert values["parameters"] == known.parameters
     assert values["stochastic_depth"] == known.depth
     assert sum(level["layers"] for level in values["levels"]) == known.depth
@@ -75,19 +76,6 @@ def test_describe_counts_what_the_recipe_stores(capsys: Capture, known: Recipe) 
         side = level["size"] // 2 if halved else level["size"]
         assert level["latents"] == level["layers"] * level["latent"] * side**2
     assert sum(level["latents"] for level in levels) == values["latents"]
-
-
-@pytest.mark.parametrize(
-    ("name", "latents"),
-    [
-        ("vdvae-cifar10", 412_432),
-        ("vdvae-imagenet32", 765_216),
-        ("vdvae-imagenet64", 1_451_040),
-        ("vdvae-ffhq256", 4_470_816),
-    ],
-)
-def test_the_published_numbers_of_latents(capsys: Capture, name: str, latents: int) -> None:
-    assert ask(capsys, "describe", name)["latents"] == latents
 
 
 def test_flops_are_those_of_the_published_code(capsys: Capture) -> None:
@@ -125,7 +113,7 @@ def test_a_finished_run_is_left_as_it_is(capsys: Capture) -> None:
     assert {p: p.stat().st_mtime_ns for p in trained().glob("*.png")} == stamps
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("arguments", "message"),
     [
         (["--steps", STEPS], "holds a run already; go on with --resume"),
@@ -141,12 +129,12 @@ def test_a_run_is_not_trained_over(capsys: Capture, arguments: list[object], mes
     assert _contents(trained()) == before
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("arguments", "message"),
     [
         (["digit-vdvae"], "did you mean digits-vdvae"),
-        (["digits-vdvae", "stpes=3"], "did you mean training.steps"),
-        (["digits-vdvae", "steps=many"], "training.steps=many: expected a whole number"),
+        (["digits-vdvae", "stpes=3"], "did you mean steps"),
+        (["digits-vdvae", "steps=many"], "training.steps: found 'many', expected a whole number"),
         (["digits-vdvae", "width=-3"], "width is (-3,)"),
         (["digits-vdvae", "encoder=8x2,8q2"], "cannot read '8q2'"),
         (["digits-vdvae", "--steps", 0], "--steps is 0"),
@@ -177,12 +165,11 @@ def test_a_run_goes_by_default_to_a_folder_of_its_name(
     assert (tmp_path / "runs/digits-vdvae/weights.safetensors").is_file()
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("end", "code"),
     [(Interrupted("stopped after step 3", 2), 130), (Diverged("lower the rate"), 1)],
-    ids=["ctrl-c", "diverged"],
 )
-def test_a_run_that_stops_says_so_in_one_line(
+def test_a_run_that_stops_ends_with_one_line(
     capsys: Capture,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -243,7 +230,7 @@ def test_more_samples_than_one_chunk(capsys: Capture, tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------- reconstruct
 
 
-@pytest.mark.parametrize("keep", [None, 1])
+@for_all("keep", [None, 1])
 def test_each_image_stands_above_its_reconstruction(
     capsys: Capture, tmp_path: Path, keep: int | None
 ) -> None:
@@ -267,8 +254,8 @@ def test_each_image_stands_above_its_reconstruction(
     assert not kept[10:].any()
 
 
-@pytest.mark.parametrize("count", [1, 3, 4, 9])
-@pytest.mark.parametrize("columns", [1, 4])
+@for_all("count", [1, 3, 4, 9])
+@for_all("columns", [1, 4])
 def test_rows_alternate_between_the_two(count: int, columns: int) -> None:
     x = torch.arange(1, count + 1)
     rows = interleave(x, -x, columns).reshape(-1, 2, columns)
@@ -352,11 +339,11 @@ def _on(command: list[str], run: Path) -> list[object]:
     return [command[0], run, *command[1:]]
 
 
-@pytest.mark.parametrize("command", PICTURES, ids=lambda command: command[0])
+@for_all("command", PICTURES)
 def test_a_run_that_is_none_is_refused(capsys: Capture, tmp_path: Path, command: list[str]) -> None:
     out = ["--out", tmp_path / "x.png"]
     assert "no run directory" in refuse(capsys, *_on(command, tmp_path / "nowhere"), *out)
-    broken = tmp_path / "broken"
+    broken = tmp_path / f"broken-{command[0]}"
     shutil.copytree(trained(), broken)
     weights = broken / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-7])
@@ -368,7 +355,7 @@ def test_a_run_that_is_none_is_refused(capsys: Capture, tmp_path: Path, command:
     assert not (tmp_path / "x.png").exists()
 
 
-@pytest.mark.parametrize("command", PICTURES, ids=lambda command: command[0])
+@for_all("command", PICTURES)
 def test_a_picture_that_cannot_be_written_is_refused_first(
     capsys: Capture, tmp_path: Path, command: list[str]
 ) -> None:
@@ -376,11 +363,11 @@ def test_a_picture_that_cannot_be_written_is_refused_first(
     asked = _on(command, tmp_path / "nowhere")
     assert "does not exist" in refuse(capsys, *asked, "--out", tmp_path / "no" / "x.png")
     assert "ends in .png" in refuse(capsys, *asked, "--out", tmp_path / "x.jpg")
-    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "folder.png").mkdir(exist_ok=True)
     assert "is a folder" in refuse(capsys, *asked, "--out", tmp_path / "folder.png")
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("arguments", "message"),
     [
         (["sample", "--n", 0], "--n is 0"),
@@ -467,7 +454,7 @@ def test_only_a_whole_test_set_is_noted_in_the_run(capsys: Capture, tmp_path: Pa
     assert json.loads(noted.read_text()) == values
 
 
-def test_evaluation_is_told_to_people(capsys: Capture) -> None:
+def test_evaluation_prints_its_bounds_as_text(capsys: Capture) -> None:
     assert main(["evaluate", str(trained()), "--limit", "3", "--importance-samples", "2"]) == 0
     text = capsys.readouterr().out
     assert "3 images, test" in text
@@ -475,7 +462,7 @@ def test_evaluation_is_told_to_people(capsys: Capture) -> None:
     assert text.count("bits/dim") == 2
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("arguments", "message"),
     [
         (["--importance-samples", 0], "--importance-samples is 0"),

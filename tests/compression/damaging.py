@@ -28,18 +28,18 @@ from random import Random
 
 import torch
 
-from laws.damage import MODES, REFUSED, RIGHT, Victim, damage, forged, outcome, victim
-from laws.damage import within_a_gigabyte as limited
-from laws.tiny_codec import known, tiny_context
+from helpers.damage import MODES, REFUSED, RIGHT, Victim, damage, forged, outcome, victim
+from helpers.damage import within_a_gigabyte as limited
+from helpers.tiny_codec import known, tiny_context
 from mrvae.compression import Known
-from mrvae.recipes.context import DCT, Autoregressive, MidTread
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 
 LONGEST = 60
 
 
 def make_victims(folder: Path) -> list[Victim]:
     """Write a file of each mode, and one of a model with a context."""
-    context = tiny_context(DCT(3, MidTread(2.0), Autoregressive(8, 2)))
+    context = tiny_context(DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2)))
     models = [*((known(), mode) for mode in MODES)]
     models.append((Known(Path("tiny-context"), bytes(32), context), "progressive"))
     victims = []

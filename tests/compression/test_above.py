@@ -7,27 +7,27 @@ import math
 import pytest
 import torch
 
-from laws.tiny_codec import images, tiny_context
+from helpers.tiny_codec import images, tiny_context
 from mrvae.compression import Codec, Network, Stack
 from mrvae.compression.chunks import read_chunk, write_chunk
 from mrvae.compression.latents import all_active, of_shapes
 from mrvae.recipes.context import (
-    DCT,
-    Autoregressive,
+    AutoregressiveSpec,
     Context,
-    Diffusion,
-    MidRise,
-    MidTread,
-    Normal,
-    Pooled,
+    DCTSpec,
+    DiffusionSpec,
+    FactorisedSpec,
+    MidRiseSpec,
+    MidTreadSpec,
+    PooledSpec,
 )
 
 every_context = pytest.mark.parametrize(
     "context",
     [
-        DCT(3, MidTread(2.0), Autoregressive(8, 2)),
-        Pooled(2, MidRise(3), Autoregressive(8, 3), everywhere=False),
-        DCT(2, MidTread(0.5), Normal()),
+        DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2)),
+        PooledSpec(2, MidRiseSpec(3), AutoregressiveSpec(8, 3), everywhere=False),
+        DCTSpec(2, MidTreadSpec(0.5), FactorisedSpec()),
     ],
     ids=["dct-autoregressive", "pooled-autoregressive", "dct-normal"],
 )
@@ -62,4 +62,4 @@ def test_images_below_a_context_come_back(context: Context, bits_back: bool) -> 
 
 def test_a_diffusion_is_refused() -> None:
     with pytest.raises(ValueError, match=r"context\.prior=autoregressive"):
-        tiny_context(DCT(3, MidRise(2), Diffusion(unet_width=16, unet_blocks=1)))
+        tiny_context(DCTSpec(3, MidRiseSpec(2), DiffusionSpec(unet_width=16, unet_blocks=1)))

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import mrvae
-from laws.tiny_codec import codec, images, known
+from helpers.tiny_codec import codec, images, known
 from mrvae.compression import chunks
 from mrvae.compression.chunks import DamagedError, batches, read_chunk, write_chunk
 from mrvae.compression.codec import Codec

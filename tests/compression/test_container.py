@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from laws.damage import SIZES, write
-from laws.tiny_codec import draw_pictures, known
+from helpers.damage import SIZES, write
+from helpers.tiny_codec import draw_pictures, known
 from mrvae.compression import Network, Pictures, pack, read_container, unpack
 from mrvae.compression.container import Entry, write_header
 from mrvae.compression.unpacking import decoded, file_names

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from laws.tiny_codec import known
+from helpers.tiny_codec import known
 from mrvae.compression import Known, Network, Pictures, pack, pack_layers, read_container, unpack
 from mrvae.compression.coder import Stack
 from mrvae.compression.context_coding import push_context
@@ -20,7 +20,7 @@ from mrvae.compression.unpacking import decoded
 from mrvae.data.pictures import read
 from mrvae.models.build import make_context_only
 from mrvae.models.context.conditioner import Conditioner
-from mrvae.recipes.context import DCT, Autoregressive, MidTread, Pooled
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec, PooledSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import LogisticImage
 
@@ -29,7 +29,7 @@ from mrvae.recipes.wavelet import LogisticImage
 def alone() -> Known:
     """A context of RGB pixels with a random prior."""
     torch.manual_seed(1)
-    context = DCT(3, MidTread(0.5), Autoregressive(8, 2), ycbcr=True, chroma=2)
+    context = DCTSpec(3, MidTreadSpec(0.5), AutoregressiveSpec(8, 2), ycbcr=True, chroma=2)
     model = make_context_only(ContextOnly(3, 8, context))
     model.context.fit(torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8))
     return Known(Path("alone"), bytes(32), Network.of(model))
@@ -99,7 +99,7 @@ def dependent(n: int, seed: int) -> Tensor:
 def learnt(seen: Tensor) -> Conditioner:
     """Return a context whose levels are the pixels, and its prior after a few steps on images."""
     torch.manual_seed(0)
-    context = Pooled(1, MidTread(2 / 7), Autoregressive(hidden=32, components=2))
+    context = PooledSpec(1, MidTreadSpec(2 / 7), AutoregressiveSpec(hidden=32, components=2))
     top = make_context_only(ContextOnly(1, 2, context, LogisticImage(8))).top
     top.fit(seen)
     (c,) = top.encode(seen)

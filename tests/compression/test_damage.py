@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from laws.damage import (
+from helpers.damage import (
     CHANCES,
     MODES,
     PREFIX,
@@ -24,7 +24,7 @@ from laws.damage import (
     victim,
     within_a_gigabyte,
 )
-from laws.tiny_codec import known
+from helpers.tiny_codec import known
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 import mrvae
-from laws.narrow import gaussian
-from laws.tiny_codec import images, known, tiny_context
+from helpers.narrow import gaussian
+from helpers.tiny_codec import images, known, tiny_context
 from mrvae.compression import Codec, Network
 from mrvae.compression.chunks import DamagedError
 from mrvae.compression.coder import Stack, Table, cheapest, weights_of
@@ -18,18 +18,27 @@ from mrvae.compression.layers import _BOTTOM, Layers, read_layers, write_layers
 from mrvae.distributions import Distribution, Gaussian
 from mrvae.models import HVAE
 from mrvae.recipes import override
-from mrvae.recipes.context import DCT, Autoregressive, MidRise, MidTread, Normal, Pooled
+from mrvae.recipes.context import (
+    AutoregressiveSpec,
+    DCTSpec,
+    FactorisedSpec,
+    MidRiseSpec,
+    MidTreadSpec,
+    PooledSpec,
+)
 
 STEP = 0.5
 
 NETWORKS = {
     "grey": lambda: known().network,
     "colour": lambda: known(colour=True).network,
-    "dct-autoregressive": lambda: tiny_context(DCT(3, MidTread(2.0), Autoregressive(8, 2))),
-    "pooled-autoregressive": lambda: tiny_context(
-        Pooled(2, MidRise(3), Autoregressive(8, 3), everywhere=False)
+    "dct-autoregressive": lambda: tiny_context(
+        DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2))
     ),
-    "dct-normal": lambda: tiny_context(DCT(2, MidTread(0.5), Normal())),
+    "pooled-autoregressive": lambda: tiny_context(
+        PooledSpec(2, MidRiseSpec(3), AutoregressiveSpec(8, 3), everywhere=False)
+    ),
+    "dct-normal": lambda: tiny_context(DCTSpec(2, MidTreadSpec(0.5), FactorisedSpec())),
 }
 every_network = pytest.mark.parametrize("name", NETWORKS)
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from laws.tiny_codec import draw_pictures, images, known, tiny_context
+from helpers.tiny_codec import draw_pictures, images, known, tiny_context
 from mrvae.compression import Known, PackedLayers, Pictures, pack_layers, read_container, unpack
 from mrvae.compression.container import Mode, write_chunk, write_header
 from mrvae.compression.layers import Layers, read_layers, write_layers
 from mrvae.compression.patches import to_patches, to_picture
 from mrvae.compression.unpacking import codec_of, decoded
-from mrvae.recipes.context import DCT, Autoregressive, MidTread
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 
 SIZES = [(11, 5), (8, 8), (8, 20)]
 
@@ -25,7 +25,7 @@ def with_context() -> Known:
     return Known(Path("tiny-context"), bytes(32), tiny_context(_CONTEXT))
 
 
-_CONTEXT = DCT(3, MidTread(2.0), Autoregressive(8, 2))
+_CONTEXT = DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2))
 
 
 @pytest.fixture(scope="module", params=[known, with_context], ids=["plain", "context"])

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 import mrvae
-from laws.tiny_codec import codec, images, tiny_context
+from helpers.tiny_codec import codec, images, tiny_context
 from mrvae.compression import Codec, Network, Stack, search
 from mrvae.compression.coder import Standard
 from mrvae.compression.latents import Units, all_active, choose_numbers, of_shapes
 from mrvae.compression.packing import codec_for
 from mrvae.compression.searching import _round, prior_bits
 from mrvae.data import load
-from mrvae.recipes.context import DCT, Autoregressive, MidTread
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 
 
 def with_context() -> Codec:
-    network = tiny_context(DCT(3, MidTread(2.0), Autoregressive(8, 2)))
+    network = tiny_context(DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2)))
     return Codec(network, of_shapes(all_active(network.shapes), 16), ())
 
 

@@ -25,14 +25,14 @@ import torch
 from torch import Tensor
 
 import mrvae
-from laws.tiny_codec import codec, images, tiny_context
+from helpers.tiny_codec import codec, images, tiny_context
 from mrvae.compression import Codec, Layers, Network
 from mrvae.compression.chunks import read_chunk, write_chunk
 from mrvae.compression.latents import all_active, of_shapes
 from mrvae.compression.layers import read_layers, write_layers
 from mrvae.compression.packing import codec_for
 from mrvae.data import load
-from mrvae.recipes.context import DCT, Autoregressive, MidTread
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 
 MODELS = ("digits-vdvae", "grey", "colour", "context")
 MODES = ("direct", "bitsback", "progressive")
@@ -64,7 +64,7 @@ def coded(model: str, rows: int) -> Codec:
     if model == "context":
         # Its first weights are drawn, and must be the same in every process.
         torch.manual_seed(7)
-        network = tiny_context(DCT(3, MidTread(2.0), Autoregressive(8, 2)))
+        network = tiny_context(DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2)))
         units = all_active(network.shapes)
         found = Codec(network, of_shapes(units, 16), of_shapes(units, 4))
     else:

@@ -15,8 +15,8 @@ from mrvae.data import NAMES, load
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("mnits", "'mnits' is no known source.*did you mean 'mnist'"),
-        ("cifar-10", "did you mean 'cifar10'"),
+        ("mnits", "'mnits' is no known source.*did you mean mnist"),
+        ("cifar-10", "did you mean cifar10"),
         ("xyz", "known are digits, mnist, omniglot, cifar10, a folder"),
         ("", "'' is no known source"),
         ("set.npz", "there is no set.npz or"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from helpers.members import for_all
 from mrvae.distributions import Bins
 
 COUNTS = (2, 3, 17, 32, 255, 256)
@@ -15,8 +16,8 @@ def levels(count: int) -> torch.Tensor:
     return torch.arange(count, dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("count", COUNTS)
+@for_all("dtype", DTYPES)
+@for_all("count", COUNTS)
 def test_levels_survive_the_round_trip(count: int, dtype: torch.dtype) -> None:
     unit = Bins(count).to_unit(levels(count), dtype)
     assert unit.dtype == dtype
@@ -24,14 +25,14 @@ def test_levels_survive_the_round_trip(count: int, dtype: torch.dtype) -> None:
     assert torch.equal(Bins(count).to_level(unit), levels(count))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("count", COUNTS)
-def test_bins_meet_to_the_last_bit(count: int, dtype: torch.dtype) -> None:
+@for_all("dtype", DTYPES)
+@for_all("count", COUNTS)
+def test_neighbouring_bins_share_their_edge_to_the_last_bit(count: int, dtype: torch.dtype) -> None:
     lower, upper = Bins(count).edges(levels(count), dtype)
     assert torch.equal(upper[:-1], lower[1:])
 
 
-@pytest.mark.parametrize("count", COUNTS)
+@for_all("count", COUNTS)
 def test_a_bin_reaches_half_a_spacing_from_its_level(count: int) -> None:
     bins = Bins(count)
     centre = bins.to_unit(levels(count), torch.float64)
@@ -41,7 +42,7 @@ def test_a_bin_reaches_half_a_spacing_from_its_level(count: int) -> None:
     torch.testing.assert_close(centre - lower, torch.full_like(centre, bins.half_width))
 
 
-@pytest.mark.parametrize("count", COUNTS)
+@for_all("count", COUNTS)
 def test_a_value_goes_to_the_level_whose_bin_holds_it(count: int) -> None:
     bins = Bins(count)
     lower, upper = bins.edges(levels(count), torch.float64)
@@ -58,11 +59,7 @@ def test_eight_bits_are_the_familiar_ones() -> None:
     )
 
 
-def test_the_default_type_is_torchs() -> None:
-    assert Bins(4).to_unit(levels(4)).dtype == torch.get_default_dtype()
-
-
-@pytest.mark.parametrize("count", [-1, 0, 1, 257])
+@for_all("count", [-1, 0, 1, 257])
 def test_impossible_counts_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match=str(count)):
         Bins(count)

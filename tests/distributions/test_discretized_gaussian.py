@@ -10,11 +10,12 @@ import torch
 from scipy import integrate, stats
 from torch import Tensor
 
-from laws.pmf import check_normalised
+from helpers.members import for_all
+from helpers.pmf import check_normalised
 from mrvae.distributions import DiscretizedGaussian, Grid, MidRise
 
-both_precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-every_count = pytest.mark.parametrize("levels", [1, 2, 4, 17, 256])
+both_precisions = for_all("dtype", [torch.float32, torch.float64])
+every_count = for_all("levels", [1, 2, 4, 17, 256])
 ONE = torch.ones(())
 
 
@@ -54,15 +55,13 @@ def test_masses_sum_to_one_at_any_mean_and_scale(dtype: torch.dtype, levels: int
     check_normalised(DiscretizedGaussian(*extremes(dtype), levels).pmf(), tolerance=1e-6)
 
 
-@pytest.mark.parametrize("bits", [1, 2, 5, 8])
+@for_all("bits", [1, 2, 5, 8])
 def test_masses_of_a_mid_rise_grid_sum_to_one_to_the_last_digit(bits: int) -> None:
     law = DiscretizedGaussian(*extremes(torch.float64), mid_rise(bits))
     check_normalised(law.pmf(), tolerance=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("mean", "scale", "total"), [(0.0, 1.0, 1.18), (0.0, 0.3, 1.33), (0.0, 0.02, 2.0)]
-)
+@for_all(("mean", "scale", "total"), [(0.0, 1.0, 1.18), (0.0, 0.3, 1.33), (0.0, 0.02, 2.0)])
 def test_bins_of_the_published_width_overlap(mean: float, scale: float, total: float) -> None:
     """Half a bin of 1/(2^n - 1) around levels 2/2^n apart, as released: more than one in all."""
     levels = mid_rise(2).value(torch.arange(4), torch.float64)
@@ -72,7 +71,7 @@ def test_bins_of_the_published_width_overlap(mean: float, scale: float, total: f
     assert masses.sum() == pytest.approx(total, abs=0.01)
 
 
-@pytest.mark.parametrize("levels", [2, 4, 17, 256])
+@for_all("levels", [2, 4, 17, 256])
 def test_masses_are_scipys(levels: int) -> None:
     mean = torch.linspace(-2, 2, 41, dtype=torch.float64)[:, None]
     scale = torch.logspace(-1.5, 1, 31, dtype=torch.float64)[None]
@@ -80,7 +79,7 @@ def test_masses_are_scipys(levels: int) -> None:
     torch.testing.assert_close(law.pmf(), by_scipy(law, levels), rtol=1e-8, atol=1e-15)
 
 
-@pytest.mark.parametrize("z", [0.0, 0.3, 3.0, 30.0, 3000.0])
+@for_all("z", [0.0, 0.3, 3.0, 30.0, 3000.0])
 def test_a_narrow_bin_has_the_mass_of_its_density(z: float) -> None:
     """log P = log density + log width + O(width²), far beyond where P itself is a number."""
     spacing = 1e-6
@@ -129,7 +128,7 @@ def test_logarithms_and_their_slopes_are_finite(dtype: torch.dtype, levels: int)
         assert levels == 1 or torch.isfinite(slope).all()
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e5])
+@for_all("scale", [1e-3, 1.0, 1e3, 1e5])
 def test_bins_too_narrow_for_single_precision_have_a_logarithm(scale: float) -> None:
     """Far from the mean both edges of a bin are the same number; its mass is then nearly right."""
     grid, level = Grid(100_001, -1.0, 2e-5), torch.tensor([1, 50_000, 99_999])
@@ -186,7 +185,7 @@ def test_half_precision_is_computed_in_single() -> None:
 # --------------------------------------------------------------------------------------- grids
 
 
-@pytest.mark.parametrize("grid", [Grid.unit(5), Grid.unit(1), mid_rise(3), Grid(3, 2.0, 0.25)])
+@for_all("grid", [Grid.unit(5), Grid.unit(1), mid_rise(3), Grid(3, 2.0, 0.25)])
 def test_levels_and_values_of_a_grid_are_each_others(grid: Grid) -> None:
     levels = torch.arange(grid.most)
     assert torch.equal(grid.level(grid.value(levels)), levels)

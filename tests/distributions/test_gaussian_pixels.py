@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from helpers.members import for_all
 from mrvae.distributions import GaussianPixels
 
 
@@ -15,7 +16,7 @@ def pixels(levels: int) -> GaussianPixels:
     return GaussianPixels(mean, log_scale, levels)
 
 
-@pytest.mark.parametrize("levels", [2, 17, 256])
+@for_all("levels", [2, 17, 256])
 def test_masses_sum_to_one_and_are_what_is_scored(levels: int) -> None:
     law = pixels(levels)
     pmf = law.pmf()

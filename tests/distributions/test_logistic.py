@@ -9,7 +9,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from laws.pmf import check_normalised, check_samples
+from helpers.members import for_all
+from helpers.pmf import check_normalised, check_samples
 from mrvae.distributions import Bins, Categorical, DiscretizedLogisticMixture
 from mrvae.distributions.logistic import log_mass
 
@@ -46,7 +47,7 @@ def literal_pixel(rows: list[list[float]], x: list[int], bins: int) -> float:
     return total
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@for_all("channels", [1, 2, 3, 4])
 def test_log_prob_is_the_formula_in_the_published_layout(channels: int) -> None:
     bins, components = 8, 3
     rows = DiscretizedLogisticMixture.parameter_channels(channels, 1, autoregressive=True)
@@ -61,8 +62,8 @@ def test_log_prob_is_the_formula_in_the_published_layout(channels: int) -> None:
     assert mixture.log_prob(x).item() == pytest.approx(expected, rel=1e-10)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-@pytest.mark.parametrize(("channels", "bins", "autoregressive"), CASES)
+@for_all(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@for_all(("channels", "bins", "autoregressive"), CASES)
 def test_bins_sum_to_one_at_extreme_parameters(
     channels: int, bins: int, autoregressive: bool, dtype: torch.dtype, tolerance: float
 ) -> None:
@@ -76,8 +77,8 @@ def test_bins_sum_to_one_at_extreme_parameters(
         check_normalised(mixture.pmf(), tolerance)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-@pytest.mark.parametrize("bins", [2, 17, 256])
+@for_all(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@for_all("bins", [2, 17, 256])
 def test_log_masses_sum_to_one(bins: int, dtype: torch.dtype, tolerance: float) -> None:
     means = torch.tensor([0, 0.003, -0.9, 1, 1.2, 40, -1e4], dtype=dtype)[:, None, None]
     log_scales = torch.tensor([-7, -5.5, -3, 0, 5, 30, 87, 104, 1e4], dtype=dtype)[:, None]
@@ -86,8 +87,8 @@ def test_log_masses_sum_to_one(bins: int, dtype: torch.dtype, tolerance: float) 
     check_normalised(mass.exp(), tolerance)
 
 
-@pytest.mark.parametrize("log_scale", [40.0, 95.0, 120.0, 800.0, 1e4])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@for_all("log_scale", [40.0, 95.0, 120.0, 800.0, 1e4])
+@for_all("dtype", [torch.float64, torch.float32])
 def test_a_wide_logistic_is_its_density(log_scale: float, dtype: torch.dtype) -> None:
     scale = torch.tensor(log_scale, dtype=dtype, requires_grad=True)
     mass = log_mass(torch.tensor(100), torch.zeros((), dtype=dtype), scale, Bins(256))
@@ -96,7 +97,7 @@ def test_a_wide_logistic_is_its_density(log_scale: float, dtype: torch.dtype) ->
     assert slope.item() == pytest.approx(-1, abs=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@for_all("dtype", [torch.float64, torch.float32])
 def test_a_far_tail_falls_at_the_rate_of_its_scale(dtype: torch.dtype) -> None:
     mean, log_scale = torch.tensor(1.0, dtype=dtype, requires_grad=True), torch.tensor(-6.0)
     mass = log_mass(torch.tensor(10), mean, log_scale.to(dtype), Bins(256))
@@ -114,7 +115,7 @@ def test_log_scales_below_the_floor_count_as_the_floor() -> None:
     assert torch.equal(low, at)
 
 
-@pytest.mark.parametrize("log_scale", [-30.0, 4.0, 70.0, 1e4])
+@for_all("log_scale", [-30.0, 4.0, 70.0, 1e4])
 def test_samples_follow_the_pmf_at_any_scale(log_scale: float) -> None:
     parameters = torch.tensor([0.0, 30.0 if log_scale > 0 else 0.001, log_scale]).view(1, 3, 1, 1)
     mixture = DiscretizedLogisticMixture(parameters.expand(1, 3, 100, 200).contiguous(), 1, 4)
@@ -122,7 +123,7 @@ def test_samples_follow_the_pmf_at_any_scale(log_scale: float) -> None:
     check_samples(probabilities, mixture.sample(torch.Generator().manual_seed(0)), 4)
 
 
-def test_the_median_of_an_endless_scale_is_its_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_median_of_an_infinite_scale_is_its_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, 0.5))
     mixture = DiscretizedLogisticMixture(torch.tensor([0.0, 0.5, 1e4]).view(1, 3, 1, 1), 1, 5)
     assert mixture.sample().item() == 3
@@ -145,7 +146,7 @@ def test_a_chain_of_channels_has_no_marginal_pmf() -> None:
     DiscretizedLogisticMixture(torch.zeros(1, 3, 1, 1), 1).pmf()
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("channels", "components", "autoregressive", "expected"),
     [(3, 10, True, 100), (3, 10, False, 70), (1, 10, True, 30), (4, 1, True, 15)],
 )

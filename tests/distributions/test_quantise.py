@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers.members import for_all
 from mrvae.distributions import MidRise, MidTread, Quantiser
 
 SCALE = torch.tensor([28.0, 7.3, 1.0, 0.24, 0.0], dtype=torch.float64)
-every_quantiser = pytest.mark.parametrize(
+every_quantiser = for_all(
     "quantiser", [MidRise(1), MidRise(2), MidRise(5), MidTread(0.5), MidTread(3.0), MidTread(100.0)]
 )
 
@@ -44,7 +45,7 @@ def test_it_takes_the_nearest_of_its_values(quantiser: Quantiser) -> None:
 
 
 @every_quantiser
-def test_its_levels_lie_where_the_grid_says(quantiser: Quantiser) -> None:
+def test_its_levels_are_those_of_its_grid(quantiser: Quantiser) -> None:
     """The grid's values are the coefficients', divided by their largest, on [-1, 1]."""
     grid = quantiser.grid(SCALE)
     levels = torch.minimum(torch.arange(grid.most)[:, None], grid.last(SCALE).long())
@@ -63,7 +64,7 @@ def test_what_is_beyond_goes_to_the_ends(quantiser: Quantiser) -> None:
     assert quantiser.encode(-beyond, SCALE).abs().max() == 0
 
 
-@pytest.mark.parametrize("bits", [1, 2, 5])
+@for_all("bits", [1, 2, 5])
 def test_mid_rise_values_are_odd_multiples_of_the_half_width(bits: int) -> None:
     expected = torch.arange(1 - 2**bits, 2**bits, 2) / 2**bits
     assert torch.equal(values(MidRise(bits), 2), expected.double())

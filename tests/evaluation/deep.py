@@ -14,7 +14,7 @@ def deep_model() -> HVAE:
     levels = parse_levels("8x1,8d2,4x1,4d4,1x1", "1x1,4m1,4x1,8m4,8x1r2", [16], [2])
     frame = ImageFrame(channels=1, size=8, network_size=8, mean=5.0, std=6.0, levels=17)
     torch.manual_seed(0)
-    model = hierarchy(levels, frame, CategoricalPixels(levels=17))
+    model = hierarchy(levels, frame, CategoricalPixels(bins=17))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.15)

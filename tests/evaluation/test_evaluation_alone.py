@@ -8,7 +8,7 @@ import torch
 from mrvae.data import Images
 from mrvae.evaluation import evaluate, latent_units, unit_report
 from mrvae.models.build import make_context_only
-from mrvae.recipes.context import DCT, MidTread, Normal
+from mrvae.recipes.context import DCTSpec, FactorisedSpec, MidTreadSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import LogisticImage
 
@@ -16,7 +16,9 @@ from mrvae.recipes.wavelet import LogisticImage
 def test_both_bounds_are_one_number_and_the_units_are_those_of_the_context() -> None:
     stream = torch.Generator().manual_seed(0)
     x = torch.randint(0, 17, (30, 1, 8, 8), generator=stream, dtype=torch.uint8)
-    model = make_context_only(ContextOnly(1, 8, DCT(3, MidTread(0.3), Normal()), LogisticImage(17)))
+    model = make_context_only(
+        ContextOnly(1, 8, DCTSpec(3, MidTreadSpec(0.3), FactorisedSpec()), LogisticImage(17))
+    )
     model.context.fit(x)
     model.double()
     images = Images(x, "noise", "test", levels=17)

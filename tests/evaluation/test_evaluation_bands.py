@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import pywt
 import torch
+from msgspec.structs import replace
 
 import mrvae
 from mrvae.data import Images, load

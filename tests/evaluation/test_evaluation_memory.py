@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import mrvae
-from laws.alive import Alive
+from helpers.alive import Alive
 from mrvae.evaluation.memory import row_bytes, rows_within
 from mrvae.models import HVAE
 from mrvae.recipes import override

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import mrvae
 from evaluation.deep import deep_model, digits
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.data import Images, normal
 from mrvae.evaluation import PSNR, SSIM, Partial, partial_report
 from mrvae.evaluation.memory import row_bytes

@@ -1,4 +1,4 @@
-"""Laws of cutting pictures into patches and joining them."""
+"""Cutting pictures into patches and joining them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.members import for_all
 from mrvae.evaluation import cut, join
 
 SIZES = [(1, 1), (1, 7), (2, 3), (5, 4), (8, 8), (9, 16), (17, 5), (31, 33)]
@@ -16,8 +17,8 @@ def made_up(channels: int, height: int, width: int) -> torch.Tensor:
     return torch.arange(channels * height * width).view(channels, height, width)
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize(("height", "width"), SIZES)
+@for_all("side", SIDES)
+@for_all(("height", "width"), SIZES)
 def test_joining_undoes_cutting(height: int, width: int, side: int) -> None:
     picture = made_up(3, height, width)
     patches = cut(picture, side)
@@ -25,8 +26,8 @@ def test_joining_undoes_cutting(height: int, width: int, side: int) -> None:
     assert torch.equal(join(patches, height, width), picture)
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize(("height", "width"), SIZES)
+@for_all("side", SIDES)
+@for_all(("height", "width"), SIZES)
 def test_what_is_beyond_the_edge_is_the_reflection_of_numpy(
     height: int, width: int, side: int
 ) -> None:

@@ -12,13 +12,14 @@ from functools import cache
 
 import pytest
 import torch
+from msgspec import structs
 from scipy import stats
 from torch import Tensor, nn
 
 import mrvae
 from evaluation.one_level import OneLevel, copies
 from mrvae.data import Images, images_for, normal
-from mrvae.distributions import DiscretizedGaussian, Grid, MidRise, MidTread
+from mrvae.distributions import DiscretizedGaussian, Grid, MidRiseSpec, MidTread
 from mrvae.evaluation import KUZINA2023, Defects, LikelihoodReport, evaluate
 from mrvae.evaluation.likelihood import standard_error
 from mrvae.evaluation.memory import row_bytes
@@ -33,8 +34,8 @@ from mrvae.models import (
 )
 from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import override
-from mrvae.recipes.context import DCT, Context, Diffusion, Normal
-from mrvae.recipes.context import MidRise as MidRiseLevels
+from mrvae.recipes.context import Context, DCTSpec, DiffusionSpec, FactorisedSpec
+from mrvae.recipes.context import MidRiseSpec as MidRiseLevels
 
 NONE = Defects()
 ALONE = [replace(NONE, **{name: True}) for name in ("averaged", "open_end", "wide_bins")]
@@ -51,7 +52,7 @@ def with_context(context: Context | None) -> HVAE:
     """A small model whose every weight is random, in float64."""
     recipe = override(mrvae.recipe("digits-vdvae"), SHAPE)
     if context is not None:
-        recipe = replace(recipe, model=replace(recipe.hierarchy, context=context))
+        recipe = structs.replace(recipe, model=structs.replace(recipe.hierarchy, context=context))
     torch.manual_seed(1)
     model = mrvae.build(recipe).double()
     with torch.no_grad():
@@ -61,8 +62,8 @@ def with_context(context: Context | None) -> HVAE:
     return model.eval()
 
 
-DIFFUSED = DCT(3, MidRiseLevels(2), Diffusion(unet_width=16, unet_blocks=1))
-EXPLICIT = DCT(3, MidRiseLevels(2), Normal())
+DIFFUSED = DCTSpec(3, MidRiseLevels(2), DiffusionSpec(unet_width=16, unet_blocks=1))
+EXPLICIT = DCTSpec(3, MidRiseLevels(2), FactorisedSpec())
 
 
 def estimated(model: HVAE, *estimators: Defects, seed: int = 0) -> tuple[LikelihoodReport, Tensor]:
@@ -156,7 +157,7 @@ def test_the_nats_of_an_open_end_are_those_of_the_levels() -> None:
 
 @pytest.mark.parametrize(("scale", "total"), [(1.0, 1.18), (0.3, 1.33), (0.02, 2.0)])
 def test_wide_bins_have_more_than_all_mass(scale: float, total: float) -> None:
-    grid, level = MidRise(2).grid(torch.ones(())), torch.arange(4)
+    grid, level = MidRiseSpec(2).grid(torch.ones(())), torch.arange(4)
     mean = torch.zeros(4, dtype=torch.float64)
     masses = wide_log_mass(mean, mean + scale, level, grid).exp()
     assert masses.sum().item() == pytest.approx(total, abs=0.005)
@@ -225,7 +226,7 @@ class Tilted(nn.Module):
 def one_value() -> HVAE:
     """A model whose context is one value of four levels, under a diffusion of two steps."""
     base = with_context(DIFFUSED)
-    context = PooledContext((1, 8, 8), 8, MidRise(2), bins=17)
+    context = PooledContext((1, 8, 8), 8, MidRiseSpec(2), bins=17)
     prior = DiffusionPrior(context, Tilted(), LinearSchedule(2, 0.6, 0.8), PredictStart())
     assert isinstance(base.top, ContextConditioner)
     levels = parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])

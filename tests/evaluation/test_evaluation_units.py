@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 from torch import Tensor
 
 import mrvae
 from evaluation.deep import deep_model, digits
 from evaluation.linear_gaussian import Conditionals, Problem, crude, pictures, problem, standardised
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.data import Images, normal
 from mrvae.evaluation import layer_nats, unit_report
 from mrvae.evaluation.memory import row_bytes
@@ -76,7 +77,7 @@ def test_the_nats_of_all_units_are_those_of_the_bound(seed: int) -> None:
     assert [layer.nats for layer in report.layers] == pytest.approx(expected, rel=1e-11)
 
 
-@pytest.mark.parametrize("family", [wavelet.Laplace(), wavelet.Logistic()])
+@pytest.mark.parametrize("family", [wavelet.LaplaceSpec(), wavelet.LogisticSpec()])
 def test_units_below_priors_that_are_no_gaussians_are_those_of_the_bound(
     family: wavelet.Family,
 ) -> None:
@@ -84,7 +85,8 @@ def test_units_below_priors_that_are_no_gaussians_are_those_of_the_bound(
     recipe = mrvae.recipe("digits-wavelet")
     assert isinstance(recipe.model, wavelet.WaveletVAE)
     prior = wavelet.Independent(family)
-    model = mrvae.build(replace(recipe, model=replace(recipe.model, prior=prior))).double()
+    changed = structs.replace(recipe, model=structs.replace(recipe.model, prior=prior))
+    model = mrvae.build(changed).double()
     report, expected = unit_report(model, digits(5)), layer_nats(model, digits(5))
     each = torch.split(report.kl, [math.prod(shape) for shape in model.shapes])
     assert [float(part.sum()) for part in each] == pytest.approx(expected, rel=1e-11)

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from msgspec import structs
 from torch import Tensor
 
 import mrvae
@@ -25,7 +26,7 @@ from mrvae.recipes.schema import (
     Model,
     Normalise,
     Recipe,
-    SoftplusScale,
+    SoftplusScaleSpec,
     Training,
 )
 
@@ -220,12 +221,12 @@ def test_foreign_tensors_are_named_and_change_nothing(spoil: Spoil, message: str
 @pytest.mark.parametrize(
     "model",
     [
-        architecture(likelihood=LogisticMixturePixels(levels=32, components=4)),
+        architecture(likelihood=LogisticMixturePixels(bins=32, components=4)),
         architecture(likelihood=LogisticMixturePixels(components=4, autoregressive=False)),
         architecture(likelihood=CategoricalPixels(17), channels=1),
-        replace(architecture(), scale=SoftplusScale()),
-        replace(architecture(), decoder="1x2,4m1,4x1,8m4,8x3r2"),
-        replace(architecture(), encoder="8x2r2,8d2,4x1,4d4,1x2"),
+        structs.replace(architecture(), scale=SoftplusScaleSpec()),
+        structs.replace(architecture(), decoder="1x2,4m1,4x1,8m4,8x3r2"),
+        structs.replace(architecture(), encoder="8x2r2,8d2,4x1,4d4,1x2"),
     ],
     ids=["5-bit", "independent", "categorical", "softplus", "shared-cells", "shared-blocks"],
 )

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from laws.tiny_run import outcome, tiny
+from helpers.tiny_run import outcome, tiny
 from mrvae.training import train
 
 STEPS, EVERY = 12, 2

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from laws.tiny_run import everything, kill_after, outcome, tiny
+from helpers.tiny_run import everything, kill_after, outcome, tiny
 from mrvae.training import Failed, train
 
 SHORT = ("steps=12", "validate_every=6", "checkpoint_every=4")

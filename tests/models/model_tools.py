@@ -16,12 +16,12 @@ from mrvae.recipes.schema import (
     Cell,
     Likelihood,
     LogisticMixturePixels,
-    RawScale,
+    RawScaleSpec,
     Scale,
 )
 
 ENCODER, DECODER = "8x2,8d2,4x1,4d4,1x1", "1x1,4m1,4x2,8m4,8x2"
-BINARY, GREY = BernoulliPixels(), CategoricalPixels(levels=5)
+BINARY, GREY = BernoulliPixels(), CategoricalPixels(bins=5)
 COLOUR = LogisticMixturePixels(components=2)
 _VDVAE = VDVAE()
 LIKELIHOODS: tuple[Likelihood, ...] = (BINARY, GREY, COLOUR)
@@ -47,15 +47,15 @@ def make(
 ) -> HVAE:
     """Build a model in float64; its weights random if ``seed`` is given, else initial ones."""
     levels = parse_levels(encoder, decoder, width, latent)
-    high = likelihood.levels - 1
+    high = likelihood.bins - 1
     many = channels or (3 if likelihood is COLOUR else 1)
-    frame = ImageFrame(many, size, levels[-1].size, high / 2, high / 2, likelihood.levels, fourier)
+    frame = ImageFrame(many, size, levels[-1].size, high / 2, high / 2, likelihood.bins, fourier)
     model = hierarchy(
         levels,
         frame,
         likelihood,
         bottleneck=0.5,
-        scale=scale or RawScale(),
+        scale=scale or RawScaleSpec(),
         bias_up_to=bias_up_to,
         cell=cell,
         normalise=normalise,

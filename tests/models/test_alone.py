@@ -11,7 +11,7 @@ from mrvae.distributions import Bins
 from mrvae.models import HVAE
 from mrvae.models.build import make_context_only
 from mrvae.models.context.conditioner import ContextConditioner
-from mrvae.recipes.context import DCT, Autoregressive, MidTread, Normal
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, FactorisedSpec, MidTreadSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import LogisticImage
 
@@ -36,7 +36,9 @@ def every_image(levels: int) -> torch.Tensor:
 
 def test_the_bound_is_one_on_all_images_there_are() -> None:
     x = every_image(3)
-    spec = ContextOnly(1, 2, DCT(2, MidTread(0.4), Autoregressive(8, 2)), LogisticImage(3))
+    spec = ContextOnly(
+        1, 2, DCTSpec(2, MidTreadSpec(0.4), AutoregressiveSpec(8, 2)), LogisticImage(3)
+    )
     model = stirred(make_context_only(spec), x)
     contexts = torch.unique(model.context.encode(x)[0], dim=0)
     with torch.no_grad():
@@ -53,7 +55,7 @@ def test_the_bound_is_one_on_all_images_there_are() -> None:
 
 def test_the_importance_weights_are_the_bound_for_nothing_is_drawn() -> None:
     x = every_image(3)[::7]
-    spec = ContextOnly(1, 2, DCT(2, MidTread(0.4), Normal()), LogisticImage(3))
+    spec = ContextOnly(1, 2, DCTSpec(2, MidTreadSpec(0.4), FactorisedSpec()), LogisticImage(3))
     model = stirred(make_context_only(spec), every_image(3))
     with torch.no_grad():
         weights, elbo = model.log_weights(x, samples=3), model.elbo(x).value
@@ -64,7 +66,7 @@ def test_where_pixels_are_sure_the_picture_is_what_the_context_stands_for() -> N
     stream = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (20, 3, 8, 8), generator=stream, dtype=torch.uint8)
     model = make_context_only(
-        ContextOnly(3, 8, DCT(4, MidTread(0.2), Normal(), ycbcr=True, chroma=2))
+        ContextOnly(3, 8, DCTSpec(4, MidTreadSpec(0.2), FactorisedSpec(), ycbcr=True, chroma=2))
     )
     model.context.fit(x)
     with torch.no_grad():
@@ -80,7 +82,7 @@ def test_frequencies_of_chrominance_beyond_those_kept_have_one_level() -> None:
     x = torch.randint(0, 256, (9, 3, 8, 8), generator=stream, dtype=torch.uint8)
     few, every = (
         make_context_only(
-            ContextOnly(3, 8, DCT(4, MidTread(0.2), Normal(), ycbcr=True, chroma=n))
+            ContextOnly(3, 8, DCTSpec(4, MidTreadSpec(0.2), FactorisedSpec(), ycbcr=True, chroma=n))
         ).top
         for n in (2, 0)
     )

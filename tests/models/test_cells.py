@@ -7,7 +7,7 @@ import torch
 from model_tools import images, make, noise
 from torch import Tensor
 
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE, Encoder
 from mrvae.models.hierarchy.walk import Choose, given

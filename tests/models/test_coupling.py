@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 from torch.autograd.functional import jacobian
 from wavelet_tools import SMALL, pictures, small, stirred, stream

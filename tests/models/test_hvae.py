@@ -9,12 +9,12 @@ import torch
 from model_tools import BINARY, COLOUR, GREY, LIKELIHOODS, images, make, noise
 from torch import Tensor
 
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.distributions import Distribution, Gaussian
 from mrvae.models import HVAE, ImageFrame, bits_per_dim
 from mrvae.models.hierarchy.decoder import CellStage
 from mrvae.models.hierarchy.walk import Choose, from_posterior, from_prior, given
-from mrvae.recipes.schema import Likelihood, SoftplusScale
+from mrvae.recipes.schema import Likelihood, SoftplusScaleSpec
 
 TIGHT = 1e-10
 
@@ -129,9 +129,9 @@ def test_kl_vanishes_where_the_posterior_is_the_prior() -> None:
     torch.testing.assert_close(weights[0], elbo.log_likelihood, rtol=TIGHT, atol=TIGHT)
 
 
-@pytest.mark.parametrize("scale", [None, SoftplusScale()])
+@pytest.mark.parametrize("scale", [None, SoftplusScaleSpec()])
 @torch.no_grad()
-def test_log_weights_have_the_bound_as_their_mean(scale: SoftplusScale | None) -> None:
+def test_log_weights_have_the_bound_as_their_mean(scale: SoftplusScaleSpec | None) -> None:
     """E log w = ELBO: the sampled and the closed-form KL agree over 3,000 paired draws."""
     model = make(BINARY, encoder="4x1,4d2,2x1", decoder="2x1,4m2,4x1", size=4, scale=scale)
     draws = 3000

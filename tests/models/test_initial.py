@@ -7,17 +7,17 @@ import torch
 from model_tools import COLOUR, GREY, LIKELIHOODS, images, make, noise
 from torch import Tensor
 
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE, Encoder
 from mrvae.models.hierarchy.walk import from_posterior, from_prior
-from mrvae.recipes.schema import Likelihood, SoftplusScale
+from mrvae.recipes.schema import Likelihood, SoftplusScaleSpec
 
 
-@pytest.mark.parametrize("scale", [None, SoftplusScale()])
+@pytest.mark.parametrize("scale", [None, SoftplusScaleSpec()])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_every_prior_begins_as_a_standard_normal_and_adds_nothing(
-    likelihood: Likelihood, scale: SoftplusScale | None
+    likelihood: Likelihood, scale: SoftplusScaleSpec | None
 ) -> None:
     model = make(likelihood, scale=scale, seed=None)
     x, given = images(model, 2), noise(model, 2)

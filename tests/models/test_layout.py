@@ -8,7 +8,7 @@ from model_tools import BINARY, COLOUR, make
 from torch import Tensor, nn
 
 from mrvae.models import HVAE
-from mrvae.recipes.schema import VDVAE, BoundedScale, Cell, TopDown
+from mrvae.recipes.schema import VDVAE, BoundedScaleSpec, Cell, TopDown
 
 LAST = torch.channels_last
 
@@ -23,7 +23,7 @@ def case(cell: Cell, size: int, latent: int) -> HVAE:
         size=size,
         latent=(latent,),
         cell=cell,
-        scale=BoundedScale() if top_down else None,
+        scale=BoundedScaleSpec() if top_down else None,
         bias_up_to=0 if top_down else 64,
     )
     model.to(memory_format=LAST)  # type: ignore[call-overload]

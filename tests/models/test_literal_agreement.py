@@ -47,9 +47,9 @@ def ours_of(shape: Hyperparameters) -> HVAE:
     )
     widths = [shape.width_at(size) for size in sizes]
     levels = parse_levels(shape.enc_blocks, shape.dec_blocks, widths, [shape.zdim])
-    high = likelihood.levels - 1
+    high = likelihood.bins - 1
     frame = ImageFrame(
-        shape.image_channels, shape.scored_size, 8, high / 2, high / 2, likelihood.levels
+        shape.image_channels, shape.scored_size, 8, high / 2, high / 2, likelihood.bins
     )
     return hierarchy(
         levels,

@@ -8,7 +8,7 @@ from model_tools import images, make, noise
 from torch import Tensor
 
 import mrvae
-from laws.alive import Alive
+from helpers.alive import Alive
 from mrvae.models import HVAE
 from mrvae.recipes.schema import NVAE, VDVAE, Cell, Markov, Plain, TopDown
 

@@ -168,6 +168,7 @@ def test_a_header_without_end_is_refused(run: Path) -> None:
         (b'"recipe"', "holds no recipe"),
         (b"{}", "holds no recipe"),
         (b'{"recipe": 3}', "expected an object"),
+        (b'{"recipe": {"name": "a", "name": "b"}}', "the key 'name' is there twice"),
         (b'{"recipe": {}}', "is missing"),
         (b" " * (1 << 20) + b"{}", "too large"),
     ],

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import pytest
 import torch
 from model_tools import images, noise, randomise
+from msgspec.structs import replace
 from torch import Tensor
 
 import mrvae
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.data import images_for
 from mrvae.models import HVAE
 from mrvae.models.context.conditioner import ContextConditioner
@@ -19,25 +19,25 @@ from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.objectives import importance_bound
 from mrvae.recipes import override
 from mrvae.recipes.context import (
-    DCT,
-    Autoregressive,
+    AutoregressiveSpec,
     Context,
-    Diffusion,
-    MidRise,
-    MidTread,
-    NoContext,
-    Normal,
-    Pooled,
-    WaveletTop,
+    DCTSpec,
+    DiffusionSpec,
+    FactorisedSpec,
+    MidRiseSpec,
+    MidTreadSpec,
+    NoContextSpec,
+    PooledSpec,
+    WaveletSpec,
 )
 
 TIGHT = 1e-10
-SMALL_DIFFUSION = Diffusion(unet_width=16, unet_blocks=1)
+SMALL_DIFFUSION = DiffusionSpec(unet_width=16, unet_blocks=1)
 CONTEXTS: tuple[Context, ...] = (
-    DCT(3, MidRise(2), SMALL_DIFFUSION),
-    DCT(3, MidTread(2.0), Autoregressive(8, 2)),
-    Pooled(2, MidRise(3), Normal()),
-    WaveletTop("db2", 1, MidRise(2), SMALL_DIFFUSION, everywhere=False),
+    DCTSpec(3, MidRiseSpec(2), SMALL_DIFFUSION),
+    DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2)),
+    PooledSpec(2, MidRiseSpec(3), FactorisedSpec()),
+    WaveletSpec("db2", 1, MidRiseSpec(2), SMALL_DIFFUSION, everywhere=False),
 )
 SHAPE = ("encoder=8x1,8d2,4x1", "decoder=4x1,8m4,8x1", "width=8", "latent=2", "bottleneck=0.5")
 
@@ -185,7 +185,7 @@ def test_each_resolution_is_told_the_projected_picture(context: Context) -> None
 
 @torch.no_grad()
 def test_without_weights_nothing_is_told_and_the_rest_is_the_model_without_context() -> None:
-    bare = make(NoContext())
+    bare = make(NoContextSpec())
     model = mrvae.build(override(mrvae.recipe("digits-dct"), SHAPE)).double()
     model.context.fit(pictures())
     missing = model.load_state_dict(bare.state_dict(), strict=False)
@@ -202,7 +202,7 @@ def test_without_weights_nothing_is_told_and_the_rest_is_the_model_without_conte
 
 
 def test_a_model_without_context_has_nothing_above() -> None:
-    model = make(NoContext())
+    model = make(NoContextSpec())
     assert model.noise_size == model.latent_noise_size
     assert model.shapes == model.latent_shapes
     assert not [name for name in model.state_dict() if name.startswith("top")]
@@ -269,12 +269,12 @@ def test_what_is_no_context_is_refused() -> None:
 @pytest.mark.parametrize(
     ("context", "message"),
     [
-        (DCT(9), "size is 9"),
-        (Pooled(3), "factor is 3"),
-        (WaveletTop("haar", 4), "steps is 4"),
-        (WaveletTop("wavy", 1), "wavy"),
-        (DCT(3, prior=Diffusion(unet_scales=2)), "scales is 2"),
-        (DCT(3, prior=Diffusion(unet_width=20)), "width is 20"),
+        (DCTSpec(9), "size is 9"),
+        (PooledSpec(3), "factor is 3"),
+        (WaveletSpec("haar", 4), "steps is 4"),
+        (WaveletSpec("wavy", 1), "wavy"),
+        (DCTSpec(3, prior=DiffusionSpec(unet_scales=2)), "scales is 2"),
+        (DCTSpec(3, prior=DiffusionSpec(unet_width=20)), "width is 20"),
     ],
 )
 def test_a_context_that_does_not_fit_is_refused(context: Context, message: str) -> None:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from model_tools import images, randomise
+from msgspec.structs import replace
 from torch import Tensor
 
 import mrvae
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from mrvae.models import HVAE, parse_levels
 from mrvae.models.build import build, hierarchy
 from mrvae.models.build.weights import read_tensors, save_weights
 from mrvae.models.hierarchy.walk import from_prior
 from mrvae.recipes import Recipe, override
-from mrvae.recipes.context import DCT, Context, NoContext, Normal
+from mrvae.recipes.context import Context, DCTSpec, FactorisedSpec, NoContextSpec
 from mrvae.recipes.schema import TopDown
 
 PLAIN, NORMED, ECHO = TopDown(), TopDown(weight_norm=True), TopDown(top_latent_skip=True)
 BARE = TopDown(shortcut=False)
-NO_CONTEXT = NoContext()
+NO_CONTEXT = NoContextSpec()
 CELLS = (PLAIN, BARE, NORMED, ECHO)
 
 
@@ -134,7 +134,7 @@ def test_after_one_step_a_gradient_reaches_every_parameter(cell: TopDown) -> Non
 
 
 def test_with_a_context_no_parameter_is_idle() -> None:
-    model = make(seed=None, context=DCT(3, prior=Normal()))
+    model = make(seed=None, context=DCTSpec(3, prior=FactorisedSpec()))
     optimizer = torch.optim.SGD(model.parameters(), 1e-2)
     x, drawn = images(model, 8), normals(model, 8)
     for _ in range(3):
@@ -232,7 +232,7 @@ def test_each_cell_reads_a_state_of_its_own_or_the_last_of_its_level() -> None:
 
 @torch.no_grad()
 def test_a_context_is_told_to_levels_that_have_latents() -> None:
-    model = make(context=DCT(3, prior=Normal()))
+    model = make(context=DCTSpec(3, prior=FactorisedSpec()))
     words = model.context.conditioning(model.context.encode(images(model, 2)))
     assert [None if word is None else word.shape[-1] for word in words] == [4, 8, None]
 
@@ -292,7 +292,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"last cell at 4 leads from width 6 to 4"):
         build(small(synchronous=False), repeat=2)
     with pytest.raises(ValueError, match=r"set model\.cell\.top_latent_skip=false"):
-        small(ECHO, context=DCT(3, prior=Normal()))
+        small(ECHO, context=DCTSpec(3, prior=FactorisedSpec()))
     with pytest.raises(ValueError, match=r"lowest is 1\.0; it must be less than highest"):
         override(small(), ["model.scale.lowest=1"])
 

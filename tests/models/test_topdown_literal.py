@@ -11,7 +11,7 @@ import torch
 from model_tools import images, noise, randomise
 from torch import Tensor, nn
 
-from laws.narrow import gaussian
+from helpers.narrow import gaussian
 from literal.kuzina2023 import DecoderBlock, LadderVAE, Outcome, Res, Shape
 from literal.kuzina2023 import mnist as published_mnist
 from mrvae.layers import ReZero, Shortcut
@@ -27,8 +27,8 @@ from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.models.heads.pixels import SpatialHead
 from mrvae.models.hierarchy.top_down_encoder import TopDownEncoder
 from mrvae.models.hierarchy.walk import Step, from_posterior, from_prior
-from mrvae.recipes.context import DCT, Context, NoContext, Normal
-from mrvae.recipes.schema import BernoulliPixels, BoundedScale, LogisticMixturePixels, TopDown
+from mrvae.recipes.context import Context, DCTSpec, FactorisedSpec, NoContextSpec
+from mrvae.recipes.schema import BernoulliPixels, BoundedScaleSpec, LogisticMixturePixels, TopDown
 
 Pairs = Iterator[tuple[Tensor, Tensor]]
 
@@ -53,17 +53,19 @@ def ours_of(shape: Shape, shortcut: bool = True) -> HVAE:
     levels = parse_levels(encoder, decoder, widths, [shape.z_width])
     binary = shape.outputs == 1
     likelihood = BernoulliPixels() if binary else LogisticMixturePixels(256, 2, False)
-    high = likelihood.levels - 1
+    high = likelihood.bins - 1
     frame = ImageFrame(
         shape.image_channels, shape.image_size, shape.image_size, high / 2, high / 2, high + 1
     )
-    context: Context = DCT(3, prior=Normal()) if shape.conditioning == "x" else NoContext()
+    context: Context = (
+        DCTSpec(3, prior=FactorisedSpec()) if shape.conditioning == "x" else NoContextSpec()
+    )
     model = hierarchy(
         levels,
         frame,
         likelihood,
         bottleneck=shape.block_mult,
-        scale=BoundedScale(),
+        scale=BoundedScaleSpec(),
         bias_up_to=0,
         cell=TopDown(shortcut=shortcut, top_latent_skip=shape.conditioning == "z"),
         synchronous=not shape.shared_encoder,

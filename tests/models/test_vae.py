@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
+from msgspec.structs import replace
 from wavelet_tools import pictures, stirred, stream
 
 from mrvae.models.build import make_vae

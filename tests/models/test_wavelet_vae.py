@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 from wavelet_tools import PLAIN, SMALL, DensityHead, Free, pictures, small, stirred, stream
 
@@ -34,7 +34,7 @@ WAVELETS = ("haar", "db2", "sym4", "bior2.2", "rbio1.3")
 
 
 def unit(x: Tensor) -> Tensor:
-    return unit_image(x, SMALL.likelihood.levels, torch.float64)
+    return unit_image(x, SMALL.likelihood.bins, torch.float64)
 
 
 def laws(model: HVAE) -> list[UnconditionalPrior | ConditionalPrior]:
@@ -118,7 +118,7 @@ def test_noise_has_the_scales_that_are_asked_for(
 
 def linear_gaussian(seed: int = 0) -> tuple[HVAE, Tensor, Tensor, float]:
     """Return a model whose every law is Gaussian, with m and b of all coefficients, and σ."""
-    model = make_wavelet_vae(replace(PLAIN, prior=spec.Independent(spec.Gaussian()))).double()
+    model = make_wavelet_vae(replace(PLAIN, prior=spec.Independent(spec.GaussianSpec()))).double()
     model.head = DensityHead(17, 0.3)
     means, scales = [], []
     for law, shape in zip(laws(model), model.shapes, strict=True):
@@ -175,7 +175,7 @@ def test_with_the_true_posterior_every_weight_is_the_likelihood() -> None:
     torch.testing.assert_close(weights, evidence.expand(5, 1), rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("family", [spec.Laplace(), spec.Logistic(), spec.Gaussian()])
+@pytest.mark.parametrize("family", [spec.LaplaceSpec(), spec.LogisticSpec(), spec.GaussianSpec()])
 @pytest.mark.parametrize("seeing", [False, True])
 def test_the_divergence_is_the_mean_of_the_weights(family: spec.Family, seeing: bool) -> None:
     prior = spec.CoarseToFine(family, width=8, blocks=1) if seeing else spec.Independent(family)
@@ -254,7 +254,7 @@ def test_a_refinement_begins_as_nothing_and_is_read_by_the_likelihood() -> None:
 @pytest.mark.parametrize("side", [2, 4, 8])
 def test_a_coarse_image_is_what_remains_of_the_fine_one(side: int) -> None:
     """For Haar, averages over blocks of the result are the coarse pixels, up to rounding."""
-    recipe = replace(SMALL, likelihood=spec.LogisticImage(levels=256))
+    recipe = replace(SMALL, likelihood=spec.LogisticImage(bins=256))
     model = make_wavelet_vae(recipe).double()
     with torch.no_grad():
         cast(Tensor, model.head.log_scale).fill_(-9.0)
@@ -309,4 +309,4 @@ def test_every_parameter_learns(recipe: spec.WaveletVAE) -> None:
 )
 def test_what_makes_no_model_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(SMALL, **change)  # type: ignore[arg-type]
+        replace(SMALL, **change)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from mrvae.models import HVAE
@@ -20,7 +21,7 @@ SMALL = spec.WaveletVAE(
     channels=2,
     size=8,
     depth=2,
-    likelihood=spec.LogisticImage(levels=17),
+    likelihood=spec.LogisticImage(bins=17),
     encoder=spec.Pyramid(width=8, blocks=1),
     noise=spec.NoiseFromImage(initial=0.2),
     prior=spec.CoarseToFine(width=8, blocks=1),
@@ -34,7 +35,7 @@ def stream(seed: int = 0) -> torch.Generator:
 
 def pictures(count: int, recipe: spec.WaveletVAE | spec.VAE = SMALL, seed: int = 0) -> Tensor:
     shape = (count, recipe.channels, recipe.size, recipe.size)
-    return torch.randint(0, recipe.likelihood.levels, shape, generator=stream(seed)).byte()
+    return torch.randint(0, recipe.likelihood.bins, shape, generator=stream(seed)).byte()
 
 
 def stirred(model: HVAE, size: float = 0.1, seed: int = 0) -> HVAE:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import mrvae.evaluation
 import mrvae.training
-from laws.tiny_run import everything, outcome, tiny, train_until
+from helpers.tiny_run import everything, outcome, tiny, train_until
 from mrvae.papers.entries import Entry, Validation, curve, nats_after, paired_error, result
 from mrvae.papers.workspace import Job, Workspace, finished
 from mrvae.recipes import override

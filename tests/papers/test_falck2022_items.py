@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import pywt
 import torch
+from msgspec import structs
 from torch.nn import functional
 
 from mrvae.evaluation import PassNorms, describe
@@ -121,7 +122,7 @@ def test_a_change_changes_the_model_alone() -> None:
         if change.base:
             one, base = by_name[change.name], by_name[change.base]
             assert one.model != base.model
-            assert replace(one, model=base.model, parameters=0, depth=0) == replace(
+            assert structs.replace(one, model=base.model, parameters=0, depth=0) == structs.replace(
                 base, parameters=0, depth=0
             )
 

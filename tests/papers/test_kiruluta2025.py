@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from msgspec import structs
 
 from mrvae.papers.catalogue import find
 from mrvae.papers.entries import result
@@ -141,7 +142,7 @@ def test_no_coefficients_are_better_than_the_oracle() -> None:
 
     spec = wavelet_vae(table("smoke")[1])
     assert spec is not None
-    spec = replace(spec, loss=Sparse(weights=(0.3, 0.2)))
+    spec = structs.replace(spec, loss=Sparse(weights=(0.3, 0.2)))
     stream = torch.Generator().manual_seed(0)
     u = torch.rand(3, 1, 8, 8, generator=stream, dtype=torch.float64)
     haar, weights = Wavelet("haar"), penalty(spec)
@@ -161,7 +162,7 @@ def test_no_coefficients_are_better_than_the_oracle() -> None:
             d + 0.01 * torch.randn(d.shape, generator=stream, dtype=d.dtype) for d in best.details
         ]
         assert loss(best) < loss(Coefficients(best.approximation, tuple(moved)))
-    assert thresholded(u, replace(spec, wavelet="bior2.2")) is None
+    assert thresholded(u, structs.replace(spec, wavelet="bior2.2")) is None
 
 
 def test_errors_have_the_spread_of_their_images() -> None:

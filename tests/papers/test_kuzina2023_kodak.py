@@ -10,6 +10,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 
 from mrvae.data import gallery
 from mrvae.distributions import MidTread
@@ -84,7 +85,7 @@ def test_items_share_their_runs(budget: Budget) -> None:
 def test_one_hierarchy_stands_under_all_contexts() -> None:
     first, *others = CIFAR_SMALL
     for other in others:
-        assert replace(other.hierarchy, context=first.hierarchy.context) == first.model
+        assert structs.replace(other.hierarchy, context=first.hierarchy.context) == first.model
         assert (other.training, other.data) == (first.training, first.data)
 
 

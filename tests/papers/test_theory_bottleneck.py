@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
-from laws.linear import image
+from helpers.linear import image
+from helpers.members import for_all
 from mrvae.papers.falck2022.bottleneck import (
     Bottleneck,
     Chain,
@@ -23,7 +24,7 @@ from mrvae.papers.falck2022.compression import leaky_pair
 from mrvae.papers.falck2022.transport import energy
 from mrvae.resolution import Wavelet, WaveletPooling
 
-every_wavelet = pytest.mark.parametrize("name", ["haar", "db2", "db4"])
+every_wavelet = for_all("name", ["haar", "db2", "db4"])
 
 
 def pair(values: int, seed: int = 0) -> Pair:
@@ -54,7 +55,7 @@ def test_with_skip_it_is_the_identity(name: str) -> None:
     assert (SkippedBottleneck(one.forward, other, pooling(name))(x) - x).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("scale", [0.1, 1.0, 3.0])
+@for_all("scale", [0.1, 1.0, 3.0])
 def test_the_kl_is_that_of_two_gaussians(scale: float) -> None:
     x, one = image(5, 1, 8, 8), pair(64)
     without = Bottleneck(one, pooling("haar"))
@@ -120,7 +121,7 @@ def test_skips_at_every_level_give_the_image_back() -> None:
         assert torch.equal(one, other)
 
 
-def test_inversion_error_and_defect_see_a_wrong_inverse_at_its_level() -> None:
+def test_inversion_error_and_defect_show_a_wrong_inverse_at_its_level() -> None:
     x, p = image(4, 1, 8, 8), pooling("haar")
     coarse, fine = pair(16, seed=1), pair(64, seed=2)
     off = Pair(coarse.forward, partial(_shifted, coarse))

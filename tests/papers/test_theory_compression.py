@@ -11,7 +11,8 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch import Tensor
 
-from laws.linear import image
+from helpers.linear import image
+from helpers.members import for_all
 from mrvae.papers.falck2022.bottleneck import Chain, Pair
 from mrvae.papers.falck2022.checks import Subsampling
 from mrvae.papers.falck2022.compression import (
@@ -28,9 +29,9 @@ from mrvae.papers.falck2022.compression import (
 from mrvae.papers.falck2022.transport import energy, transport
 from mrvae.resolution import Ladder, Wavelet, WaveletPooling
 
-both_dims = pytest.mark.parametrize("dims", [1, 2])
-every_family = pytest.mark.parametrize("family", [linear_pair, leaky_pair])
-every_wavelet = pytest.mark.parametrize("name", ["haar", "db2", "db4"])
+both_dims = for_all("dims", [1, 2])
+every_family = for_all("family", [linear_pair, leaky_pair])
+every_wavelet = for_all("name", ["haar", "db2", "db4"])
 DEPTH, SIZE = 3, 8
 
 
@@ -78,7 +79,7 @@ def test_transport_is_the_best_of_all_permutations(dims: int) -> None:
     assert float(energy(x - y[permutation], dims).mean()) == pytest.approx(squared)
 
 
-def test_transport_is_a_metric_that_does_not_see_the_order_or_the_pixels() -> None:
+def test_transport_is_a_metric_independent_of_order_and_resolution() -> None:
     x, y, z = (image(30, 2, 4, 4, seed=seed) for seed in range(3))
     distance = {
         pair: math.sqrt(transport(*pair_of, dims=2)[0])
@@ -136,7 +137,7 @@ def test_with_the_constant_of_the_whole_map_it_is_an_equality_there() -> None:
 @both_dims
 @every_family
 @every_wavelet
-@pytest.mark.parametrize("kind", ["cloud", "clusters", "line", "heavy", "point"])
+@for_all("kind", ["cloud", "clusters", "line", "heavy", "point"])
 def test_it_holds_with_exact_inverses_on_every_data_set(
     family: Family, name: str, dims: int, kind: str
 ) -> None:
@@ -149,7 +150,7 @@ def test_it_holds_with_exact_inverses_on_every_data_set(
 
 
 @every_family
-@pytest.mark.parametrize("seed", range(10))
+@for_all("seed", range(10))
 def test_it_holds_for_every_pair_not_only_on_average(family: Family, seed: int) -> None:
     """‖x - x̂‖² is bounded also for reconstructions of other data: hence for every coupling."""
     net, constants = chain(family, "haar", 1, seed)
@@ -178,7 +179,7 @@ def test_without_an_orthogonal_projection_it_fails(dims: int) -> None:
 
 
 @both_dims
-def test_constants_that_are_too_small_are_found_out(dims: int) -> None:
+def test_with_constants_that_are_too_small_it_fails(dims: int) -> None:
     """The smallest stretching, 0.5, in place of the largest."""
     net, _ = chain(linear_pair, "haar", dims)
     assert not sides(net, data("cloud", dims), [0.5] * DEPTH).holds
@@ -186,7 +187,9 @@ def test_constants_that_are_too_small_are_found_out(dims: int) -> None:
 
 @both_dims
 @every_family
-def test_the_families_are_what_they_say(family: Family, dims: int) -> None:
+def test_the_families_are_invertible_with_their_lipschitz_constants(
+    family: Family, dims: int
+) -> None:
     net, constants = chain(family, "haar", dims)
     for level, (pair, constant) in enumerate(zip(net.pairs, constants, strict=True), 1):
         x = image(30, *(1 << level,) * dims, seed=level)
@@ -221,7 +224,7 @@ def _moved(pair: Pair, by: float, y: Tensor) -> Tensor:
 
 @both_dims
 @every_family
-@pytest.mark.parametrize("by", [0.0, 0.01, 0.1, 1.0])
+@for_all("by", [0.0, 0.01, 0.1, 1.0])
 def test_less_the_defect_it_holds_for_any_decoder(family: Family, dims: int, by: float) -> None:
     net, constants = chain(family, "haar", dims)
     x = data("clusters", dims)

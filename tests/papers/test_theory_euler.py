@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from laws.linear import image
-from laws.tiny_vdvae import SHARED, tiny_vdvae
+from helpers.linear import image
+from helpers.members import for_all
+from helpers.tiny_vdvae import SHARED, tiny_vdvae
 from mrvae.models.cells.base import VDVAECell
 from mrvae.models.hierarchy.walk import from_posterior, from_prior
 from mrvae.papers.falck2022.euler import TwoStep, inference_step, sampling_step
@@ -23,7 +24,7 @@ CELLS = [
     for rung_index, stage in enumerate(MODEL.decoder.stages)
     for cell_index, _ in enumerate(stage.visits)
 ]
-every_cell = pytest.mark.parametrize("place", CELLS)
+every_cell = for_all("place", CELLS)
 
 
 def cell_at(place: tuple[int, int]) -> VDVAECell:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from laws.linear import image
-from laws.narrow import gaussian
-from laws.tiny_vdvae import tiny_vdvae
+from helpers.linear import image
+from helpers.members import for_all
+from helpers.narrow import gaussian
+from helpers.tiny_vdvae import tiny_vdvae
 from mrvae.distributions import Gaussian
 from mrvae.models.build import build
 from mrvae.models.cells.base import VDVAECell
@@ -38,7 +39,7 @@ def pictures(count: int) -> Tensor:
 
 
 @torch.no_grad()
-def test_the_process_begins_in_one_point_whatever_the_image() -> None:
+def test_the_first_state_is_the_same_for_every_image() -> None:
     states = entry_states(MODEL, 5)
     assert torch.equal(states, states[:1].expand_as(states))
     assert states.abs().max() > 0
@@ -86,7 +87,7 @@ def family(spread: float, count: int = 40) -> tuple[Gaussian, Gaussian, Tensor]:
     return Gaussian(mean, half), Gaussian(zeros, zeros), image(200, count, 2, seed=1)
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+@for_all("spread", [0.0, 0.5, 2.0])
 def test_from_a_point_the_boundary_condition_is_about_the_aggregate(spread: float) -> None:
     posterior, prior, noise = family(spread)
     point = boundary(posterior, prior, torch.zeros(40, 3), noise)
@@ -96,7 +97,7 @@ def test_from_a_point_the_boundary_condition_is_about_the_aggregate(spread: floa
     assert point.bound == pytest.approx(closed, abs=0.05)
 
 
-@pytest.mark.parametrize("spread", [0.5, 2.0])
+@for_all("spread", [0.5, 2.0])
 def test_a_start_that_tells_images_apart_makes_it_the_bound(spread: float) -> None:
     posterior, prior, noise = family(spread)
     knowing = boundary(posterior, prior, torch.arange(40)[:, None], noise)
@@ -132,7 +133,7 @@ def test_two_gaussians_agree_with_quadrature() -> None:
     assert point.aggregate == pytest.approx(expected, abs=0.01)
 
 
-def test_a_prior_that_knows_the_image_is_refused() -> None:
+def test_a_prior_that_depends_on_the_image_is_refused() -> None:
     posterior, _, noise = family(1.0)
     with pytest.raises(ValueError, match="the prior differs between images"):
         boundary(posterior, posterior, torch.zeros(40, 1), noise)

@@ -1,3 +1,5 @@
+"""The recipes: their names, their published counts, and what they say of themselves."""
+
 from __future__ import annotations
 
 import subprocess
@@ -5,6 +7,7 @@ import sys
 
 import pytest
 
+from helpers.members import for_all
 from mrvae.recipes import ALL, Recipe, recipe
 
 PUBLISHED = {
@@ -13,10 +16,13 @@ PUBLISHED = {
     "vdvae-imagenet64": (125_005_860, 75),
     "vdvae-ffhq256": (114_874_852, 66),
     "falck2022-mnist-x1": (106_689, 9),
+    "kuzina2023-mnist-vdvae": (656_617, 8),
+    "kuzina2023-omniglot-vdvae": (656_617, 8),
+    "kuzina2023-cifar10-vdvae": (21_400_322, 29),
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@for_all("name", PUBLISHED)
 def test_the_published_counts_are_stored(name: str) -> None:
     assert (recipe(name).parameters, recipe(name).depth) == PUBLISHED[name]
 
@@ -25,33 +31,39 @@ def test_names_are_distinct() -> None:
     assert len({known.name for known in ALL}) == len(ALL)
 
 
-@pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
+@for_all("known", ALL)
 def test_a_recipe_is_found_by_its_name(known: Recipe) -> None:
     assert recipe(known.name) is known
 
 
-@pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
-def test_a_recipe_says_what_it_is(known: Recipe) -> None:
+@for_all("known", ALL)
+def test_a_recipe_is_described_in_single_lines(known: Recipe) -> None:
     for text in (known.about, known.paper, known.row, known.budget):
         assert text.strip() == text != ""
         assert "\n" not in text
 
 
-@pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
+@for_all("known", ALL)
 def test_the_levels_of_a_pixel_are_those_its_bits_leave(known: Recipe) -> None:
     likelihood = known.model.likelihood
     if known.data.source != "digits" and not known.data.binary:
-        assert likelihood.levels == 2**known.data.bits
+        assert likelihood.bins == 2**known.data.bits
 
 
-def test_a_near_name_is_suggested() -> None:
-    with pytest.raises(ValueError, match="no recipe 'digit-vdvae'; did you mean digits-vdvae"):
-        recipe("digit-vdvae")
-
-
-def test_every_name_is_given_when_none_is_near() -> None:
-    with pytest.raises(ValueError, match=r"'zzz'; there are digits-vdvae, .*vdvae-ffhq256"):
-        recipe("zzz")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("digit-vdvae", "no recipe 'digit-vdvae'; did you mean digits-vdvae, [^,]* or [^,]*[?]$"),
+        ("zzz", "no recipe 'zzz'; `mrvae recipes` lists them$"),
+        ("9" * 900_000, r"no recipe '9+\.\.\.9+'; `mrvae recipes` lists them$"),
+        ("\x1b[2J\n", r"no recipe '\\x1b\[2J\\n'; `mrvae recipes` lists them$"),
+    ],
+    ids=["near", "far", "long", "control"],
+)
+def test_an_unknown_name_is_refused_with_at_most_three_near_ones(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        recipe(name)
+    assert len(str(caught.value)) < 200
 
 
 def test_the_room_needs_neither_torch_nor_numpy() -> None:

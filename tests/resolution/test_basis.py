@@ -1,4 +1,4 @@
-"""The spaces V_j of functions: definition 1 of Falck et al. 2022 as laws, and their two bases."""
+"""The spaces V_j of functions: the properties of definition 1, Falck et al. 2022, and two bases."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from laws.linear import check_orthonormal, image
+from helpers.linear import check_orthonormal, image
+from helpers.members import for_all
 from mrvae.resolution import Basis, Coefficients, Ladder, Wavelet, WaveletPooling
 from mrvae.resolution.basis import largest_difference
 
 FAMILIES = ["haar", "db2", "db4", "sym4", "coif1"]
-every_family = pytest.mark.parametrize("name", FAMILIES)
-both_dims = pytest.mark.parametrize("dims", [1, 2])
+every_family = for_all("name", FAMILIES)
+both_dims = for_all("dims", [1, 2])
 AXES = {1: (-1,), 2: (-2, -1)}
 
 
@@ -53,7 +54,7 @@ def test_the_spaces_are_nested(name: str, dims: int) -> None:
             assert (onto(name, dims, below)(fine) - fine).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize(("name", "order"), [("haar", 1), ("db2", 2), ("db3", 3), ("db4", 4)])
+@for_all(("name", "order"), [("haar", 1), ("db2", 2), ("db3", 3), ("db4", 4)])
 def test_a_smooth_function_is_approached_at_the_order_of_the_wavelet(name: str, order: int) -> None:
     """(A1), with its rate: ‖f - proj_j f‖ ∝ 2^{-jN} for a wavelet of N vanishing moments."""
     x = smooth(4096)
@@ -87,7 +88,7 @@ def test_dilation_moves_a_space_to_the_next_finer_one(name: str, dims: int) -> N
 
 @both_dims
 @every_family
-def test_a_space_is_invariant_under_shifts_by_its_pixels_alone(name: str, dims: int) -> None:
+def test_a_space_is_invariant_under_shifts_by_its_pixels_only(name: str, dims: int) -> None:
     """(A4): of V_j by 2^{-j}; not by less."""
     x = onto(name, dims, 2)(image(*(16,) * dims))
     shifted = torch.roll(x, 4, dims=-1)

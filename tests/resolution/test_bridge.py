@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from laws.linear import image
+from helpers.linear import image
+from helpers.members import for_all
 from mrvae.papers.falck2022.orders import (
     Errors,
     GeometricProcess,
@@ -33,7 +34,7 @@ from mrvae.resolution import (
 )
 
 TIMES = (0.0, 0.4, 0.7, 1.0)
-both_dims = pytest.mark.parametrize("dims", [1, 2])
+both_dims = for_all("dims", [1, 2])
 
 
 def ladder(dims: int) -> Ladder:
@@ -98,7 +99,7 @@ def test_a_wrong_embedding_leaves_the_space() -> None:
 
 
 @both_dims
-@pytest.mark.parametrize("name", ["haar", "db2"])
+@for_all("name", ["haar", "db2"])
 def test_it_is_the_process_in_the_finest_space_with_extended_coefficients(
     name: str, dims: int
 ) -> None:
@@ -119,7 +120,7 @@ def test_it_is_the_process_in_the_finest_space_with_extended_coefficients(
     torch.testing.assert_close(bridge.end(start, noise), z, rtol=0, atol=1e-11)
 
 
-def test_the_states_at_the_ends_of_the_levels_are_those_of_the_walk() -> None:
+def test_the_last_states_of_the_levels_are_those_of_shorter_bridges() -> None:
     bridge, start = nonlinear(2), image(2, 1, 1)
     noise = bridge.noise(start, (2, 2, 2), generator())
     ends = bridge.ends(start, noise)
@@ -244,7 +245,7 @@ def test_the_homogeneous_form_is_the_general_one_without_time() -> None:
 
 
 @both_dims
-def test_a_homogeneous_process_does_not_know_when_it_began(dims: int) -> None:
+def test_a_homogeneous_process_does_not_depend_on_its_first_time(dims: int) -> None:
     stage = BridgeStage.homogeneous(lambda z: torch.sin(z), lambda z, xi: 0.5 * xi)
     early = Bridge(ladder(dims), TIMES, (stage,) * 3)
     late = Bridge(ladder(dims), tuple(t + 7 for t in TIMES), (stage,) * 3)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import pywt
 
+from helpers.members import for_all
 from mrvae.resolution import filter_bank, wavelet_names
 
 NAMES = wavelet_names()
 ORTHOGONAL = [name for name in NAMES if name.startswith(("haar", "db", "sym", "coif"))]
 BIORTHOGONAL = [name for name in NAMES if name not in ORTHOGONAL]
-every_orthogonal = pytest.mark.parametrize("name", ORTHOGONAL)
+every_orthogonal = for_all("name", ORTHOGONAL)
 
 
 def overlap(first: np.ndarray, second: np.ndarray, shift: int) -> float:
@@ -58,7 +59,7 @@ def test_a_constant_is_kept(name: str) -> None:
     assert abs(low.sum() ** 2 - 2) <= 1e-15
 
 
-@pytest.mark.parametrize("name", NAMES)
+@for_all("name", NAMES)
 def test_filters_are_pywavelets(name: str) -> None:
     bank, table = filter_bank(name), pywt.Wavelet(name)
     tolerance = 1e-10 if bank.orthogonal else 0
@@ -68,7 +69,7 @@ def test_filters_are_pywavelets(name: str) -> None:
     np.testing.assert_allclose(bank.dual, back, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", BIORTHOGONAL)
+@for_all("name", BIORTHOGONAL)
 def test_the_dual_pair_is_biorthogonal(name: str) -> None:
     bank = filter_bank(name)
     for i, each in enumerate(bank.filters):
@@ -78,7 +79,7 @@ def test_the_dual_pair_is_biorthogonal(name: str) -> None:
                 assert abs(overlap(np.array(each), np.array(dual), shift) - expected) <= 2e-12
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("name", "hint"),
     [
         ("hair", "haar"),

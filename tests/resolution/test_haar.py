@@ -9,18 +9,11 @@ import pywt
 import torch
 from torch import Tensor
 
+from helpers.members import for_all
 from mrvae.resolution import Haar, Ladder
 
-SHAPES = [
-    (1, (2,)),
-    (1, (10,)),
-    (1, (2, 3, 14)),
-    (2, (2, 2)),
-    (2, (6, 10)),
-    (2, (2, 3, 28, 14)),
-    (2, (2, 1, 2, 8, 4)),
-]
-every_shape = pytest.mark.parametrize(("dims", "shape"), SHAPES)
+SHAPES = [(1, (2,)), (1, (2, 3, 14)), (2, (2, 2)), (2, (6, 10)), (2, (2, 1, 2, 8, 4))]
+every_shape = for_all(("dims", "shape"), SHAPES)
 
 
 def image(*shape: int, seed: int = 0) -> Tensor:

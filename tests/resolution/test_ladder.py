@@ -1,4 +1,4 @@
-"""The laws of projection and embedding."""
+"""Properties of projection and embedding."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from helpers.members import for_all
 from mrvae.resolution import Ladder
 
-SHAPES = [
-    (1, (8,)),
-    (1, (3, 8)),
-    (1, (2, 3, 16)),
-    (1, (2, 2, 3, 8)),
-    (2, (8, 8)),
-    (2, (3, 8, 16)),
-    (2, (2, 3, 16, 8)),
-    (2, (2, 2, 3, 8, 8)),
-]
-every_shape = pytest.mark.parametrize(("dims", "shape"), SHAPES)
-every_step = pytest.mark.parametrize("steps", [0, 1, 2, 3])
+SHAPES = [(1, (8,)), (1, (2, 3, 16)), (2, (8, 8)), (2, (2, 3, 16, 8)), (2, (2, 2, 3, 8, 16))]
+every_shape = for_all(("dims", "shape"), SHAPES)
+every_step = for_all("steps", [0, 1, 2, 3])
 
 
 def image(*shape: int, seed: int = 0) -> Tensor:
@@ -110,7 +102,7 @@ def test_gradients_are_exact(dims: int, shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(gradient, expected, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("steps", [1, 2])
+@for_all("steps", [1, 2])
 def test_channels_last_is_kept(steps: int) -> None:
     x = image(2, 3, 8, 8).to(memory_format=torch.channels_last)
     for result in (ladder(2).project(x, steps), ladder(2).embed(x, steps)):
@@ -135,13 +127,13 @@ def test_sizes_and_levels_are_inverse() -> None:
     assert [stages.level(size) for size in (7, 14, 28)] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("size", [0, 1, 21, 56])
+@for_all("size", [0, 1, 21, 56])
 def test_a_size_between_the_rungs_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=rf"size is {size}; .*\[7, 14, 28\]"):
         Ladder(base=7, depth=2).level(size)
 
 
-@pytest.mark.parametrize("level", [-1, 3])
+@for_all("level", [-1, 3])
 def test_a_level_off_the_ladder_is_refused(level: int) -> None:
     with pytest.raises(ValueError, match=f"level is {level}"):
         Ladder(base=7, depth=2).size(level)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import mrvae
-from laws.tiny_run import after_step, outcome, tiny, train_until, updater
+from helpers.tiny_run import after_step, outcome, tiny, train_until, updater
 from mrvae.data import images_for, normal, whole
 from mrvae.distributions import MidRise
 from mrvae.evaluation import evaluate, latent_units

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from laws.tiny_run import tiny
+from helpers.tiny_run import tiny
 from mrvae.recipes.kl_term import KlTerm
 from mrvae.recipes.schema import SkipRule, Training
 from mrvae.training import train

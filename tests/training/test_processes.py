@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from laws.on_processes import Job, nats, run, start, together
-from laws.tiny_run import kill_after, tiny
+from helpers.on_processes import Job, nats, run, start, together
+from helpers.tiny_run import kill_after, tiny
 from mrvae.models import HVAE
 from mrvae.models.build import build
 from mrvae.processes import share

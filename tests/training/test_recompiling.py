@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch._dynamo.utils import counters
 
-from laws.tiny_run import tiny, updater
+from helpers.tiny_run import tiny, updater
 from mrvae.data import images_for
 from mrvae.evaluation import evaluate
 from mrvae.training.compiling import try_compile

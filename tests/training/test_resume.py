@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import torch
 
-from laws.tiny_run import after_step, everything, kill_after, outcome, tiny, train_until, updater
+from helpers.tiny_run import after_step, everything, kill_after, outcome, tiny, train_until, updater
 from mrvae.recipes import Recipe
 from mrvae.training import Interrupted, checkpoint, train
 

@@ -8,8 +8,8 @@ from accelerate import Accelerator
 from torch.utils.flop_counter import FlopCounterMode
 
 import mrvae
-from laws.alive import Alive
-from laws.tiny_run import TINY
+from helpers.alive import Alive
+from helpers.tiny_run import TINY
 from mrvae.data import Stream, images_for
 from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
@@ -25,7 +25,12 @@ KINDS = {
     "context": ("digits-dct",),
     "wavelet": ("digits-wavelet",),
 }
-WAYS = [(), ("bf16=true",), ("checkpoint=true",), ("bf16=true", "checkpoint=true", "accumulate=3")]
+WAYS = [
+    (),
+    ("bf16=true",),
+    ("activation_checkpointing=true",),
+    ("bf16=true", "activation_checkpointing=true", "accumulate=3"),
+]
 
 
 def make(kind: str, *changes: str) -> Recipe:
@@ -39,7 +44,7 @@ def real_updates(recipe: Recipe) -> tuple[int, int]:
     images = images_for(recipe, "train")
     model = build(recipe)
     model.context.fit(images.take(torch.arange(len(images))))
-    if recipe.training.checkpoint:
+    if recipe.training.activation_checkpointing:
         model.enable_activation_checkpointing()
     updater = Updater(model, recipe.training, Stream(images, 12, 0), Accelerator(cpu=True))
     updater.update(0)

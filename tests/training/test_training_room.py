@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from laws.tiny_run import TINY, after_step, outcome, tiny
+from helpers.tiny_run import TINY, after_step, outcome, tiny
 from mrvae.cli import main
 from mrvae.models.build import build
 from mrvae.training import OutOfMemory, room, train
@@ -36,7 +36,13 @@ def test_a_step_larger_than_the_free_memory_is_refused_and_nothing_is_written(
     (line,) = capsys.readouterr().err.splitlines()
     assert code == 2
     assert line.startswith("mrvae: a step of 8 images is predicted to take ")
-    for word in ("are free", "accumulate=2", "checkpoint=true", "bf16=true", "overcommit=2"):
+    for word in (
+        "are free",
+        "accumulate=2",
+        "activation_checkpointing=true",
+        "bf16=true",
+        "overcommit=2",
+    ):
         assert word in line
     assert not out.exists()
 
@@ -76,7 +82,7 @@ def test_a_gpu_without_memory_ends_the_run_with_one_line_and_it_goes_on_with_sma
         assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("mrvae: the memory does not hold a step of 8 images; try training.acc")
-    assert main([*command, "--resume", "training.checkpoint=true"]) == 0
+    assert main([*command, "--resume", "training.activation_checkpointing=true"]) == 0
     train(tiny(*SHORT), tmp_path / "whole", quiet=True)
     found, whole = outcome(tmp_path / "run"), outcome(tmp_path / "whole")
     assert found["weights.safetensors"] == whole["weights.safetensors"]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from msgspec import structs
 from torch import Tensor, nn
 
-from laws.tiny_run import after_step, everything, tiny, updater
+from helpers.tiny_run import after_step, everything, tiny, updater
 from mrvae.models import Elbo
 from mrvae.models.elbo import sum_per_image
 from mrvae.training import Diverged, train
@@ -164,9 +165,9 @@ def test_the_bound_rises_on_digits() -> None:
 
 def test_a_batch_that_cannot_be_split_is_refused() -> None:
     state = updater(tiny())
-    training = replace(state.training, accumulate=4)
+    training = structs.replace(state.training, accumulate=4)
     assert [len(p) for p in Updater(state.model, training, state.stream, state.accelerator).parts]
-    object.__setattr__(training, "accumulate", 3)
+    structs.force_setattr(training, "accumulate", 3)
     with pytest.raises(ValueError, match="cannot be split evenly"):
         Updater(state.model, training, state.stream, state.accelerator)
 

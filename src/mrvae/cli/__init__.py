@@ -1,9 +1,8 @@
 """The command line: one frozen dataclass per command, in a file of its own.
 
-A command is parsed by tyro from its dataclass, run, and answers with values (``--json``) and a
-text for people; this is the only place that prints to stdout. Whatever a user can do wrong ends
-in one line on stderr and exit code 2. torch is imported by the commands that need it, when they
-run, so that help and lists are instant.
+A command is made from the arguments, runs, and returns values (``--json``) and a text; this is the
+only place that prints to stdout. A user's mistake ends in one line on stderr and exit code 2. torch
+is imported by the commands that need it, when they run, so that help and lists are instant.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import sys
 from collections.abc import Sequence
 
 import mrvae
-from mrvae.cli.answer import Answer, Command, Stopped
 from mrvae.cli.attack import Attack
+from mrvae.cli.command import Answer, Command, Stopped
 from mrvae.cli.compress import Compress
 from mrvae.cli.decompress import Decompress
 from mrvae.cli.describe import Describe
@@ -78,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    if arguments[:1] in (["--help"], ["-h"]):
+    if arguments and arguments[0].startswith("-") and {"--help", "-h"} & {*arguments}:
         print(overview(COMMANDS))
         return 0
     if arguments[:1] == ["--version"]:

@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from mrvae.cli.answer import Answer, table
-from mrvae.cli.options import (
-    Best,
-    DataDir,
-    File,
-    Json,
-    MaybeWhole,
-    Number,
-    RunPath,
-    Seed,
-    Split,
-    Whole,
-    check_picture,
-    check_positive,
-    check_radius,
-    check_seed,
-)
+from mrvae.cli.checks import check_picture, check_positive, check_radius, check_seed
+from mrvae.cli.command import Answer
+from mrvae.cli.declaration import Option
+from mrvae.cli.options import Best, DataDir, Json, Picture, RunPath, Seed, Split
+from mrvae.cli.tables import table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,28 +27,30 @@ _SHOWN = 8
 class Attack:
     """Change images a little so that their top latents change as much as they can.
 
-    Every pixel moves by R at most, on [0, 1], to where the symmetric KL of the posteriors of the
-    top M latents is largest. The answer is what was reached, and how similar the images still are,
-    and what the M latents reconstruct of them: MS-SSIM, or SSIM below 28 pixels. Rows of the
-    picture: images, attacked images, and what the top M latents keep of both.
+    Every pixel changes by at most --radius, on [0, 1], to maximise the symmetric KL between the
+    posteriors of the top --latents latents. The output is the KL reached, and the similarity of the
+    images and of their reconstructions from these latents: MS-SSIM, or SSIM below 28 pixels. Rows
+    of the picture: images, attacked images, and the reconstructions of both.
     """
 
     run_path: RunPath
-    latents: MaybeWhole = None
-    """number of top latents attacked, a context counted; by default all"""
-    radius: Number = 0.1
-    """largest change of a pixel, on [0, 1]"""
-    images: Whole = 50
-    """number of images, from the first"""
-    restarts: Whole = 5
-    """attacks on each image, from different starts"""
-    optimizer: Literal["published", "pgd"] = "pgd"
-    """50 plain gradients, as published, or 100 steps, first along the slope and then its sign"""
+    latents: Annotated[
+        int | None, Option("number of top latents to attack, counting a context; by default all")
+    ] = None
+    radius: Annotated[float, Option("largest change of a pixel, on [0, 1]")] = 0.1
+    images: Annotated[int, Option("number of images, from the first")] = 50
+    restarts: Annotated[int, Option("attacks on each image, from different starts")] = 5
+    optimizer: Annotated[
+        Literal["published", "pgd"],
+        Option(
+            "published: 50 plain gradient steps; pgd: 100 steps, first along the gradient, "
+            "then along its sign"
+        ),
+    ] = "pgd"
     seed: Seed = 0
     split: Split = "test"
     data_dir: DataDir = None
-    out: File = Path("attack.png")
-    """picture to write"""
+    out: Picture = Path("attack.png")
     best: Best = False
     json: Json = False
 
@@ -116,21 +106,20 @@ class Attack:
 
 
 def _write(path: Path, run: Run, images: Images, report: AttackReport, keep: int) -> None:
-    """Write some images, the strongest attack on each, and what the latents keep of both."""
+    """Write some images, the strongest attack on each, and reconstructions of both."""
     import torch
 
-    from mrvae.cli.runs import write_images
+    from mrvae.cli.runs import first_images, write_images
     from mrvae.evaluation import read, reconstruction
 
-    count = min(_SHOWN, len(images))
-    attacked = report.worst(report.images)[:count]
-    x = images.take(torch.arange(count)).to(attacked.dtype)
+    attacked = report.worst(report.images)[:_SHOWN]
+    x = first_images(images, _SHOWN).to(attacked.dtype)
     rows = [x, attacked]
     with torch.no_grad():
         for row in (x, attacked):
             u = (row / (run.levels - 1)).to(run.device)
             rows.append(_shown(reconstruction(run.model, read(run.model, u, keep).latents), run))
-    write_images(path, torch.cat(rows), run.levels, count)
+    write_images(path, torch.cat(rows), run.levels, len(x))
 
 
 def _shown(pictures: Tensor, run: Run) -> Tensor:

@@ -1,10 +1,10 @@
-"""``mrvae inspect RUN latents`` and ``partial``: what the latents carry, and what they keep."""
+"""``mrvae inspect RUN latents`` and ``partial``: the KL of latents, and what they reconstruct."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrvae.cli.answer import table
+from mrvae.cli.tables import table
 from mrvae.report import keep_figure, latents_figure
 
 if TYPE_CHECKING:
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 _EXAMPLES = 4
 _COLUMNS = 5
 
-Found = tuple[dict[str, object], "Figure", str]
+# The values of ``--json``, a figure, and a text.
+Measurement = tuple[dict[str, object], "Figure", str]
 
 
-def latents(run: Run, images: Images, draws: int, seed: int) -> Found:
+def latents(run: Run, images: Images, draws: int, seed: int) -> Measurement:
     """Measure the nats and the active units of each layer, and the nats of each unit."""
     from mrvae.evaluation import latent_units, unit_report
 
@@ -29,18 +30,18 @@ def latents(run: Run, images: Images, draws: int, seed: int) -> Found:
     at_means = latent_units(run.model, images)
     sizes = [height for _, height, _ in report.shapes]
     kl = [layer.nats for layer in report.layers]
-    found = {**report.summary(), "sizes": sizes, "active_at_means": list(at_means.active)}
+    values = {**report.summary(), "sizes": sizes, "active_at_means": list(at_means.active)}
     text = f"{_layers(report, at_means.active)}\n\n{_spread(report)}"
-    return found, latents_figure(kl, sizes, report.kl.tolist()), text
+    return values, latents_figure(kl, sizes, report.kl.tolist()), text
 
 
-def partial(run: Run, images: Images, how: Partial) -> Found:
-    """Measure how alike images and their partial reconstructions are."""
+def partial(run: Run, images: Images, how: Partial) -> Measurement:
+    """Measure the similarity of images and their partial reconstructions."""
     from mrvae.evaluation import partial_report
 
     curves = partial_report(run.model, images, how).summary()
     panels = {name: {run.recipe.name: (c["mean"], c["se"])} for name, c in curves.items()}
-    found: dict[str, object] = {"keep": list(range(1, run.model.stochastic_depth + 1)), **curves}
+    values: dict[str, object] = {"keep": list(range(1, run.model.stochastic_depth + 1)), **curves}
     head = ["latents", *(part for name in curves for part in (name, "se"))]
     rows = [
         [
@@ -50,21 +51,22 @@ def partial(run: Run, images: Images, how: Partial) -> Found:
         for m in range(run.model.stochastic_depth)
     ]
     title, picture = examples(run, images, how)
-    return found, keep_figure(panels, {title: picture}), table([head, *rows])
+    return values, keep_figure(panels, {title: picture}), table([head, *rows])
 
 
 def examples(run: Run, images: Images, how: Partial) -> tuple[str, Pixels]:
-    """Return a few images beside what some of their latents tell: a row for each image."""
+    """Return a row for each of a few images: the image and its partial reconstructions."""
     import torch
 
+    from mrvae.cli.runs import first_images
     from mrvae.pictures import arrange
 
     keep = spaced(run.model.stochastic_depth, _COLUMNS)
-    x = images.take(torch.arange(min(_EXAMPLES, len(images))))
+    x = first_images(images, _EXAMPLES)
     columns = [y.cpu().double() for y in how.images(run.model, x, range(len(x)), keep)]
-    conditioning = torch.stack([x / (run.levels - 1), *columns], dim=1).flatten(0, 1)
+    rows = torch.stack([x / (run.levels - 1), *columns], dim=1).flatten(0, 1)
     # Values on [0, 1] are the two ends of a scale of two levels, and what lies between.
-    picture = arrange(conditioning.numpy(), levels=2, columns=1 + len(keep))
+    picture = arrange(rows.numpy(), levels=2, columns=1 + len(keep))
     return f"image, and by its top {', '.join(map(str, keep))} latents", picture
 
 
@@ -107,7 +109,7 @@ def _line(name: str, shape: str, total: UnitTotal, at_means: int) -> list[object
 
 
 def _spread(report: UnitReport) -> str:
-    """Say how certain the totals are, and how the nats are spread over the units."""
+    """Write the standard errors of the totals, and the distribution of nats over units."""
     whole = report.whole
     few = "0.0001", "0.001", "0.01", "0.1"
     parts = ", ".join(f"{report.share_below(float(nats)):.1%} below {nats}" for nats in few)

@@ -7,19 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional, arg
-
-from mrvae.cli.answer import Answer
-from mrvae.cli.options import (
-    DataDir,
-    File,
-    Flag,
-    Json,
-    MaybeNumber,
-    MaybeWhole,
-    RunPath,
-    check_positive,
-)
+from mrvae.cli.checks import check_positive
+from mrvae.cli.command import Answer
+from mrvae.cli.declaration import Argument, Option
+from mrvae.cli.options import DataDir, Json, RunPath
 from mrvae.files import writable
 
 if TYPE_CHECKING:
@@ -27,39 +18,37 @@ if TYPE_CHECKING:
 
     from mrvae.compression import Known, Packed, PackedLayers, Pictures
 
-ImagePaths = Annotated[
-    Positional[tuple[Path, ...]],
-    arg(
-        metavar="IMAGE…",
-        help="pictures of 8-bit grey or RGB, whose pixels are the model's levels",
-        help_behavior_hint="",
-    ),
-]
-
 
 @dataclass(frozen=True)
 class Compress:
     """Compress pictures into one file with a trained model, without loss unless asked.
 
-    Pictures may have any size; they are cut into patches of the model's size. Which way of coding
-    is shorter is found out. The file is decoded and compared before it gets its name. Of a
-    progressive file the first layers are a coarser picture: it can be cut, or made shorter.
+    Pictures may have any size; they are cut into patches of the model's size. The shorter of two
+    ways of coding is used. The file is decoded and compared before it gets its name. The first
+    layers of a progressive file decode to a coarser picture, so it can be cut or made shorter.
     """
 
     run_path: RunPath
-    images: ImagePaths
-    out: File
-    """file to write"""
-    no_verify: Annotated[bool, Flag] = False
-    """do not decode the file before it gets its name"""
-    no_search: Annotated[bool, Flag] = False
-    """do not search for latents that make a file of few pictures shorter; faster"""
-    progressive: Annotated[bool, Flag] = False
-    """write layers from coarse to fine, of which every beginning decodes"""
-    keep: MaybeWhole = None
-    """write the top N latents only, a context being the first; lossy, and progressive"""
-    max_bpp: MaybeNumber = None
-    """write as many layers as fit into so many bits a pixel; progressive"""
+    images: Annotated[
+        tuple[Path, ...],
+        Argument(
+            "pictures of 8-bit grey or RGB, whose pixels are the model's levels", metavar="IMAGE…"
+        ),
+    ]
+    out: Annotated[Path, Option("file to write")]
+    no_verify: Annotated[bool, Option("do not decode the file before it gets its name")] = False
+    no_search: Annotated[
+        bool, Option("faster: do not search for latents that make a file of few pictures shorter")
+    ] = False
+    progressive: Annotated[
+        bool, Option("write layers from coarse to fine; every beginning of the file decodes")
+    ] = False
+    keep: Annotated[
+        int | None, Option("write the top N latents only, counting a context; lossy, progressive")
+    ] = None
+    max_bpp: Annotated[
+        float | None, Option("write as many layers as fit into R bits per pixel; progressive")
+    ] = None
     data_dir: DataDir = None
     json: Json = False
 

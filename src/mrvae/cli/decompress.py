@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional, arg
-
-from mrvae.cli.answer import Answer
-from mrvae.cli.options import File, Json, MaybeFile
+from mrvae.cli.checks import check_folder
+from mrvae.cli.command import Answer
+from mrvae.cli.declaration import Argument, Option
+from mrvae.cli.options import Json
 
 if TYPE_CHECKING:
     from mrvae.compression import Container
-
-FilePath = Annotated[
-    Positional[Path],
-    arg(metavar="FILE", help="file that mrvae compress wrote", help_behavior_hint=""),
-]
 
 
 @dataclass(frozen=True)
@@ -30,17 +25,17 @@ class Decompress:
     before the cut are written, or, if it is progressive, coarser ones, with a warning.
     """
 
-    file: FilePath
-    out: File
-    """folder for the pictures"""
-    run_path: Annotated[MaybeFile, arg(name="run", help="run directory of the file's model")] = None
+    file: Annotated[Path, Argument("file that mrvae compress wrote", metavar="FILE")]
+    out: Annotated[Path, Option("folder for the pictures")]
+    run_path: Annotated[
+        Path | None, Option("run directory of the file's model; by default found", name="run")
+    ] = None
     json: Json = False
 
     def run(self) -> Answer:
         """Check the file, find its model, write the pictures."""
         folder = self.out
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(f"--out is {folder}, which is a file; name a folder")
+        check_folder(folder)
         if not folder.parent.is_dir():
             raise ValueError(f"--out is {folder}, and {folder.parent} does not exist; make it")
         if not self.file.is_file():
@@ -67,7 +62,7 @@ class Decompress:
 
 
 def _cut(container: Container, missing: int) -> str:
-    """Say what is not there of a file that was cut."""
+    """Return what is missing from a file that was cut."""
     header = container.header
     coarser = "pictures are coarser than they were written, and " if header.mode.layered else ""
     return (

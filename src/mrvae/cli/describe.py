@@ -6,42 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.constructors import PrimitiveConstructorSpec
-
-from mrvae.cli.answer import Answer, table
-from mrvae.cli.options import (
-    Flag,
-    Json,
-    MaybeNumber,
-    MaybeWhole,
-    Overrides,
-    RecipeName,
-    check_positive,
-    read_recipe,
-)
+from mrvae.cli.checks import check_positive
+from mrvae.cli.command import Answer
+from mrvae.cli.declaration import Option
+from mrvae.cli.options import Json, Overrides, RecipeName, read_recipe
+from mrvae.cli.tables import table
 from mrvae.recipes import Recipe, override
 
 if TYPE_CHECKING:
     from mrvae.training.footprint import Footprint
-
-Precision = Literal["float32", "bf16"]
-
-
-def _read_precision(texts: list[str]) -> Precision:
-    match texts[0]:
-        case "float32" | "bf16" as found:
-            return found
-        case other:
-            raise ValueError(f"expected float32 or bf16, found {other!r}")
-
-
-_PRECISION = PrimitiveConstructorSpec(
-    nargs=1,
-    metavar="{float32,bf16}",
-    instance_from_str=_read_precision,
-    is_instance=lambda value: value in (None, "float32", "bf16"),
-    str_from_instance=lambda value: [str(value)],
-)
 
 
 @dataclass(frozen=True)
@@ -53,12 +26,17 @@ class Describe:
 
     recipe: RecipeName
     overrides: Overrides = ()
-    batch: MaybeWhole = None
-    """images of a training step; by default the recipe's"""
-    precision: Annotated[Precision | None, _PRECISION, Flag] = None
-    """in which a step computes its layers; by default the recipe's"""
-    device_flops: MaybeNumber = None
-    """FLOP/s that the device sustains, such as 5e13; also tell the days to train"""
+    batch: Annotated[int | None, Option("images of a training step; by default the recipe's")] = (
+        None
+    )
+    precision: Annotated[
+        Literal["float32", "bf16"] | None,
+        Option("precision of the layers in a training step; by default the recipe's"),
+    ] = None
+    device_flops: Annotated[
+        float | None,
+        Option("FLOP/s that the device sustains, such as 5e13; also predict the days of training"),
+    ] = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -101,43 +79,43 @@ class Describe:
         """Return what a step costs, as values and as text."""
         from mrvae.training.footprint import footprint
 
-        found, training = footprint(recipe), recipe.training
+        cost, training = footprint(recipe), recipe.training
         days = None
         if self.device_flops is not None:
-            days = training.steps * found.flops / self.device_flops / 86_400
+            days = training.steps * cost.flops / self.device_flops / 86_400
         precision = "bf16" if training.bf16 else "float32"
         values = {
             "batch": training.batch,
             "accumulate": training.accumulate,
             "precision": precision,
-            "checkpoint": training.checkpoint,
-            "flops": found.flops,
-            "peak_bytes": found.peak,
-            "weights_bytes": found.weights,
-            "gradients_bytes": found.gradients,
-            "averages_bytes": found.averages,
-            "moments_bytes": found.moments,
-            "kept_bytes": found.kept,
+            "checkpoint": training.activation_checkpointing,
+            "flops": cost.flops,
+            "peak_bytes": cost.peak,
+            "weights_bytes": cost.weights,
+            "gradients_bytes": cost.gradients,
+            "averages_bytes": cost.averages,
+            "moments_bytes": cost.moments,
+            "kept_bytes": cost.kept,
             "steps": training.steps,
             "days": days,
         }
-        return values, _text(found, recipe, precision, days)
+        return values, _text(cost, recipe, precision, days)
 
 
-def _text(found: Footprint, recipe: Recipe, precision: str, days: float | None) -> str:
+def _text(cost: Footprint, recipe: Recipe, precision: str, days: float | None) -> str:
     """Return the lines of a step."""
     training = recipe.training
-    again = ", blocks computed again" if training.checkpoint else ""
+    again = ", blocks computed again" if training.activation_checkpointing else ""
     parts = f" in {training.accumulate} parts" if training.accumulate > 1 else ""
     lines = [
         ["training step", f"{training.batch} images{parts}, {precision}{again}"],
-        ["FLOPs", f"{found.flops:,} (forward and backward)"],
-        ["peak memory", _mebibytes(found.peak)],
-        ["  weights", _mebibytes(found.weights)],
-        ["  gradients", _mebibytes(found.gradients)],
-        ["  averages", _mebibytes(found.averages)],
-        ["  optimiser", _mebibytes(found.moments)],
-        ["  activations", f"{_mebibytes(found.kept)} (kept for the backward pass)"],
+        ["FLOPs", f"{cost.flops:,} (forward and backward)"],
+        ["peak memory", _mebibytes(cost.peak)],
+        ["  weights", _mebibytes(cost.weights)],
+        ["  gradients", _mebibytes(cost.gradients)],
+        ["  averages", _mebibytes(cost.averages)],
+        ["  optimiser", _mebibytes(cost.moments)],
+        ["  activations", f"{_mebibytes(cost.kept)} (kept for the backward pass)"],
     ]
     if days is not None:
         lines.append(["training", f"{days:,.2g} days for {training.steps:,} steps"])

@@ -9,22 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.answer import Answer
-from mrvae.cli.options import (
-    Best,
-    DataDir,
-    Flag,
-    Json,
-    MaybeFile,
-    MaybeName,
-    MaybeWhole,
-    RunPath,
-    Seed,
-    Split,
-    Whole,
-    check_positive,
-    check_seed,
-)
+from mrvae.cli.checks import check_positive, check_seed
+from mrvae.cli.command import Answer
+from mrvae.cli.declaration import Option
+from mrvae.cli.options import Best, DataDir, Json, Quiet, RunPath, Seed, Split
 from mrvae.files import atomic, writable, write_json
 
 if TYPE_CHECKING:
@@ -41,34 +29,35 @@ class Evaluate:
     """Measure the likelihood bounds of a trained model over every image of a split.
 
     Both are upper bounds of -log p(x) in nats per image, lower is better: -ELBO from one draw of
-    the latents, and the importance-weighted bound from K draws, which is tighter. Over all of
-    the test images, the answer is also written to evaluation.json in the run directory.
-    Started by torchrun, each process measures its share of the images, and the first one answers.
-    With --repeat the hierarchy is made deeper or shallower than it was trained: each block and
-    cell is visited R times in a row, those that pool and mix once. A published estimator that is
-    no bound can be had beside the bounds, never instead of them.
+    the latents, and the importance-weighted bound from K draws, which is tighter. Measured over all
+    test images, the result is also written to evaluation.json in the run directory. Under torchrun
+    each process measures its share of the images, and the first one prints. With --repeat the
+    hierarchy is deeper or shallower than in training: each block and cell is applied R times in a
+    row, except those that pool or mix, which are applied once.
     """
 
     run_path: RunPath
     split: Split = "test"
-    importance_samples: Whole = 16
-    """draws K of the importance-weighted bound"""
-    limit: MaybeWhole = None
-    """number of images, from the first; by default all"""
+    importance_samples: Annotated[int, Option("draws K of the importance-weighted bound")] = 16
+    limit: Annotated[int | None, Option("number of images, from the first; by default all")] = None
     seed: Seed = 0
     data_dir: DataDir = None
-    csv: MaybeFile = None
-    """table to write, one line per image"""
-    quiet: Annotated[bool, Flag] = False
-    """show no progress bar"""
+    csv: Annotated[Path | None, Option("table to write, one line per image")] = None
+    quiet: Quiet = False
     best: Best = False
-    repeat: MaybeWhole = None
-    """visits R of each block and cell; by default as trained"""
-    context_samples: MaybeWhole = None
-    """trajectories J of the importance-weighted bound on a context's log p; by default its bound
-    is that in the mean, all terms summed"""
-    estimator: MaybeName = None
-    """a published estimator to print beside the bounds, which is none: kuzina2023"""
+    repeat: Annotated[
+        int | None, Option("applications R of each block and cell; by default as trained")
+    ] = None
+    context_samples: Annotated[
+        int | None,
+        Option(
+            "trajectories J of the importance-weighted bound on a context's log p; by default "
+            "the mean bound, all terms summed"
+        ),
+    ] = None
+    estimator: Annotated[
+        str | None, Option("also print a published estimator, which is no bound: kuzina2023")
+    ] = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -158,10 +147,10 @@ def write_table(path: Path, report: LikelihoodReport) -> None:
 
 def _published(report: LikelihoodReport) -> dict[str, float | None]:
     """Return the numbers of the published estimator, if it was asked for."""
-    found: dict[str, float | None] = {}
+    numbers: dict[str, float | None] = {}
     for estimate in report.estimates:
-        found |= report.described(f"{_ESTIMATOR}_", estimate)
-    return found
+        numbers |= report.described(f"{_ESTIMATOR}_", estimate)
+    return numbers
 
 
 @contextmanager

@@ -6,29 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
-
 from mrvae.cli import collapse, wavelets
-from mrvae.cli.answer import Answer, table
-from mrvae.cli.options import (
-    Best,
-    DataDir,
-    Json,
-    MaybeFile,
-    Number,
-    RunPath,
-    Seed,
-    Split,
-    Whole,
-    check_picture,
-    check_positive,
-    check_seed,
-    check_temperature,
-)
+from mrvae.cli.checks import check_picture, check_positive, check_seed, check_temperature
+from mrvae.cli.command import Answer
+from mrvae.cli.declaration import Argument, Option
+from mrvae.cli.options import Best, DataDir, Json, RunPath, Seed, Split
+from mrvae.cli.tables import table
 from mrvae.report import norms_figure, write_figure
 
 if TYPE_CHECKING:
-    from mrvae.cli.collapse import Found
+    from mrvae.cli.collapse import Measurement
     from mrvae.cli.runs import Run
     from mrvae.data import Images
 
@@ -37,29 +24,31 @@ if TYPE_CHECKING:
 class Inspect:
     """Look inside a trained model: where its nats are, and how its state grows.
 
-    latents: KL and active units of each latent, coarse to fine, and how the nats are spread over
-    units. partial: how alike images are to what their top 1, 2, … latents tell, the others being
-    drawn from the prior. norms: the norm of the residual state after every block, on the way up and
-    on the way down. wavelets: what each band of a wavelet VAE holds, and what images are without.
+    latents: KL and active units of each latent, coarse to fine, and the distribution of nats over
+    units. partial: similarity of images to their reconstructions from the top 1, 2, … latents, the
+    others being drawn from the prior. norms: the norm of the residual state after every block, in
+    the encoder and the decoder. wavelets: energy, sparsity and prior of each band of a wavelet VAE,
+    and the error of reconstructions without it.
     """
 
     run_path: RunPath
-    what: Positional[Literal["latents", "partial", "norms", "wavelets"]]
-    """what to look at"""
+    what: Annotated[Literal["latents", "partial", "norms", "wavelets"], Argument("what to measure")]
     split: Split = "test"
-    limit: Whole = 512
-    """number of images to average over"""
-    draws: Whole = 8
-    """latents: draws of the latents above a unit, whose noise is subtracted from 2 on"""
-    temperature: Number = 1.0
-    """partial: of the prior; 0 takes its means"""
-    means: Annotated[
-        bool, arg(help="partial: keep the posterior's means, not draws", help_behavior_hint="")
-    ] = False
+    limit: Annotated[int, Option("number of images to average over")] = 512
+    draws: Annotated[
+        int,
+        Option("latents: draws of the latents above a unit; from 2 on their noise is subtracted"),
+    ] = 8
+    temperature: Annotated[
+        float, Option("partial: temperature of the prior; 0 takes its means")
+    ] = 1.0
+    means: Annotated[bool, Option("partial: keep the posterior's means, not draws")] = False
     seed: Seed = 0
     data_dir: DataDir = None
-    out: MaybeFile = None
-    """picture to write; by default the name of what is looked at, such as latents.png"""
+    out: Annotated[
+        Path | None,
+        Option("picture to write; by default named after the measurement, such as latents.png"),
+    ] = None
     best: Best = False
     json: Json = False
 
@@ -76,28 +65,28 @@ class Inspect:
         images = run.images(self.split, self.data_dir, self.limit)
         match self.what:
             case "latents":
-                found, figure, text = collapse.latents(run, images, self.draws, self.seed)
+                values, figure, text = collapse.latents(run, images, self.draws, self.seed)
             case "partial":
                 from mrvae.evaluation import Partial
 
                 how = Partial(0.0 if self.means else 1.0, self.temperature, self.seed)
-                found, figure, text = collapse.partial(run, images, how)
+                values, figure, text = collapse.partial(run, images, how)
             case "norms":
-                found, figure, text = _norms(run, images, self.seed)
+                values, figure, text = _norms(run, images, self.seed)
             case "wavelets":
-                found, figure, text = wavelets.wavelets(run, images)
+                values, figure, text = wavelets.wavelets(run, images)
         write_figure(out, figure)
-        values = {
+        answer = {
             "run": str(self.run_path),
             "split": self.split,
             "images": len(images),
-            **found,
+            **values,
             "out": str(out),
         }
-        return Answer(values, f"{text}\n\nwrote {out}")
+        return Answer(answer, f"{text}\n\nwrote {out}")
 
 
-def _norms(run: Run, images: Images, seed: int) -> Found:
+def _norms(run: Run, images: Images, seed: int) -> Measurement:
     """Measure the norm of the state after every block."""
     from mrvae.evaluation import state_norms
 

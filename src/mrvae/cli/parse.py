@@ -1,29 +1,22 @@
-"""From arguments to a command.
+"""From arguments to a command: argparse, made from the fields of the command's dataclass.
 
-tyro reads each command's dataclass, prints its help and converts its values. Two things are done
-before: options and positional arguments may come in any order, so that ``key=value`` can stand on
-both sides of an option; and an unknown option is answered with a near one. What tyro refuses, it
-says in a box on stderr; its first paragraph is taken out of the box and becomes our one line.
+Options and positional arguments come in any order, so that ``key=value`` can stand on both sides of
+an option. Whatever cannot be read is a ``ValueError`` of one line.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import difflib
-import io
-import re
-import typing
-from collections.abc import Mapping, Sequence
+import argparse
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 
-import tyro
+from mrvae.cli.command import Command
+from mrvae.cli.declaration import Parameter, parameters
+from mrvae.suggestions import did_you_mean
 
-from mrvae.cli.answer import Command
-
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_ARG: typing.Any = type(tyro.conf.arg())
-_POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]
-_CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+_FORMAT = functools.partial(argparse.RawDescriptionHelpFormatter, width=100, max_help_position=26)
 
 
 def overview(commands: Mapping[str, type[Command]]) -> str:
@@ -55,83 +48,91 @@ def parse(commands: Mapping[str, type[Command]], arguments: Sequence[str]) -> Co
         raise ValueError(f"give a command: {', '.join(commands)}; mrvae --help explains them")
     name, *rest = arguments
     if name not in commands:
-        raise ValueError(f"there is no command {name!r}; {_suggestion(name, list(commands))}")
-    cls = commands[name]
-    helps = "--help" in rest or "-h" in rest
-    return _tyro(name, cls, ["--help"] if helps else _positionals_last(name, cls, rest))
+        hint = did_you_mean(name, commands)
+        raise ValueError(f"there is no command {name!r}; {hint} (see mrvae --help)")
+    build: Callable[..., Command] = commands[name]
+    parser = _Parser(f"mrvae {name}", commands[name])
+    if "--help" in rest or "-h" in rest:
+        print(parser.format_help(), end="")
+        return None
+    return build(**parser.read(rest))
 
 
-def _tyro(name: str, cls: type[Command], arguments: Sequence[str]) -> Command | None:
-    """Let tyro make the command, and put what it refuses on one line."""
-    refusal = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(refusal):
-            return tyro.cli(cls, prog=f"mrvae {name}", args=arguments, config=_CONFIG)
-    except SystemExit as end:
-        if not end.code:
-            return None
-    raise ValueError(f"{_unboxed(refusal.getvalue())}; see mrvae {name} --help")
+class _Parser(argparse.ArgumentParser):
+    """The parser of one command, whose refusals are errors of one line."""
 
+    def __init__(self, prog: str, command: type) -> None:
+        self.parameters = parameters(command)
+        needed = [f"{p.flag} {p.metavar}" for p in self.parameters if p.flag and p.required]
+        places = [p.metavar for p in self.parameters if not p.flag]
+        super().__init__(
+            prog,
+            usage=" ".join([prog, *needed, "[OPTIONS]", *places]),
+            description=inspect.cleandoc(command.__doc__ or ""),
+            formatter_class=_FORMAT,
+            allow_abbrev=False,
+        )
+        for parameter in self.parameters:
+            self._declare(parameter)
 
-def _unboxed(text: str) -> str:
-    """Return the first paragraph inside a box."""
-    lines = [line.strip("│ \t") for line in _COLOUR.sub("", text).splitlines()]
-    inside = [line for line in lines if line and not line.startswith("╭")]
-    ends = [i for i, line in enumerate(inside) if line.startswith(("─", "╰"))]
-    return " ".join(inside[: ends[0]] if ends else inside).rstrip(".")
+    def error(self, message: str) -> NoReturn:
+        """Refuse the arguments; argparse would print its usage and exit."""
+        raise ValueError(f"{message} (see {self.prog} --help)")
 
+    def read(self, arguments: Sequence[str]) -> dict[str, object]:
+        """Return the value of every field."""
+        values = vars(self.parse_intermixed_args(self._checked(arguments)))
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
-def _positionals_last(name: str, cls: type, arguments: Sequence[str]) -> list[str]:
-    """Put options before positional arguments, and refuse unknown ones."""
-    takes_value = _options(cls)
-    options: list[str] = []
-    positionals: list[str] = []
-    rest = iter(arguments)
-    for token in rest:
-        flag, equals, _ = token.partition("=")
-        flag = flag.replace("_", "-")
-        if not token.startswith("--"):
-            positionals.append(token)
-        elif flag not in takes_value:
-            raise ValueError(f"{name} has no option {flag}; {_suggestion(flag, [*takes_value])}")
+    def _declare(self, parameter: Parameter) -> None:
+        """Add one field of the command."""
+        # argparse fills in what follows a percent sign.
+        text = parameter.help.replace("%", "%%")
+        name, metavar, read = parameter.field, parameter.metavar, parameter.reader
+        default = None if parameter.required else parameter.default
+        if read is None:
+            self.add_argument(parameter.flag, dest=name, action="store_true", help=text)
+        elif parameter.flag:
+            self.add_argument(
+                parameter.flag,
+                dest=name,
+                metavar=metavar,
+                type=read,
+                default=default,
+                required=parameter.required,
+                help=text,
+            )
+        elif parameter.repeated:
+            nargs = "+" if parameter.required else "*"
+            self.add_argument(
+                name, metavar=metavar, type=read, nargs=nargs, default=default, help=text
+            )
         else:
-            options.append(token)
-            if takes_value[flag] and not equals:
-                options.append(_next(rest, flag))
-    return options + positionals
+            self.add_argument(name, metavar=metavar, type=read, help=text)
 
+    def _checked(self, arguments: Sequence[str]) -> list[str]:
+        """Refuse unknown options and missing values, and write options as ``--name=value``.
 
-def _next(rest: typing.Iterator[str], flag: str) -> str:
-    """Return the value of an option."""
-    token = next(rest, "--")
-    if token.startswith("--"):
-        raise ValueError(f"{flag} needs a value after it")
-    return token
-
-
-def _options(cls: type) -> dict[str, bool]:
-    """Return the options of a command, and whether each takes a value."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    names = [f.name for f in dataclasses.fields(cls) if not _positional(hints[f.name])]
-    plain = typing.get_type_hints(cls)
-    return {_flag(name, hints[name]): plain[name] is not bool for name in names}
-
-
-def _flag(name: str, hint: object) -> str:
-    """Return the option of a field: its own name, unless it is given another."""
-    found = [each.name for each in typing.get_args(hint)[1:] if isinstance(each, _ARG)]
-    named = next((other for other in found if other), name)
-    return f"--{named.replace('_', '-')}"
-
-
-def _positional(hint: object) -> bool:
-    """Tell whether a field is a positional argument."""
-    return _POSITIONAL in typing.get_args(hint)[1:]
-
-
-def _suggestion(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        argparse would report missing positional arguments first, and take -1e-3 for an option.
+        """
+        readers = {p.flag: p.reader for p in self.parameters if p.flag}
+        tokens: list[str] = []
+        for token in arguments:
+            flag, equals, value = token.partition("=")
+            flag = flag.replace("_", "-")
+            if tokens and readers.get(tokens[-1]) and not token.startswith("--"):
+                tokens[-1] = f"{tokens[-1]}={token}"
+            elif not token.startswith("-"):
+                tokens.append(token)
+            elif flag in readers:
+                tokens.append(f"{flag}{equals}{value}")
+            else:
+                self.error(f"there is no option {flag}; {did_you_mean(flag, readers)}")
+        for token in tokens:
+            reader = readers.get(token)
+            if reader:
+                self.error(f"{token} needs a value: {reader.expected}")
+        return tokens
 
 
 def _sentence(cls: type) -> str:

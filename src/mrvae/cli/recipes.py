@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mrvae.cli.answer import Answer, table
+from mrvae.cli.command import Answer
 from mrvae.cli.options import Json
+from mrvae.cli.tables import table
 from mrvae.recipes import ALL, Recipe
 
 

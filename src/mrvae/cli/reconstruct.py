@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.answer import Answer
-from mrvae.cli.options import (
-    Best,
-    DataDir,
-    File,
-    Json,
-    MaybeWhole,
-    RunPath,
-    Split,
-    Whole,
-    check_picture,
-    check_positive,
-)
+from mrvae.cli.checks import check_picture, check_positive
+from mrvae.cli.command import Answer
+from mrvae.cli.declaration import Option
+from mrvae.cli.options import Best, DataDir, Json, Picture, RunPath, Split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,18 +24,17 @@ class Reconstruct:
     """Write images above what a model keeps of them.
 
     With --keep M only the top M latents are taken from the image, coarse to fine, and the others
-    from the prior: what is left is what the coarse latents know.
+    from the prior: the reconstruction shows what the coarse latents hold.
     """
 
     run_path: RunPath
-    keep: MaybeWhole = None
-    """number of top latents taken from the image; by default all"""
-    n: Whole = 32
-    """number of images"""
+    keep: Annotated[
+        int | None, Option("number of top latents taken from the image; by default all")
+    ] = None
+    n: Annotated[int, Option("number of images")] = 32
     split: Split = "test"
     data_dir: DataDir = None
-    out: File = Path("reconstructions.png")
-    """picture to write"""
+    out: Picture = Path("reconstructions.png")
     best: Best = False
     json: Json = False
 
@@ -54,12 +44,12 @@ class Reconstruct:
         check_picture(self.out)
         import torch
 
-        from mrvae.cli.runs import open_run, write_images
+        from mrvae.cli.runs import first_images, open_run, write_images
 
         run = open_run(self.run_path, self.best)
         keep = run.model.check_keep(self.keep)
         images = run.images(self.split, self.data_dir, self.n)
-        x = images.take(torch.arange(len(images)))
+        x = first_images(images, self.n)
         with torch.inference_mode():
             parts = [_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64)]
         write_images(self.out, interleave(x, torch.cat(parts)), run.levels, _COLUMNS)

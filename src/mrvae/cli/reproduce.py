@@ -7,25 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional, arg
-
-from mrvae.cli.answer import Answer, Stopped, table
-from mrvae.cli.options import DataDir, Flag, Json, MaybeFile, MaybeName
-from mrvae.papers.catalogue import PAPERS, find
+from mrvae.cli.checks import check_folder
+from mrvae.cli.command import Answer, stopped_early
+from mrvae.cli.declaration import Argument, Option
+from mrvae.cli.options import DataDir, Json, Quiet
+from mrvae.cli.tables import table
 from mrvae.papers.outcome import Budget, Outcome, Row, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mrvae.papers.engine import Item
-    from mrvae.papers.workspace import Workspace
 
-_KNOWN = "; ".join(f"{paper}: {', '.join(items)}" for paper, items in PAPERS.items())
+_AT_SMOKE = "the item runs; at smoke its numbers mean nothing and are not shown"
 
-_ITS_NUMBERS_MEAN_NOTHING = "the item runs; at smoke its numbers mean nothing and are not shown"
 
-PaperName = Annotated[Positional[str], arg(metavar="PAPER", help=", ".join(PAPERS))]
-ItemName = Annotated[Positional[str], arg(metavar="ITEM", help=_KNOWN)]
+def _papers() -> str:
+    from mrvae.papers.catalogue import PAPERS
+
+    return ", ".join(PAPERS)
+
+
+def _items() -> str:
+    from mrvae.papers.catalogue import PAPERS
+
+    return "; ".join(f"{paper}: {', '.join(items)}" for paper, items in PAPERS.items())
 
 
 @dataclass(frozen=True)
@@ -33,42 +38,52 @@ class Reproduce:
     """Make a table, a figure or a check of a paper, and set the paper's numbers beside ours.
 
     The runs that an item needs are trained, resumed or reused in the folder, which the items of one
-    paper at one budget share. The rows, findings and figures are also written there: ITEM.json,
-    ITEM.csv and pictures.
+    paper at one budget share. The result is also written there: ITEM.json, ITEM.csv
+    and pictures.
     """
 
-    paper: PaperName
-    item: ItemName
+    paper: Annotated[str, Argument(_papers, metavar="PAPER")]
+    item: Annotated[str, Argument(_items, metavar="ITEM")]
     budget: Annotated[
-        Budget, arg(help="smoke: seconds, shows that it runs; cpu: two cores; paper: as published")
+        Budget,
+        Option("smoke: seconds, shows that it runs; cpu: two cores; paper: as published"),
     ] = "cpu"
-    out: MaybeFile = None
-    """folder to work in; by default runs/reproduce/PAPER-BUDGET"""
+    out: Annotated[
+        Path | None, Option("folder to work in; by default runs/reproduce/PAPER-BUDGET")
+    ] = None
     data_dir: DataDir = None
-    only: MaybeName = None
-    """make these rows only, such as x1,r5; the table has all that are finished"""
-    real: Annotated[bool, Flag] = False
-    """write files and measure these, where the item has them (kuzina2023 figure5)"""
-    quiet: Annotated[bool, Flag] = False
-    """show no progress"""
+    only: Annotated[
+        tuple[str, ...],
+        Option("make these rows only, such as x1,r5; the table has all that are finished"),
+    ] = ()
+    real: Annotated[
+        bool,
+        Option(
+            "write compressed files and measure these, where the item has them (kuzina2023 figure5)"
+        ),
+    ] = False
+    quiet: Quiet = False
     json: Json = False
 
     def run(self) -> Answer:
-        """Make the item, and write its outcome."""
-        item = find(self.paper, self.item)
-        item = item.of_files() if self.real else item
-        only = () if self.only is None else tuple(self.only.split(","))
-        item.check(self.budget, only)
-        folder = self.out or Path("runs") / "reproduce" / f"{self.paper}-{self.budget}"
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(f"--out is {folder}, which is a file; name a folder")
-        from accelerate import PartialState
-
+        """Make the item, and write its result."""
+        from mrvae.papers.catalogue import find
         from mrvae.papers.workspace import Workspace
 
+        item = find(self.paper, self.item)
+        item = item.of_files() if self.real else item
+        item.check(self.budget, self.only)
+        folder = self.out or Path("runs") / "reproduce" / f"{self.paper}-{self.budget}"
+        check_folder(folder)
+        from accelerate import PartialState
+
         first = PartialState().is_main_process
-        workspace = Workspace(folder, self.budget, self.data_dir, self.quiet or not first, only)
-        outcome = _work(item, workspace)
+        workspace = Workspace(
+            folder, self.budget, self.data_dir, self.quiet or not first, self.only
+        )
+        again = f"stopped, and saved; the same command goes on from there ({folder})"
+        with stopped_early(again):
+            outcome = item.work(workspace)
         if not first:
             return Answer({}, "")
         from mrvae.papers.writing import write
@@ -86,24 +101,9 @@ class Reproduce:
             "folder": str(folder),
         }
         written = "\n".join(f"wrote {path}" for path in paths)
-        shown = _ITS_NUMBERS_MEAN_NOTHING if self.budget == "smoke" else _table(outcome.rows)
+        shown = _AT_SMOKE if self.budget == "smoke" else _table(outcome.rows)
         parts = [shown, "\n".join(outcome.findings), written]
         return Answer(values, "\n\n".join(part for part in parts if part))
-
-
-def _work(item: Item, workspace: Workspace) -> Outcome:
-    """Work, and turn a training that stopped early into its one line and exit code."""
-    from mrvae.training import Diverged, Failed, Interrupted
-
-    try:
-        return item.work(workspace)
-    except Interrupted as stop:
-        again = f"stopped, and saved; the same command goes on from there ({workspace.folder})"
-        raise Stopped(again, 128 + stop.signal_number) from None
-    except Diverged as stop:
-        raise Stopped(str(stop), 1) from None
-    except Failed as stop:
-        raise Stopped(str(stop), 1, raise_together=False) from None
 
 
 def _table(rows: Sequence[Row]) -> str:

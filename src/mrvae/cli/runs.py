@@ -34,7 +34,7 @@ class Run:
     @property
     def levels(self) -> int:
         """Number of values of a pixel."""
-        return self.recipe.model.likelihood.levels
+        return self.recipe.model.likelihood.bins
 
     @property
     def device(self) -> torch.device:
@@ -73,21 +73,26 @@ def open_run(path: Path, best: bool = False, repeat: int | None = None) -> Run:
     """
     import torch
 
+    from mrvae.devices import choose_device
     from mrvae.models.build.weights import load, locate, read_recipe
 
-    model = load(path, best, repeat)
-    if torch.cuda.is_available():
-        model = model.to("cuda")
-    elif torch.backends.mps.is_available():
-        model = model.to("mps")
-    folder = locate(path)
+    model, folder = load(path, best, repeat), locate(path)
     # Convolutions are fastest with the channels innermost, and a saved model does not say so.
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(  # type: ignore[call-overload]
+        choose_device(), memory_format=torch.channels_last
+    )
     return Run(folder, read_recipe(folder), model)
 
 
+def first_images(images: Images, count: int) -> Tensor:
+    """Return the first ``count`` images, or all if there are fewer, (n, C, H, W)."""
+    import torch
+
+    return images.take(torch.arange(min(count, len(images))))
+
+
 def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False) -> Tensor:
-    """Return n samples, or their mean levels, a few at a time to bound the memory."""
+    """Return n samples, or their mean levels, in chunks to bound the memory."""
     import torch
 
     value = temperature[0] if len(temperature) == 1 else temperature

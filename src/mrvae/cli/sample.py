@@ -6,21 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from mrvae.cli.answer import Answer
-from mrvae.cli.options import (
-    Best,
-    File,
-    Flag,
-    Json,
-    Numbers,
-    RunPath,
-    Seed,
-    Whole,
-    check_picture,
-    check_positive,
-    check_seed,
-    check_temperature,
-)
+from mrvae.cli.checks import check_picture, check_positive, check_seed, check_temperature
+from mrvae.cli.command import Answer
+from mrvae.cli.declaration import Option
+from mrvae.cli.options import Best, Json, Picture, RunPath, Seed
 
 
 @dataclass(frozen=True)
@@ -32,15 +21,16 @@ class Sample:
     """
 
     run_path: RunPath
-    n: Whole = 64
-    """number of images"""
-    temperature: Numbers = (1.0,)
-    """of the prior; below 1 for likelier, less varied images"""
-    mean: Annotated[bool, Flag] = False
-    """show the mean of every pixel given the latents, instead of a draw of it"""
+    n: Annotated[int, Option("number of images")] = 64
+    temperature: Annotated[
+        tuple[float, ...],
+        Option("temperature of the prior; below 1 for likelier, less varied images"),
+    ] = (1.0,)
+    mean: Annotated[
+        bool, Option("show the mean of every pixel given the latents, instead of a draw")
+    ] = False
     seed: Seed = 0
-    out: File = Path("samples.png")
-    """picture to write"""
+    out: Picture = Path("samples.png")
     best: Best = False
     json: Json = False
 

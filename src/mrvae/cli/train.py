@@ -7,21 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.answer import Answer, Stopped
-from mrvae.cli.options import (
-    DataDir,
-    Flag,
-    Json,
-    MaybeFile,
-    MaybeName,
-    MaybeWhole,
-    Overrides,
-    RecipeName,
-    Seed,
-    check_positive,
-    check_seed,
-    read_recipe,
-)
+from mrvae.cli.checks import check_positive, check_seed
+from mrvae.cli.command import Answer, stopped_early
+from mrvae.cli.declaration import Option
+from mrvae.cli.options import DataDir, Json, Overrides, Quiet, RecipeName, Seed, read_recipe
 from mrvae.recipes import Recipe
 from mrvae.report import loss_figure, read_events, write_figure
 
@@ -33,24 +22,23 @@ if TYPE_CHECKING:
 class Train:
     """Train a recipe and write its run directory.
 
-    A value of the recipe is changed by key=value, such as training.batch=32. When it ends, or
-    when it is stopped by Ctrl-C, the run directory is whole, and --resume goes on from it.
+    A value of the recipe is changed by key=value, such as training.batch=32. After training, or
+    after Ctrl-C, the run directory is complete, and --resume continues from it.
     """
 
     recipe: RecipeName
     overrides: Overrides = ()
-    out: MaybeFile = None
-    """run directory to make; by default runs/RECIPE"""
-    steps: MaybeWhole = None
-    """total number of steps; it fixes the schedule; by default the recipe's"""
+    out: Annotated[Path | None, Option("run directory to make; by default runs/RECIPE")] = None
+    steps: Annotated[
+        int | None, Option("total number of steps; it fixes the schedule; by default the recipe's")
+    ] = None
     seed: Seed = 0
-    resume: Annotated[bool, Flag] = False
-    """go on with the run in the directory"""
+    resume: Annotated[bool, Option("continue the run in the directory")] = False
     data_dir: DataDir = None
-    tracker: MaybeName = None
-    """also log to tensorboard, wandb or another tracker of accelerate"""
-    quiet: Annotated[bool, Flag] = False
-    """show no progress bar"""
+    tracker: Annotated[
+        str | None, Option("also log to tensorboard, wandb or another tracker of accelerate")
+    ] = None
+    quiet: Quiet = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -73,10 +61,9 @@ class Train:
         return _answer(recipe, summary)
 
     def _train(self, recipe: Recipe, out: Path) -> Summary:
-        """Train, and turn a run that stopped early into its one line and exit code."""
-        from mrvae.training import Diverged, Failed, Interrupted, OutOfMemory, train
+        from mrvae.training import train
 
-        try:
+        with stopped_early():
             return train(
                 recipe,
                 out,
@@ -86,14 +73,6 @@ class Train:
                 tracker=self.tracker,
                 quiet=self.quiet,
             )
-        except Interrupted as stop:
-            raise Stopped(str(stop), 128 + stop.signal_number) from None
-        except Diverged as stop:
-            raise Stopped(str(stop), 1) from None
-        except OutOfMemory as stop:
-            raise Stopped(str(stop), 2, raise_together=False) from None
-        except Failed as stop:
-            raise Stopped(str(stop), 1, raise_together=False) from None
 
 
 def _written(out: Path) -> int:

@@ -1,31 +1,31 @@
-"""``mrvae inspect RUN wavelets``: what the bands hold, and what the image is without them."""
+"""``mrvae inspect RUN wavelets``: what the bands hold, and the error without them."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from mrvae.cli.answer import table
+from mrvae.cli.tables import table
 from mrvae.report import band_figure
 
 if TYPE_CHECKING:
-    from mrvae.cli.collapse import Found
+    from mrvae.cli.collapse import Measurement
     from mrvae.cli.runs import Run
     from mrvae.data import Images
     from mrvae.evaluation import Band
 
 
-def wavelets(run: Run, images: Images) -> Found:
+def wavelets(run: Run, images: Images) -> Measurement:
     """Measure energy, sparsity, noise and prior of each band, and the error without it."""
     from mrvae.evaluation import band_report
 
     report = band_report(run.model, images)
     head = ["band", "depth", "energy", "share", "sparsity", "MSE without", "s", "scale", "λ"]
     text = table([head, *map(_line, report.bands)])
-    found: dict[str, object] = {"bands": [asdict(b) for b in report.bands], "mse": report.mse}
+    values: dict[str, object] = {"bands": [asdict(b) for b in report.bands], "mse": report.mse}
     maps = [each.tolist() for each in (report.average, *report.examples)]
     figure = band_figure(maps, report.bands[0].depth)
-    return found, figure, f"{text}\n\nMSE with all bands: {report.mse:.3g}"
+    return values, figure, f"{text}\n\nMSE with all bands: {report.mse:.3g}"
 
 
 def _line(band: Band) -> list[object]:

@@ -43,7 +43,7 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
     if data.bits < 8:
         images = images.keep_bits(data.bits)
     # A file does not say how many levels its values have; reading it with fewer checks them all.
-    levels = model.likelihood.levels
+    levels = model.likelihood.bins
     return images if images.levels == levels else images.with_levels(levels)
 
 

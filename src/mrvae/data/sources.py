@@ -10,7 +10,6 @@ what to do.
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 
 from mrvae.data.arrays import load_npy, load_npz
@@ -23,6 +22,7 @@ from mrvae.data.idx import load_mnist
 from mrvae.data.images import Images
 from mrvae.data.shards import is_sharded, load_shards
 from mrvae.data.splits import SPLITS
+from mrvae.suggestions import did_you_mean
 
 NAMES = ("digits", "mnist", "omniglot", "cifar10")
 """The sources that are known by name."""
@@ -109,12 +109,11 @@ def _existing(source: str, root: Path | None) -> Path:
     for path in candidates:
         if source and _exists(path):
             return path
-    near = get_close_matches(source, NAMES, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = did_you_mean(source, NAMES, otherwise="check its path")
     tried = " or ".join(str(path) for path in candidates)
     raise ValueError(
-        f"{source!r} is no known source, and there is no {tried}; {hint}known are "
-        f"{', '.join(NAMES)}, a folder of images, a .npy or .npz file, or hf:owner/name"
+        f"{source!r} is no known source, and there is no {tried}; known are "
+        f"{', '.join(NAMES)}, a folder of images, a .npy or .npz file, or hf:owner/name; {hint}"
     )
 
 

@@ -47,7 +47,7 @@ def describe(recipe: Recipe) -> Description:
     """
     with torch.device("meta"):
         model = build(recipe)
-    if recipe.training.checkpoint:
+    if recipe.training.activation_checkpointing:
         model.enable_activation_checkpointing()
     described = _levels(model)
     flops, held = _cost(model)

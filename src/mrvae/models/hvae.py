@@ -1,4 +1,4 @@
-"""The hierarchical VAE: encoder, hierarchy, context and likelihood, and what one asks of them.
+"""The hierarchical VAE: its bound, its samples and reconstructions, its latents.
 
 Everything here calls one method, :meth:`HVAE.trace`, which descends the hierarchy once. Latents are
 tuples of tensors (B, C, H, W), coarse to fine, one for each stochastic layer. Where the model has a
@@ -69,8 +69,6 @@ class HVAE(nn.Module):
         self.frame = frame
         self.context: Conditioner = context or NoContext(len(decoder.stages))
         self.objective: Objective = objective or BoundObjective()
-
-    # -------------------------------------------------------------------------------- the walk
 
     def observe(self, x: Tensor, context: Latents | None = None) -> Observation:
         """Encode images x once: the encoder's features, the context and its conditioning.
@@ -148,8 +146,6 @@ class HVAE(nn.Module):
         distribution: PixelDistribution = self.head(h)
         return distribution
 
-    # ------------------------------------------------------------------------------- the bound
-
     def forward(
         self, x: Tensor, noise: Tensor, term: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -216,8 +212,6 @@ class HVAE(nn.Module):
         trace = self.trace(observed.repeat(samples), from_posterior(), noise.flatten(0, 1))
         return trace.likelihood.log_prob(x.repeat(samples, 1, 1, 1)), trace
 
-    # ---------------------------------------------------------------------- images and latents
-
     def sample(
         self,
         n: int,
@@ -242,7 +236,7 @@ class HVAE(nn.Module):
     ) -> PixelDistribution:
         """Return p(x | z) for n draws z ~ p(z); its mean is the smooth picture of a sample."""
         if n < 1:
-            raise ValueError(f"n is {n}; at least one image must be asked for")
+            raise ValueError(f"n is {n}; draw at least one image")
         return self._generate((), n, temperature, generator)
 
     def encode(
@@ -302,8 +296,6 @@ class HVAE(nn.Module):
             ValueError: if keep is not in 1 … stochastic_depth.
         """
         return self.decode(self.encode(x)[: self.check_keep(keep)], temperature, generator)
-
-    # ------------------------------------------------------------------------------- its parts
 
     def enable_activation_checkpointing(self) -> None:
         """Recompute blocks and cells in the backward pass instead of storing their activations."""

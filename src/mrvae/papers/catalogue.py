@@ -5,9 +5,10 @@ Nothing here imports torch before that, so that lists and refusals are instant.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from mrvae.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from mrvae.papers.engine import Item
@@ -64,10 +65,10 @@ def find(paper: str, item: str) -> Item:
         ValueError: falck2022 has no item 'figure55'; did you mean figure5?
     """
     if paper not in PAPERS:
-        raise ValueError(f"there is no paper {paper!r}; {_suggestion(paper, PAPERS)}")
+        raise ValueError(f"there is no paper {paper!r}; {did_you_mean(paper, PAPERS)}")
     items = PAPERS[paper]
     if item not in items:
-        raise ValueError(f"{paper} has no item {item!r}; {_suggestion(item, items)}")
+        raise ValueError(f"{paper} has no item {item!r}; {did_you_mean(item, items)}")
     match paper:
         case "falck2022":
             return _falck2022(item)
@@ -75,12 +76,6 @@ def find(paper: str, item: str) -> Item:
             return _kiruluta2025(item)
         case _:
             return _kuzina2023(item)
-
-
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
 
 
 def _falck2022(item: str) -> Item:

@@ -7,7 +7,6 @@ a table of bounds has every entry that is finished by then.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
@@ -17,6 +16,7 @@ from mrvae.papers import bounds
 from mrvae.papers.bounds import Validation
 from mrvae.papers.outcome import Extent
 from mrvae.papers.workspace import Job, Measures, Workspace, finished
+from mrvae.suggestions import did_you_mean
 from mrvae.training import Diverged
 
 T = TypeVar("T")
@@ -124,9 +124,7 @@ def chosen(entries: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
     names = [entry.name for entry in entries]
     for name in only:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-            raise ValueError(f"--only names the cell {name!r}; {hint}")
+            raise ValueError(f"--only names the cell {name!r}; {did_you_mean(name, names)}")
     return [entry for entry in entries if (entry.name in only if only else entry.default)]
 
 

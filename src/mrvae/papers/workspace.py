@@ -29,6 +29,7 @@ from filelock import FileLock
 
 from mrvae import training
 from mrvae.data import Images, images_for
+from mrvae.devices import choose_device
 from mrvae.files import write_json
 from mrvae.models import HVAE
 from mrvae.models.build.weights import load, read_recipe
@@ -132,9 +133,8 @@ class Workspace:
         Raises:
             ValueError: if its weights are missing, damaged or another model's.
         """
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         return load(self.path(job)).to(  # type: ignore[call-overload, no-any-return]
-            device, memory_format=torch.channels_last
+            choose_device(), memory_format=torch.channels_last
         )
 
     def images(self, job: Job, limit: int | None = None) -> Images:

@@ -1,12 +1,10 @@
 """Every recipe as data: what is trained, on what, and how, without importing torch.
 
-A recipe is a frozen dataclass (:mod:`~mrvae.recipes.schema`), reads and writes itself as JSON
+A recipe is a frozen struct (:mod:`~mrvae.recipes.schema`), reads and writes itself as JSON
 (:mod:`~mrvae.recipes.serial`) and is changed by ``key=value`` (:mod:`~mrvae.recipes.overrides`).
 """
 
 from __future__ import annotations
-
-import difflib
 
 from mrvae.recipes.cifar_small import CIFAR_SMALL
 from mrvae.recipes.falck2022 import FALCK2022
@@ -18,6 +16,8 @@ from mrvae.recipes.published import PUBLISHED
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import from_json, to_json
 from mrvae.recipes.small import SMALL
+from mrvae.recipes.validation import shown
+from mrvae.suggestions import did_you_mean
 
 __all__ = ["ALL", "Recipe", "from_json", "override", "recipe", "to_json"]
 
@@ -46,8 +46,5 @@ def recipe(name: str) -> Recipe:
     for known in ALL:
         if known.name == name:
             return known
-    names = [known.name for known in ALL]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if near:
-        raise ValueError(f"there is no recipe {name!r}; did you mean {' or '.join(near)}?")
-    raise ValueError(f"there is no recipe {name!r}; there are {', '.join(names)}")
+    near = did_you_mean(name, [known.name for known in ALL], 3, "") or "`mrvae recipes` lists them"
+    raise ValueError(f"there is no recipe {shown(name)}; {near}")

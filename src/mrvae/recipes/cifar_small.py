@@ -10,9 +10,16 @@ orthonormal transform, zero among them, as JPEG has it.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
-from mrvae.recipes.context import DCT, Autoregressive, CosineNoise, Diffusion, MidRise, MidTread
+from mrvae.recipes.context import (
+    AutoregressiveSpec,
+    CosineNoise,
+    DCTSpec,
+    DiffusionSpec,
+    MidRiseSpec,
+    MidTreadSpec,
+)
 from mrvae.recipes.schema import (
     AdamW,
     Cosine,
@@ -57,16 +64,16 @@ VDVAE = Recipe(
     ),
 )
 
-_RGB = DCT(
+_RGB = DCTSpec(
     frequencies=6,
-    quantiser=MidRise(bits=5),
-    prior=Diffusion(length=40, noise=CosineNoise(), unet_width=32, unet_blocks=2),
+    quantiser=MidRiseSpec(bits=5),
+    prior=DiffusionSpec(length=40, noise=CosineNoise(), unet_width=32, unet_blocks=2),
 )
 
-_EXPLICIT = Autoregressive(hidden=256, components=4)
+_EXPLICIT = AutoregressiveSpec(hidden=256, components=4)
 
 
-def _with(name: str, about: str, row: str, context: DCT, parameters: int) -> Recipe:
+def _with(name: str, about: str, row: str, context: DCTSpec, parameters: int) -> Recipe:
     """Return the model with a context above it."""
     return replace(
         VDVAE,
@@ -99,7 +106,7 @@ CIFAR_SMALL = (
         "dct-ycbcr",
         "luminance and chrominance in even steps, with an explicit prior",
         "not in the paper",
-        DCT(frequencies=6, quantiser=MidTread(_STEP), prior=_EXPLICIT, ycbcr=True),
+        DCTSpec(frequencies=6, quantiser=MidTreadSpec(_STEP), prior=_EXPLICIT, ycbcr=True),
         992_518,
     ),
 )

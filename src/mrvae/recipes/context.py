@@ -7,15 +7,12 @@ hierarchy begins at its coarsest latent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from mrvae.recipes.validation import LATER, WIDEST, bounded, positive, require
+from mrvae.recipes.validation import WIDEST, Choice, bounded, positive, require, within
 
 # ------------------------------------------------------------------------------------- quantisers
 
 
-@dataclass(frozen=True)
-class MidRise:
+class MidRiseSpec(Choice, frozen=True, tag="mid_rise"):
     """2^bits levels for every coefficient, none of them zero, as published."""
 
     bits: int = 2
@@ -24,8 +21,7 @@ class MidRise:
         bounded(self, 16, "bits")
 
 
-@dataclass(frozen=True)
-class MidTread:
+class MidTreadSpec(Choice, frozen=True, tag="mid_tread"):
     """Levels at the multiples of ``step``, in units of the coefficients; zero is one of them."""
 
     step: float = 0.5
@@ -34,49 +30,42 @@ class MidTread:
         positive(self, "step")
 
 
-Quantiser = MidRise | MidTread
+Quantiser = MidRiseSpec | MidTreadSpec
 
 # ----------------------------------------------------------------------------------------- priors
 
 
-@dataclass(frozen=True)
-class LinearNoise:
+class LinearNoise(Choice, frozen=True, tag="linear_noise"):
     """β grows linearly; the published rule gives its ends for each length of the chain."""
 
 
-@dataclass(frozen=True)
-class CosineNoise:
+class CosineNoise(Choice, frozen=True, tag="cosine_noise"):
     """ᾱ falls along a squared cosine (Nichol & Dhariwal 2021)."""
 
 
 Noise = LinearNoise | CosineNoise
 
 
-@dataclass(frozen=True)
-class PredictMean:
+class PredictMeanSpec(Choice, frozen=True, tag="mean"):
     """The network writes μ and log σ² of the step back, as published."""
 
 
-@dataclass(frozen=True)
-class PredictStart:
+class PredictStartSpec(Choice, frozen=True, tag="start"):
     """The network guesses y_0, where the chain began."""
 
 
-@dataclass(frozen=True)
-class PredictNoise:
+class PredictNoiseSpec(Choice, frozen=True, tag="noise"):
     """The network guesses the noise in y_t."""
 
 
-Prediction = PredictMean | PredictStart | PredictNoise
+Prediction = PredictMeanSpec | PredictStartSpec | PredictNoiseSpec
 
 
-@dataclass(frozen=True)
-class Normal:
+class FactorisedSpec(Choice, frozen=True, tag="factorised"):
     """Independent levels, each a rounded Gaussian."""
 
 
-@dataclass(frozen=True)
-class Autoregressive:
+class AutoregressiveSpec(Choice, frozen=True, tag="autoregressive"):
     """Level by level, each a mixture of ``components`` rounded Gaussians given those before it.
 
     ``hidden`` units stand in each of the two layers of the network.
@@ -90,8 +79,7 @@ class Autoregressive:
         bounded(self, 100, "components")
 
 
-@dataclass(frozen=True)
-class Diffusion:
+class DiffusionSpec(Choice, frozen=True, tag="diffusion"):
     """A diffusion of ``length`` steps with a U-Net, as published.
 
     The U-Net has ``unet_width`` channels, ``unet_scales`` scales, and ``unet_blocks`` residual
@@ -99,8 +87,8 @@ class Diffusion:
     """
 
     length: int = 7
-    noise: Noise = field(default_factory=LinearNoise)
-    predict: Prediction = field(default_factory=PredictMean)
+    noise: Noise = LinearNoise()
+    predict: Prediction = PredictMeanSpec()
     unet_width: int = 32
     unet_blocks: int = 3
     unet_scales: int = 1
@@ -112,18 +100,16 @@ class Diffusion:
         bounded(self, 16, "unet_scales")
 
 
-Prior = Normal | Autoregressive | Diffusion
+Prior = FactorisedSpec | AutoregressiveSpec | DiffusionSpec
 
 # --------------------------------------------------------------------------------------- contexts
 
 
-@dataclass(frozen=True)
-class NoContext:
+class NoContextSpec(Choice, frozen=True, tag="none"):
     """Nothing stands above the coarsest latent."""
 
 
-@dataclass(frozen=True)
-class DCT:
+class DCTSpec(Choice, frozen=True, tag="dct"):
     """The lowest ``frequencies`` × ``frequencies`` of a cosine transform.
 
     With ``everywhere`` the state of each resolution begins with what the context tells it;
@@ -132,40 +118,37 @@ class DCT:
     """
 
     frequencies: int = 3
-    quantiser: Quantiser = field(default_factory=MidRise)
-    prior: Prior = field(default_factory=Diffusion)
+    quantiser: Quantiser = MidRiseSpec()
+    prior: Prior = DiffusionSpec()
     everywhere: bool = True
     ycbcr: bool = False
-    chroma: int = field(default=0, metadata=LATER)
+    chroma: int = 0
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "frequencies")
-        fewer = 0 <= self.chroma <= self.frequencies
-        require(fewer, f"chroma is {self.chroma}; it must be in 0…{self.frequencies}")
+        within(self, 0, self.frequencies, "chroma")
         require(self.ycbcr or not self.chroma, "chroma is of ycbcr alone; set ycbcr=true")
 
 
-@dataclass(frozen=True)
-class Pooled:
+class PooledSpec(Choice, frozen=True, tag="pooled"):
     """Averages over blocks of ``factor`` × ``factor`` pixels."""
 
     factor: int = 2
-    quantiser: Quantiser = field(default_factory=MidRise)
-    prior: Prior = field(default_factory=Diffusion)
+    quantiser: Quantiser = MidRiseSpec()
+    prior: Prior = DiffusionSpec()
     everywhere: bool = True
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "factor")
 
 
-@dataclass(frozen=True)
-class WaveletTop:
+class WaveletSpec(Choice, frozen=True, tag="wavelet"):
     """The coarse part of a wavelet transform of ``depth`` steps."""
 
     wavelet: str = "haar"
     depth: int = 1
-    quantiser: Quantiser = field(default_factory=MidRise)
-    prior: Prior = field(default_factory=Diffusion)
+    quantiser: Quantiser = MidRiseSpec()
+    prior: Prior = DiffusionSpec()
     everywhere: bool = True
 
     def __post_init__(self) -> None:
@@ -173,5 +156,5 @@ class WaveletTop:
         bounded(self, 16, "depth")
 
 
-SomeContext = DCT | Pooled | WaveletTop
-Context = NoContext | DCT | Pooled | WaveletTop
+SomeContext = DCTSpec | PooledSpec | WaveletSpec
+Context = NoContextSpec | DCTSpec | PooledSpec | WaveletSpec

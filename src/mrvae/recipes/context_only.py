@@ -9,21 +9,18 @@ bytes can be seen here by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from mrvae.recipes.context import SomeContext
-from mrvae.recipes.validation import WIDEST, bounded
+from mrvae.recipes.validation import WIDEST, Choice, bounded
 from mrvae.recipes.wavelet import ImageLikelihood, LogisticImage
 
 
-@dataclass(frozen=True)
-class ContextOnly:
+class ContextOnly(Choice, frozen=True, tag="context_only"):
     """A context, and pixels around what it stands for; ``everywhere`` of a context says nothing."""
 
     channels: int
     size: int
     context: SomeContext
-    likelihood: ImageLikelihood = field(default_factory=LogisticImage)
+    likelihood: ImageLikelihood = LogisticImage()
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "channels", "size")

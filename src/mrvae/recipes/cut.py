@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from mrvae.recipes.validation import WIDEST, bounded, require
+from mrvae.recipes.validation import WIDEST, Choice, bounded, require, within
 
 
-@dataclass(frozen=True)
-class Whole:
+class Whole(Choice, frozen=True, tag="whole"):
     """Every picture is an image."""
 
 
-@dataclass(frozen=True)
-class Patches:
+class Patches(Choice, frozen=True, tag="patches"):
     """Photographs of any size are cut into images; ``source`` is a folder of RGB pictures.
 
     In training their corners are ``stride`` pixels apart along both axes, otherwise they lie side
@@ -28,8 +24,7 @@ class Patches:
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "stride", "folds")
         require(self.folds > 1, f"folds is {self.folds}; two or more leave pictures to train on")
-        within = 0 <= self.fold < self.folds
-        require(within, f"fold is {self.fold}; it must be in 0…{self.folds - 1}")
+        within(self, 0, self.folds - 1, "fold")
 
 
 Cut = Whole | Patches

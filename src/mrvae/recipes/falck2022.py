@@ -18,7 +18,7 @@ of Child (2021).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mrvae.recipes.published import CIFAR10, IMAGENET32, IMAGENET64
 from mrvae.recipes.schema import (

@@ -18,7 +18,7 @@ directory; pictures of any size are fitted to the model's.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mrvae.recipes.schema import AdamW, Cosine, Data, Network, Recipe, Training
 from mrvae.recipes.wavelet import (

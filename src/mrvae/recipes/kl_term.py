@@ -6,13 +6,11 @@ All of them change what a run follows, and none what is reported of it, which is
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from mrvae.recipes.validation import LONGEST, require
+from mrvae.recipes.validation import LONGEST, Spec, require, within
 
 
-@dataclass(frozen=True)
-class KlTerm:
+class KlTerm(Spec, frozen=True):
     """What the training loss makes of the latents' KL; the reported bound is another matter.
 
     β rises from ``beta_start`` to 1 over the first ``beta_steps`` steps. A latent's KL below
@@ -26,9 +24,9 @@ class KlTerm:
     balance: bool = False
 
     def __post_init__(self) -> None:
-        steps, start, free = self.beta_steps, self.beta_start, self.free_nats
-        require(0 <= steps <= LONGEST, f"beta_steps is {steps}; it must be in 0…{LONGEST}")
-        require(0 <= start <= 1, f"beta_start is {start}; it must be in [0, 1]")
+        within(self, 0, LONGEST, "beta_steps")
+        within(self, 0, 1, "beta_start")
+        free = self.free_nats
         require(0 <= free < math.inf, f"free_nats is {free}; it must not be negative")
-        rises = steps > 0 or not self.balance
+        rises = self.beta_steps > 0 or not self.balance
         require(rises, "balance is true, but beta_steps is 0; balancing ends when β reaches 1")

@@ -11,9 +11,9 @@ other way round with ``data.cut.fold=1``; another one from CIFAR-10.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
-from mrvae.recipes.context import DCT, Autoregressive, MidTread
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.cut import Patches
 from mrvae.recipes.schema import AdamW, Cosine, Data, Recipe, Training
@@ -32,10 +32,10 @@ PHOTOGRAPHS = Recipe(
     model=ContextOnly(
         channels=3,
         size=32,
-        context=DCT(
+        context=DCTSpec(
             frequencies=7,
-            quantiser=MidTread(_STEP),
-            prior=Autoregressive(hidden=128, components=3),
+            quantiser=MidTreadSpec(_STEP),
+            prior=AutoregressiveSpec(hidden=128, components=3),
             ycbcr=True,
             chroma=4,
         ),

@@ -35,21 +35,21 @@ holds out a tenth of OMNIGLOT's training images (the released one 1,000).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mrvae.recipes.context import (
-    DCT,
     Context,
-    Diffusion,
-    MidRise,
-    NoContext,
-    Pooled,
-    WaveletTop,
+    DCTSpec,
+    DiffusionSpec,
+    MidRiseSpec,
+    NoContextSpec,
+    PooledSpec,
+    WaveletSpec,
 )
 from mrvae.recipes.schema import (
     AdamW,
     BernoulliPixels,
-    BoundedScale,
+    BoundedScaleSpec,
     Cosine,
     Data,
     LogisticMixturePixels,
@@ -64,9 +64,9 @@ _PAPER = "Kuzina & Tomczak 2023"
 _BINARY_STEPS = {"mnist": 600 * 55_000 // 128, "omniglot": 600 * 21_911 // 128}
 _CIFAR_STEPS = 8_000 * 45_000 // 384
 
-_TWO_BITS = MidRise(bits=2)
-_FIVE_BITS = MidRise(bits=5)
-_COLOUR_PRIOR = Diffusion(length=40, unet_width=64, unet_scales=2)
+_TWO_BITS = MidRiseSpec(bits=2)
+_FIVE_BITS = MidRiseSpec(bits=5)
+_COLOUR_PRIOR = DiffusionSpec(length=40, unet_width=64, unet_scales=2)
 
 
 def _binary_model(
@@ -83,11 +83,11 @@ def _binary_model(
         likelihood=BernoulliPixels(),
         input=Normalise(mean=0.5, std=0.5),
         bottleneck=1.0,
-        scale=BoundedScale(),
+        scale=BoundedScaleSpec(),
         bias_up_to=0,
         cell=TopDown(),
         synchronous=True,
-        context=context or NoContext(),
+        context=context or NoContextSpec(),
     )
 
 
@@ -145,12 +145,12 @@ def _four(source: str, frequencies: int, nats: tuple[str, str, str]) -> tuple[Re
             8,
         ),
         _with_context(
-            source, "dct", f"Table 2, {title}: {nats[1]} nats", DCT(frequencies, _TWO_BITS)
+            source, "dct", f"Table 2, {title}: {nats[1]} nats", DCTSpec(frequencies, _TWO_BITS)
         ),
         _with_context(
-            source, "downsample", f"Table 2, {title}: {nats[2]} nats", Pooled(4, _TWO_BITS)
+            source, "downsample", f"Table 2, {title}: {nats[2]} nats", PooledSpec(4, _TWO_BITS)
         ),
-        _with_context(source, "wavelet", "our own context", WaveletTop("db2", 2, _TWO_BITS)),
+        _with_context(source, "wavelet", "our own context", WaveletSpec("db2", 2, _TWO_BITS)),
     )
 
 
@@ -192,7 +192,7 @@ _CIFAR_BASE = Recipe(
         latent=(8,),
         likelihood=LogisticMixturePixels(autoregressive=False),
         input=Normalise(mean=120.63838, std=64.16736),
-        scale=BoundedScale(),
+        scale=BoundedScaleSpec(),
         bias_up_to=0,
         cell=TopDown(top_latent_skip=True, weight_norm=True),
     ),
@@ -231,9 +231,9 @@ def _cifar(name: str, row: str, context: Context) -> Recipe:
 
 _CIFAR = (
     _CIFAR_BASE,
-    _cifar("dct", "Table 3, CIFAR10: 3.26 bits/dim", DCT(6, _FIVE_BITS, _COLOUR_PRIOR)),
-    _cifar("downsample", "our own size", Pooled(4, _FIVE_BITS, _COLOUR_PRIOR)),
-    _cifar("wavelet", "our own context", WaveletTop("db2", 2, _FIVE_BITS, _COLOUR_PRIOR)),
+    _cifar("dct", "Table 3, CIFAR10: 3.26 bits/dim", DCTSpec(6, _FIVE_BITS, _COLOUR_PRIOR)),
+    _cifar("downsample", "our own size", PooledSpec(4, _FIVE_BITS, _COLOUR_PRIOR)),
+    _cifar("wavelet", "our own context", WaveletSpec("db2", 2, _FIVE_BITS, _COLOUR_PRIOR)),
 )
 
 KUZINA2023 = (*_MNIST, *_SIZES, *_OMNIGLOT, *_CIFAR)

@@ -3,7 +3,7 @@
 A key is the dotted path of a field, such as ``training.optimizer.rate``, or any tail of one that
 fits no other field, such as ``rate``. Where a field is a choice among kinds, the choice itself is
 assigned by its name (``model.likelihood=categorical``), which starts from that kind's own values;
-only the number of levels, which belongs to the images, is kept. The model's own kind is no such
+only the number of bins, which belongs to the images, is kept. The model's own kind is no such
 choice: another kind has no values of its own for the images' size. ``data=PATH`` is short for
 ``data.source=PATH``. All assignments are made, left to right, before the result is checked, so
 that two values that are only valid together can be changed together.
@@ -11,19 +11,19 @@ that two values that are only valid together can be changed together.
 
 from __future__ import annotations
 
-import difflib
+import typing
 from collections.abc import Iterator, Sequence
-from dataclasses import is_dataclass, replace
-from typing import cast
+
+from msgspec.structs import replace
 
 from mrvae.recipes.schema import Recipe
-from mrvae.recipes.serial import EXPECTED, from_json, hints, members, to_json, write
+from mrvae.recipes.serial import Tree, fields, from_json, members, to_json
+from mrvae.recipes.validation import require, shown
+from mrvae.suggestions import did_you_mean
 
-_GROUPS = ("data", "model", "training")
+_FIXED = ("name", "about", "paper", "row", "budget", "parameters", "depth", "model")
 _SHORT = {"data": "data.source"}
-_KEPT = ("levels",)
-
-Tree = dict[str, object]
+_KEPT = "bins"
 
 
 def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
@@ -43,54 +43,19 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
         (100, (64,), 0)
 
     """
-    if not assignments:
-        return recipe
     tree = to_json(recipe)
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key:
-            raise ValueError(f"cannot read {assignment!r}; write key=value, such as steps=1000")
+            raise ValueError(f"cannot read {shown(assignment)}; write key=value, as in steps=1000")
         _assign(tree, key, text)
-    changed = _checked(tree, assignments)
-    if changed.model == recipe.model:
-        return changed
-    return replace(changed, parameters=0, depth=0)
-
-
-def _checked(tree: Tree, assignments: Sequence[str]) -> Recipe:
-    """Read the changed recipe, and say what was changed if it makes no sense."""
     try:
-        return from_json(tree)
+        changed = from_json(tree, strict=False)
     except ValueError as error:
         problem = str(error).removeprefix("recipe: ").removeprefix("recipe.")
-        raise ValueError(f"{problem} (after {' '.join(assignments)})") from None
-
-
-def _assign(tree: Tree, key: str, text: str) -> None:
-    """Put one value into the tree of the recipe."""
-    fields = dict(_fields(Recipe, tree, ""))
-    path = resolve(_SHORT.get(key, key), list(fields))
-    *parents, name = path.split(".")
-    for parent in parents:
-        tree = cast("Tree", tree[parent])
-    tree[name] = _value(path, text, fields[path], tree[name])
-
-
-def _fields(cls: type, tree: Tree, prefix: str) -> Iterator[tuple[str, object]]:
-    """Yield the dotted path and the type of every field that can be assigned."""
-    for name, hint in hints(cls).items():
-        if not prefix and name not in _GROUPS:
-            continue
-        path, union = f"{prefix}{name}", members(hint)
-        below = cast("Tree", tree[name]) if union or is_dataclass(hint) else {}
-        if union:
-            if prefix:
-                yield path, hint
-            yield from _fields(union[str(below.get("kind", ""))], below, f"{path}.")
-        elif isinstance(hint, type) and is_dataclass(hint):
-            yield from _fields(hint, below, f"{path}.")
-        else:
-            yield path, hint
+        commas = "; separate values by commas" if "]: found" in problem else ""
+        raise ValueError(f"{problem}{commas} (after {shown(' '.join(assignments))})") from None
+    return changed if changed.model == recipe.model else replace(changed, parameters=0, depth=0)
 
 
 def resolve(key: str, paths: Sequence[str]) -> str:
@@ -104,69 +69,51 @@ def resolve(key: str, paths: Sequence[str]) -> str:
         'training.optimizer.rate'
 
     """
-    if key in paths:
-        return key
-    found = [path for path in paths if path.endswith(f".{key}")]
+    found = [path for path in paths if path == key] or [
+        path for path in paths if path.endswith(f".{key}")
+    ]
     if len(found) == 1:
         return found[0]
     if found:
         raise ValueError(f"{key!r} could be any of {', '.join(found)}; write more of its path")
-    near = _near(key, paths)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"the keys are: {', '.join(paths)}"
-    raise ValueError(f"the recipe has no value {key!r} that can be changed; {hint}")
+    tails = [path.rpartition(".")[2] for path in paths]
+    near = (
+        did_you_mean(key, [*tails, *paths], 3, otherwise="") or f"the keys are: {', '.join(paths)}"
+    )
+    raise ValueError(f"the recipe has no value {shown(key)} that can be changed; {near}")
 
 
-def _near(key: str, paths: Sequence[str]) -> list[str]:
-    """Return the paths that resemble ``key``, in whole or in their last part."""
-    last = {path.rpartition(".")[2]: path for path in paths}
-    tails = difflib.get_close_matches(key.rpartition(".")[2], last, n=2)
-    whole = difflib.get_close_matches(key, paths, n=2)
-    return list(dict.fromkeys([*(last[tail] for tail in tails), *whole]))[:3]
+def _assign(tree: Tree, key: str, text: str) -> None:
+    """Put one value into the tree of the recipe."""
+    places = {path: (above, hint) for path, above, hint in _places(Recipe, tree, "")}
+    path = resolve(_SHORT.get(key, key), [path for path in places if path not in _FIXED])
+    above, hint = places[path]
+    name = path.rpartition(".")[2]
+    above[name] = _value(path, text, hint, above[name])
+
+
+def _places(hint: object, tree: object, prefix: str) -> Iterator[tuple[str, Tree, object]]:
+    """Yield the path of every field below a place, the object it stands in, and its type."""
+    for name, below in fields(hint, tree).items():
+        above = typing.cast("Tree", tree)
+        if members(below) or not fields(below, above[name]):
+            yield f"{prefix}{name}", above, below
+        yield from _places(below, above[name], f"{prefix}{name}.")
 
 
 def _value(path: str, text: str, hint: object, old: object) -> object:
-    """Read ``text`` as the type of the field at ``path``."""
+    """Return what JSON would hold; a number stays a text, which ``from_json`` takes by its type."""
     union = members(hint)
     if union:
-        return _kind(path, text, union, cast("Tree", old))
-    try:
-        return _plain(text, hint)
-    except ValueError:
-        raise ValueError(f"{path}={text}: expected {_wanted(hint)}, found {text!r}") from None
-
-
-def _wanted(hint: object) -> str:
-    """Say in words what the field takes on a command line."""
-    if hint == tuple[float, ...]:
-        return "numbers, like 0.1,0.05,0.02"
-    return "whole numbers, like 64,64,32" if hint == tuple[int, ...] else EXPECTED[hint]
-
-
-def _kind(path: str, text: str, union: dict[str, type], old: Tree) -> Tree:
-    """Return the named kind with its own values, but with the images' levels."""
-    if text not in union:
-        raise ValueError(f"{path}={text}: expected one of {', '.join(union)}, found {text!r}")
-    own = cast("Tree", write(union[text], union[text]()))
-    return {"kind": text} | own | {name: old[name] for name in _KEPT if name in own and name in old}
-
-
-def _plain(text: str, hint: object) -> object:
-    """Read a number, a truth value, a text or a comma-separated list of whole numbers."""
-    if hint is int:
-        return int(text)
-    if hint is float:
-        return float(text)
+        choices = ", ".join(union)
+        require(text in union, f"{path}: found {shown(text)}, expected one of {choices}")
+        made = to_json(union[text]())
+        if isinstance(old, dict) and _KEPT in old and _KEPT in made:
+            made[_KEPT] = old[_KEPT]
+        return made
+    if typing.get_origin(hint) is tuple:
+        return text.split(",")
     if hint is bool:
-        return _truth(text)
-    if hint == tuple[int, ...]:
-        return [int(part) for part in text.split(",")]
-    if hint == tuple[float, ...]:
-        return [float(part) for part in text.split(",")]
+        good = text.lower() in ("true", "false")
+        require(good, f"{path}: found {shown(text)}, expected true or false")
     return text
-
-
-def _truth(text: str) -> bool:
-    """Read true or false."""
-    if text.lower() not in ("true", "false"):
-        raise ValueError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"

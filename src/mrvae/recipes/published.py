@@ -130,7 +130,7 @@ FFHQ256 = Recipe(
         decoder=("1x2,4m1,4x3,8m4,8x4,16m8,16x9,32m16,32x21,64m32,64x13,128m64,128x7,256m128"),
         width=(512,),
         latent=(16,),
-        likelihood=LogisticMixturePixels(levels=32),
+        likelihood=LogisticMixturePixels(bins=32),
         input=Normalise(mean=112.8666757481 / 8, std=69.84780273 / 8),
     ),
     training=Training(

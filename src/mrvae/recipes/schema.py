@@ -2,57 +2,63 @@
 
 A recipe names its data, its model and its training, and nothing else does: a run is a function of
 (recipe, seed, steps). Choices among kinds, such as the likelihood, are closed unions of small
-dataclasses; in JSON each carries its ``kind``. Values that a field's type cannot refuse are
+structs; in JSON each carries its ``kind``. Values that a field's type cannot refuse are
 refused in ``__post_init__``, so that a recipe that exists is a recipe that makes sense. The block
 strings are the papers' own notation; they are stored as they were published, and read by
-:mod:`mrvae.models.hierarchy.level` alone.
+:mod:`mrvae.models.hierarchy.level` only.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
-from mrvae.recipes.context import Context, NoContext
+from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.cut import Cut, Patches, Whole
 from mrvae.recipes.kl_term import KlTerm
-from mrvae.recipes.validation import LATER, LONGEST, WIDEST, bounded, positive, require
+from mrvae.recipes.validation import (
+    LONGEST,
+    WIDEST,
+    Choice,
+    Spec,
+    bounded,
+    positive,
+    require,
+    shown,
+    within,
+)
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
 
 # ------------------------------------------------------------------------------------ likelihoods
 
 
-@dataclass(frozen=True)
-class BernoulliPixels:
+class BernoulliPixels(Choice, frozen=True, tag="bernoulli"):
     """Binary pixels, one logit per channel."""
 
     @property
-    def levels(self) -> int:
+    def bins(self) -> int:
         """Number of values a pixel can take."""
         return 2
 
 
-@dataclass(frozen=True)
-class CategoricalPixels:
+class CategoricalPixels(Choice, frozen=True, tag="categorical"):
     """A free probability for each of a few grey levels."""
 
-    levels: int = 17
+    bins: int = 17
 
     def __post_init__(self) -> None:
-        require(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        within(self, 2, 256, "bins")
 
 
-@dataclass(frozen=True)
-class LogisticMixturePixels:
-    """A mixture of discretised logistics over ``levels`` values a channel."""
+class LogisticMixturePixels(Choice, frozen=True, tag="logistic_mixture"):
+    """A mixture of discretised logistics over ``bins`` values a channel."""
 
-    levels: int = 256
+    bins: int = 256
     components: int = 10
     autoregressive: bool = True
 
     def __post_init__(self) -> None:
-        require(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        within(self, 2, 256, "bins")
         bounded(self, 1000, "components")
 
 
@@ -61,13 +67,11 @@ Likelihood = BernoulliPixels | CategoricalPixels | LogisticMixturePixels
 # --------------------------------------------------------------------------------- scales of z
 
 
-@dataclass(frozen=True)
-class RawScale:
+class RawScaleSpec(Choice, frozen=True, tag="raw"):
     """The network's output is log σ itself, as published by Child (2021)."""
 
 
-@dataclass(frozen=True)
-class SoftplusScale:
+class SoftplusScaleSpec(Choice, frozen=True, tag="softplus"):
     """σ = softplus(β·raw)/β; with β = ln 2 a raw value of 0 means σ = 1 (Hazami et al. 2022)."""
 
     beta: float = math.log(2.0)
@@ -76,8 +80,7 @@ class SoftplusScale:
         positive(self, "beta")
 
 
-@dataclass(frozen=True)
-class BoundedScale:
+class BoundedScaleSpec(Choice, frozen=True, tag="bounded"):
     """log σ² is log softplus(β·raw)/β, held in lowest … highest (Kuzina & Tomczak 2023)."""
 
     beta: float = 0.7
@@ -90,33 +93,28 @@ class BoundedScale:
         require(ordered, f"lowest is {self.lowest}; it must be less than highest, {self.highest}")
 
 
-Scale = RawScale | SoftplusScale | BoundedScale
+Scale = RawScaleSpec | SoftplusScaleSpec | BoundedScaleSpec
 
 # ----------------------------------------------------------------------------------------- cells
 
 
-@dataclass(frozen=True)
-class VDVAE:
+class VDVAE(Choice, frozen=True, tag="vdvae"):
     """The cell of Child (2021): the state carries on, and every latent is added to it."""
 
 
-@dataclass(frozen=True)
-class NVAE:
+class NVAE(Choice, frozen=True, tag="nvae"):
     """The cell of Vahdat & Kautz (2020): the latent is mixed in by concatenation only."""
 
 
-@dataclass(frozen=True)
-class Markov:
+class Markov(Choice, frozen=True, tag="markov"):
     """The cell of the ladder VAE: the next state is a function of the latent alone."""
 
 
-@dataclass(frozen=True)
-class Plain:
+class Plain(Choice, frozen=True, tag="plain"):
     """The networks of VDVAE without its residual connections."""
 
 
-@dataclass(frozen=True)
-class TopDown:
+class TopDown(Choice, frozen=True, tag="top_down"):
     """The cell, encoder and head of Kuzina & Tomczak (2023).
 
     ``shortcut`` gives the networks of posterior and prior their skip, β S x with β = 0 at the
@@ -135,8 +133,7 @@ Cell = VDVAE | NVAE | Markov | Plain | TopDown
 # ------------------------------------------------------------------------------------------ data
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(Spec, frozen=True):
     """Which images, and what is done to their values before any model sees them.
 
     ``source`` is a known name (``digits``, ``mnist``, ``omniglot``, ``cifar10``), a folder of
@@ -151,11 +148,11 @@ class Data:
     binary: bool = False
     bits: int = 8
     fit: bool = False
-    cut: Cut = field(default_factory=Whole, metadata=LATER)
+    cut: Cut = Whole()
 
     def __post_init__(self) -> None:
         require(bool(self.source), "source is empty; name a data set, a file or a folder")
-        require(1 <= self.bits <= 8, f"bits is {self.bits}; it must be in 1…8")
+        within(self, 1, 8, "bits")
         require(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
         both = self.fit and isinstance(self.cut, Patches)
         require(not both, "pictures are fitted or cut; set fit=false or cut=whole")
@@ -164,9 +161,8 @@ class Data:
 # ----------------------------------------------------------------------------------------- model
 
 
-@dataclass(frozen=True)
-class Normalise:
-    """The network's input is (x - mean) / std, in units of pixel levels."""
+class Normalise(Spec, frozen=True):
+    """The network's input is (x - mean) / std, in units of pixel values."""
 
     mean: float
     std: float
@@ -175,8 +171,7 @@ class Normalise:
         positive(self, "std")
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(Choice, frozen=True, tag="hierarchy"):
     """A top-down hierarchical VAE, in the papers' block notation.
 
     ``width`` and ``latent`` hold one value for all resolutions, or one for each, coarse to fine.
@@ -204,14 +199,14 @@ class Model:
     likelihood: Likelihood
     input: Normalise
     bottleneck: float = 0.25
-    scale: Scale = field(default_factory=RawScale)
+    scale: Scale = RawScaleSpec()
     bias_up_to: int = 64
-    cell: Cell = field(default_factory=VDVAE, metadata=LATER)
-    normalise: bool = field(default=False, metadata=LATER)
-    fourier: tuple[int, ...] = field(default=(), metadata=LATER)
-    synchronous: bool = field(default=False, metadata=LATER)
-    wavelet: str = field(default="haar", metadata=LATER)
-    context: Context = field(default_factory=NoContext, metadata=LATER)
+    cell: Cell = VDVAE()
+    normalise: bool = False
+    fourier: tuple[int, ...] = ()
+    synchronous: bool = False
+    wavelet: str = "haar"
+    context: Context = NoContextSpec()
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "channels", "size")
@@ -220,16 +215,16 @@ class Model:
             values = getattr(self, name)
             require(len(values) > 0, f"{name} is empty; give one value, or one per resolution")
             good = min(values) > 0 and max(values) <= WIDEST
-            require(good, f"{name} is {values}; every value must be in 1…{WIDEST}")
-        require(self.bias_up_to >= 0, f"bias_up_to is {self.bias_up_to}; it must not be negative")
+            require(good, f"{name} is {shown(values)}; every value must be in 1…{WIDEST}")
+        within(self, 0, LONGEST, "bias_up_to")
         echoes = isinstance(self.cell, TopDown) and self.cell.top_latent_skip
         require(
-            not echoes or isinstance(self.context, NoContext),
+            not echoes or isinstance(self.context, NoContextSpec),
             "the cell's echo is for models without a context, which tells every level already; "
             "set model.cell.top_latent_skip=false",
         )
         few = len(self.fourier) <= 16 and all(0 <= n <= 16 for n in self.fourier)
-        require(few, f"fourier is {self.fourier}; give at most 16 exponents in 0…16")
+        require(few, f"fourier is {shown(self.fourier)}; give at most 16 exponents in 0…16")
 
 
 Network = Model | WaveletVAE | VAE | ContextOnly
@@ -237,8 +232,7 @@ Network = Model | WaveletVAE | VAE | ContextOnly
 # -------------------------------------------------------------------------------------- training
 
 
-@dataclass(frozen=True)
-class AdamW:
+class AdamW(Choice, frozen=True, tag="adamw"):
     """Adam with decoupled weight decay; the published VDVAE sets both betas to 0.9."""
 
     rate: float = 2e-4
@@ -250,8 +244,7 @@ class AdamW:
         _check_moments(self)
 
 
-@dataclass(frozen=True)
-class Adamax:
+class Adamax(Choice, frozen=True, tag="adamax"):
     """Adam with an infinity norm, as Efficient-VDVAE and NVAE use it."""
 
     rate: float = 1e-3
@@ -275,26 +268,23 @@ def _check_moments(optimizer: AdamW | Adamax) -> None:
 Optimizer = AdamW | Adamax
 
 
-@dataclass(frozen=True)
-class Constant:
+class Constant(Choice, frozen=True, tag="constant"):
     """The rate stays where the warm-up leaves it."""
 
 
-@dataclass(frozen=True)
-class Cosine:
+class Cosine(Choice, frozen=True, tag="cosine"):
     """After the warm-up the rate falls along half a cosine to ``final`` times its peak."""
 
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        require(0 <= self.final <= 1, f"final is {self.final}; it must be in [0, 1]")
+        within(self, 0, 1, "final")
 
 
 Schedule = Constant | Cosine
 
 
-@dataclass(frozen=True)
-class SkipRule:
+class SkipRule(Spec, frozen=True):
     """When an update is left out: its gradient norm exceeds ``factor`` times a running quantile.
 
     The quantile is taken over the last ``window`` finite norms, skipped ones included, so the
@@ -315,29 +305,28 @@ class SkipRule:
         bounded(self, 1_000_000, "window", "in_a_row", "broken_in_a_row")
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(Spec, frozen=True):
     """How the weights are found. ``batch`` is the global batch, whatever the number of devices.
 
-    ``checkpoint`` keeps no activation inside a block or a cell for the backward pass, and computes
-    it again there: a third more operations for a fraction of the memory. A run is refused if its
+    ``activation_checkpointing`` stores no activation inside a block or a cell and recomputes it in the
+    backward pass: a third more operations for a fraction of the memory. A run is refused if its
     predicted peak of memory is more than ``overcommit`` times what is free.
     """
 
     steps: int
     batch: int
-    optimizer: Optimizer = field(default_factory=AdamW)
-    schedule: Schedule = field(default_factory=Constant)
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Constant()
     warmup: int = 100
     clip: float = 200.0
-    skip: SkipRule = field(default_factory=SkipRule)
+    skip: SkipRule = SkipRule()
     ema: float = 0.999
     accumulate: int = 1
     bf16: bool = False
     compile: bool = False
-    checkpoint: bool = field(default=False, metadata=LATER)
-    overcommit: float = field(default=1.0, metadata=LATER)
-    kl: KlTerm = field(default_factory=KlTerm, metadata=LATER)
+    activation_checkpointing: bool = False
+    overcommit: float = 1.0
+    kl: KlTerm = KlTerm()
     validate_every: int = 1000
     checkpoint_every: int = 1000
     keep: int = 2
@@ -346,7 +335,7 @@ class Training:
         positive(self, "clip", "overcommit")
         bounded(self, WIDEST, "batch", "accumulate")
         bounded(self, LONGEST, "steps", "validate_every", "checkpoint_every", "keep")
-        require(self.warmup >= 0, f"warmup is {self.warmup}; it must not be negative")
+        within(self, 0, LONGEST, "warmup")
         require(0 <= self.ema < 1, f"ema is {self.ema}; it must be in [0, 1)")
         require(
             self.batch % self.accumulate == 0,
@@ -357,8 +346,7 @@ class Training:
 # ---------------------------------------------------------------------------------------- recipe
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Spec, frozen=True):
     """One named run: data, model and training, and what is known of the result.
 
     ``parameters`` and ``depth`` are stored beside the recipe so that listing needs no torch; a
@@ -385,13 +373,14 @@ class Recipe:
         """
         if isinstance(self.model, Model):
             return self.model
-        raise ValueError(f"{self.name} has no hierarchy of blocks; choose a recipe that has one")
+        raise ValueError(f"{shown(self.name)} has no hierarchy of blocks; choose another recipe")
 
     def __post_init__(self) -> None:
-        levels = 2 if self.data.binary else self.model.likelihood.levels
+        within(self, 0, LONGEST, "parameters", "depth")
+        bins = 2 if self.data.binary else self.model.likelihood.bins
         require(
-            levels == self.model.likelihood.levels,
-            f"binary images need a likelihood of 2 levels, not {self.model.likelihood.levels}",
+            bins == self.model.likelihood.bins,
+            f"binary images need a likelihood of 2 bins, not {self.model.likelihood.bins}",
         )
         sparse = isinstance(self.model, WaveletVAE) and isinstance(self.model.loss, Sparse)
         weighed = sparse and self.training.kl != KlTerm()

@@ -1,122 +1,68 @@
 """A recipe as JSON, and back: the two are inverse to each other.
 
-The mapping follows the types of the fields. A dataclass becomes an object with one key per field,
-a tuple becomes a list, and where a field is a union of dataclasses the object carries one more
-key, ``kind``, taken from a closed table of names. Reading is strict, because a recipe decides a
-run: a key that is missing, unknown or of another type is refused with the place where it stands,
-rather than filled in or ignored. Only a value that the schema marks as having come ``LATER`` may be
-missing, so that a run that was made before can be read; and the hierarchy of blocks, which was once
-the only kind of model, is written and read without a ``kind``. Only what the types foresee is
-descended into, so that no input, however deep, takes more than the schema's own depth.
+msgspec reads and writes by the types of the fields. Reading is strict, because a recipe decides a
+run: every key has to be there, and one that is unknown, or a value of another type, is refused
+with its place.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import sys
+import json
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import is_dataclass
-from functools import cache
-from reprlib import repr as short
-from typing import TypeGuard
 
-from mrvae.recipes import context, context_only, cut, schema, validation, wavelet
+import msgspec
+
 from mrvae.recipes.schema import Recipe
+from mrvae.recipes.validation import Spec, require, shown
+from mrvae.suggestions import did_you_mean
 
-KINDS: Mapping[type, str] = types.MappingProxyType(
+_EXPECTED: Mapping[str, str] = types.MappingProxyType(
     {
-        schema.BernoulliPixels: "bernoulli",
-        schema.CategoricalPixels: "categorical",
-        schema.LogisticMixturePixels: "logistic_mixture",
-        schema.RawScale: "raw",
-        schema.SoftplusScale: "softplus",
-        schema.BoundedScale: "bounded",
-        schema.VDVAE: "vdvae",
-        schema.NVAE: "nvae",
-        schema.Markov: "markov",
-        schema.Plain: "plain",
-        schema.TopDown: "top_down",
-        cut.Whole: "whole",
-        cut.Patches: "patches",
-        schema.AdamW: "adamw",
-        schema.Adamax: "adamax",
-        schema.Constant: "constant",
-        schema.Cosine: "cosine",
-        schema.Model: "",
-        context.NoContext: "none",
-        context.DCT: "dct",
-        context.Pooled: "pooled",
-        context.WaveletTop: "wavelet",
-        context.MidRise: "mid_rise",
-        context.MidTread: "mid_tread",
-        context.Normal: "normal",
-        context.Autoregressive: "autoregressive",
-        context.Diffusion: "diffusion",
-        context.LinearNoise: "linear_noise",
-        context.CosineNoise: "cosine_noise",
-        context.PredictMean: "mean",
-        context.PredictStart: "start",
-        context.PredictNoise: "noise",
-        context_only.ContextOnly: "context_alone",
-        wavelet.WaveletVAE: "wavelet_vae",
-        wavelet.VAE: "vae",
-        wavelet.LogisticImage: "logistic_around",
-        wavelet.GaussianImage: "gaussian_around",
-        wavelet.Squared: "squared",
-        wavelet.CrossEntropy: "cross_entropy",
-        wavelet.Bound: "bound",
-        wavelet.Weighted: "weighted",
-        wavelet.Sparse: "sparse",
-        wavelet.Transform: "transform",
-        wavelet.Pyramid: "pyramid",
-        wavelet.GlobalNoise: "global",
-        wavelet.NoisePerKind: "kind",
-        wavelet.NoisePerLevel: "level",
-        wavelet.NoisePerCoefficient: "coefficient",
-        wavelet.NoiseFromImage: "image",
-        wavelet.Laplace: "laplace",
-        wavelet.Logistic: "logistic",
-        wavelet.Gaussian: "gaussian",
-        wavelet.StandardNormal: "standard_normal",
-        wavelet.Independent: "independent",
-        wavelet.CoarseToFine: "coarse_to_fine",
-        wavelet.Couplings: "couplings",
-        wavelet.NoRefinement: "unrefined",
-        wavelet.Refine: "unet",
+        "Expected `int`": "a whole number",
+        "Integer value out of range": "a whole number of fewer digits",
+        "Expected `float`": "a finite number",
+        "Number out of range": "a finite number",
+        "Expected `bool`": "true or false",
+        "Expected `str`": "a text",
+        "Expected `array`": "a list of numbers",
+        "Expected `object`": "an object",
     }
 )
-"""The name by which JSON and the command line call each member of a union; "" is not written."""
+"""How a message of msgspec about a value begins, and what is expected in its place."""
 
-EXPECTED: Mapping[object, str] = types.MappingProxyType(
-    {
-        int: "a whole number",
-        float: "a finite number",
-        bool: "true or false",
-        str: "a text",
-        tuple[int, ...]: "a list of whole numbers",
-        tuple[float, ...]: "a list of numbers",
-    }
-)
-"""What each type of a field is called in a message."""
+_MISSING = "Object missing required field `"
+_UNKNOWN = "Object contains unknown field `"
+
+Tree = dict[str, object]
 
 
-def to_json(recipe: Recipe) -> dict[str, object]:
-    """Return the recipe as values that JSON can hold.
+class _Root(Spec, frozen=True):
+    """Above the recipe, so that every message of msgspec has a place."""
+
+    recipe: Recipe
+
+
+def to_json(spec: Spec) -> Tree:
+    """Return a recipe, or a part of one, as values that JSON can hold.
 
     Example:
         >>> from mrvae.recipes import recipe
         >>> to_json(recipe("digits-vdvae"))["model"]["likelihood"]
-        {'kind': 'categorical', 'levels': 17}
+        {'kind': 'categorical', 'bins': 17}
 
     """
-    written = write(Recipe, recipe)
-    return typing.cast("dict[str, object]", written)
+    # msgspec keeps tuples, where JSON has lists.
+    return typing.cast("Tree", json.loads(json.dumps(msgspec.to_builtins(spec))))
 
 
-def from_json(value: object) -> Recipe:
+def from_json(value: object, *, strict: bool = True) -> Recipe:
     """Return the recipe that ``value``, as read from JSON, describes.
+
+    Unless ``strict``, texts are taken as the numbers they hold.
 
     Raises:
         ValueError: if a key is missing or unknown, or a value has the wrong type or range; the
@@ -128,102 +74,101 @@ def from_json(value: object) -> Recipe:
         True
 
     """
-    return typing.cast("Recipe", _read(Recipe, value, "recipe"))
+    try:
+        recipe = msgspec.convert({"recipe": value}, _Root, strict=strict).recipe
+    except msgspec.ValidationError as error:
+        raise ValueError(_explain(str(error), value)) from None
+    except UnicodeEncodeError as error:
+        raise ValueError(f"recipe: found {shown(error.object)}, expected Unicode text") from None
+    _require_all(to_json(recipe), value, "recipe")
+    return recipe
 
 
-@cache
-def _later(cls: type) -> frozenset[str]:
-    """Return the fields that older recipes do not have."""
-    every = dataclasses.fields(cls)
-    return frozenset(field.name for field in every if field.metadata == validation.LATER)
+def parse(text: str) -> object:
+    """Return the value of a JSON text in which no object has a key twice.
+
+    Raises:
+        ValueError: if it is not JSON, or a key is there twice.
+        RecursionError: if it is nested too deeply.
+
+    Example:
+        >>> parse('{"a": 1, "a": 2}')
+        Traceback (most recent call last):
+        ValueError: the key 'a' is there twice; remove one
+
+    """
+    return json.loads(text, object_pairs_hook=_distinct)
 
 
-@cache
-def hints(cls: type) -> dict[str, object]:
-    """Return the type of each field of a dataclass, by name."""
-    return dict(typing.get_type_hints(cls))
-
-
-def members(hint: object) -> dict[str, type]:
-    """Return the dataclasses of a union by their kind; nothing if ``hint`` is no union."""
+def members(hint: object) -> dict[str, type[Spec]]:
+    """Return the members of a union by their kind; nothing if ``hint`` is no union."""
     if not isinstance(hint, types.UnionType):
         return {}
-    return {KINDS[member]: member for member in typing.get_args(hint)}
+    return {str(struct.__struct_config__.tag): struct for struct in typing.get_args(hint)}
 
 
-def write(hint: object, value: object) -> object:
-    """Turn a value of a field of type ``hint`` into JSON's values."""
-    if isinstance(value, tuple):
-        return list(value)
-    if not is_dataclass(value):
-        return value
-    cls: type = type(value)
-    kind = {"kind": KINDS[cls]} if members(hint) and KINDS[cls] else {}
-    return kind | {name: write(sub, getattr(value, name)) for name, sub in hints(cls).items()}
+def fields(hint: object, tree: object) -> dict[str, object]:
+    """Return the types of the fields, by name, of what stands at a place of type ``hint``.
 
-
-def _read(hint: object, value: object, path: str) -> object:
-    """Turn JSON's value into one of type ``hint``."""
+    ``tree`` is the value that is there: of a union its ``kind`` says which member it is.
+    """
     union = members(hint)
-    if union:
-        return _read_union(union, value, path)
-    if isinstance(hint, type) and is_dataclass(hint):
-        return _read_fields(hint, _object(value, path), path)
-    return _read_plain(hint, value, path)
+    kind = tree.get("kind") if isinstance(tree, dict) else None
+    struct = union.get(str(kind)) if union else hint
+    if not (isinstance(struct, type) and issubclass(struct, Spec)):
+        return {}
+    return {field.name: field.type for field in msgspec.structs.fields(struct)}
 
 
-def _read_union(union: dict[str, type], value: object, path: str) -> object:
-    """Read the member of a union that the object's ``kind`` names."""
-    found, names = dict(_object(value, path)), ", ".join(name for name in union if name)
-    if "kind" not in found and "" not in union:
-        raise ValueError(f"{path}: the key 'kind' is missing; give one of {names}")
-    kind = found.pop("kind", "")
-    if not isinstance(kind, str) or kind not in union:
-        raise ValueError(f"{path}.kind: found {short(kind)}, expected one of {names}")
-    return _read_fields(union[kind], found, path)
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object of its keys and values."""
+    made: dict[str, object] = {}
+    for key, value in pairs:
+        require(key not in made, f"the key {shown(key)} is there twice; remove one")
+        made[key] = value
+    return made
 
 
-def _read_fields(cls: type, value: dict[str, object], path: str) -> object:
-    """Read a dataclass whose fields are exactly the keys of the object."""
-    wanted = hints(cls)
-    unknown, missing = value.keys() - wanted.keys(), wanted.keys() - value.keys() - _later(cls)
-    if unknown:
-        known = ", ".join(wanted) or "none"
-        raise ValueError(f"{path}: unknown key {short(min(unknown))}; the keys are: {known}")
-    if missing:
-        raise ValueError(f"{path}: the key {min(missing)!r} is missing")
-    fields = {name: _read(wanted[name], found, f"{path}.{name}") for name, found in value.items()}
-    try:
-        return cls(**fields)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+def _require_all(written: object, found: object, path: str) -> None:
+    """Refuse a key that a default stood in for, and numbers that are not finite."""
+    values = written if isinstance(written, list) else [written]
+    finite = all(math.isfinite(value) for value in values if isinstance(value, float))
+    require(finite, f"{path}: found {shown(found)}, expected a finite number")
+    if isinstance(written, dict) and isinstance(found, dict):
+        for key, value in written.items():
+            require(key in found, f"{path}: the key {key!r} is missing")
+            _require_all(value, found[key], f"{path}.{key}")
 
 
-def _object(value: object, path: str) -> dict[str, object]:
-    """Return the value if it is a JSON object."""
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: found {short(value)}, expected an object")
-    return value
+def _explain(problem: str, tree: object) -> str:
+    """Turn a message of msgspec into ours: path, what was found, what was expected."""
+    what, _, place = problem.rpartition(" - at `$.")
+    path = place.rstrip("`")
+    found, hint, union = _at(path, tree)
+    if path.endswith(".kind"):
+        return f"{path}: found {shown(found)}, expected one of {', '.join(members(union))}"
+    for beginning, expected in _EXPECTED.items():
+        if what.startswith(beginning):
+            return f"{path}: found {shown(found)}, expected {expected}"
+    if what == "Object missing required field `kind`":
+        return f"{path}: the key 'kind' is missing; give one of {', '.join(members(hint))}"
+    if what.startswith(_MISSING):
+        return f"{path}: the key {what[len(_MISSING) : -1]!r} is missing"
+    if what.startswith(_UNKNOWN):
+        key, known = what[len(_UNKNOWN) : -1], list(fields(hint, found))
+        near = (
+            did_you_mean(key, known, 3, otherwise="")
+            or f"the keys are: {', '.join(known) or 'none'}"
+        )
+        return f"{path}: unknown key {shown(key)}; {near}"
+    return f"{path}: {what}"
 
 
-def _read_plain(hint: object, value: object, path: str) -> object:
-    """Read a number, a text, a truth value or a list of numbers."""
-    if hint is float and _number(value):
-        return float(value)
-    if (hint is int and _whole(value)) or (hint in (bool, str) and type(value) is hint):
-        return value
-    if hint == tuple[int, ...] and isinstance(value, list) and all(map(_whole, value)):
-        return tuple(value)
-    if hint == tuple[float, ...] and isinstance(value, list) and all(map(_number, value)):
-        return tuple(map(float, value))
-    raise ValueError(f"{path}: found {short(value)}, expected {EXPECTED[hint]}")
-
-
-def _whole(value: object) -> TypeGuard[int]:
-    """Tell whether a value is an integer; to Python a truth value is one, to us it is not."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(value: object) -> TypeGuard[float]:
-    """Tell whether a value is a number that a float can hold; infinity and NaN are not."""
-    return (isinstance(value, float) or _whole(value)) and abs(value) <= sys.float_info.max
+def _at(path: str, tree: object) -> tuple[object, object, object]:
+    """Return the value at a path of msgspec, its type, and the type of what it stands in."""
+    hint: object = Recipe
+    above: object = None
+    for key in re.findall(r"\w+", path)[1:]:
+        above, hint = hint, fields(hint, tree).get(key)
+        tree = tree[int(key)] if isinstance(tree, list) else typing.cast("Tree", tree).get(key)
+    return tree, hint, above

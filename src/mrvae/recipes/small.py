@@ -6,9 +6,9 @@ falls to zero, because a short run ends best on small steps.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
-from mrvae.recipes.context import DCT, Diffusion
+from mrvae.recipes.context import DCTSpec, DiffusionSpec
 from mrvae.recipes.schema import (
     AdamW,
     BernoulliPixels,
@@ -23,7 +23,7 @@ from mrvae.recipes.schema import (
 )
 from mrvae.recipes.wavelet import (
     CoarseToFine,
-    Gaussian,
+    GaussianSpec,
     LogisticImage,
     NoiseFromImage,
     Pyramid,
@@ -47,7 +47,7 @@ DIGITS = Recipe(
         decoder="1x1,4m1,4x2,8m4,8x2",
         width=(48,),
         latent=(4,),
-        likelihood=CategoricalPixels(levels=17),
+        likelihood=CategoricalPixels(bins=17),
         input=Normalise(mean=8.0, std=8.0),
         bottleneck=0.5,
     ),
@@ -70,7 +70,9 @@ DIGITS_DCT = replace(
     paper="Kuzina & Tomczak 2023",
     parameters=367_059,
     depth=8,
-    model=replace(DIGITS.hierarchy, context=DCT(frequencies=3, prior=Diffusion(unet_width=16))),
+    model=replace(
+        DIGITS.hierarchy, context=DCTSpec(frequencies=3, prior=DiffusionSpec(unet_width=16))
+    ),
 )
 
 DIGITS_WAVELET = Recipe(
@@ -86,10 +88,10 @@ DIGITS_WAVELET = Recipe(
         channels=1,
         size=8,
         depth=3,
-        likelihood=LogisticImage(levels=17),
+        likelihood=LogisticImage(bins=17),
         encoder=Pyramid(width=48, blocks=1),
         noise=NoiseFromImage(initial=0.1),
-        prior=CoarseToFine(family=Gaussian(), width=48, blocks=2),
+        prior=CoarseToFine(family=GaussianSpec(), width=48, blocks=2),
         refinement=Refine(),
     ),
     training=replace(DIGITS.training, optimizer=AdamW(rate=8e-3, beta2=0.99)),

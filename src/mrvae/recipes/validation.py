@@ -1,4 +1,4 @@
-"""What the values of a recipe have to hold, and how a wrong one is refused.
+"""What every part of a recipe is made of, and how a wrong value is refused.
 
 A recipe may come from outside. So each number has a bound that no network reaches, and what reads
 the recipe later cannot be made to overflow.
@@ -7,14 +7,37 @@ the recipe later cannot be made to overflow.
 from __future__ import annotations
 
 import math
-import types
-from collections.abc import Mapping
+import reprlib
 
-# A value that came later may be missing from a recipe on disk; its default is what was so before.
-LATER: Mapping[str, bool] = types.MappingProxyType({"later": True})
+import msgspec
 
 WIDEST = 1 << 16
 LONGEST = 1 << 40
+
+_LARGEST_PRINTED = 128  # bits of an integer; Python itself refuses to print very large ones
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 60
+
+
+class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a recipe; in JSON an object with one key for each field."""
+
+
+class Choice(Spec, frozen=True, tag_field="kind"):
+    """A member of a union; in JSON its tag is the value of one more key, ``kind``."""
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: short, on one line, control characters escaped.
+
+    Example:
+        >>> shown(9**999)
+        'an integer of 3167 bits'
+
+    """
+    if isinstance(value, int) and value.bit_length() > _LARGEST_PRINTED:
+        return f"an integer of {value.bit_length()} bits"
+    return _short.repr(value)
 
 
 def require(holds: bool, message: str) -> None:
@@ -37,7 +60,7 @@ def positive(owner: object, *names: str) -> None:
     """
     for name in names:
         value = getattr(owner, name)
-        require(value > 0 and math.isfinite(value), f"{name} is {value}; it must be positive")
+        require(0 < value < math.inf, f"{name} is {shown(value)}; it must be positive")
 
 
 def bounded(owner: object, most: int, *names: str) -> None:
@@ -50,4 +73,16 @@ def bounded(owner: object, most: int, *names: str) -> None:
     positive(owner, *names)
     for name in names:
         value = getattr(owner, name)
-        require(value <= most, f"{name} is {value}; it must be at most {most}")
+        require(value <= most, f"{name} is {shown(value)}; it must be at most {most}")
+
+
+def within(owner: object, least: int, most: int, *names: str) -> None:
+    """Refuse an owner whose named values are not in [least, most].
+
+    Raises:
+        ValueError: naming the first of them.
+
+    """
+    for name in names:
+        value = getattr(owner, name)
+        require(least <= value <= most, f"{name} is {shown(value)}; it must be in {least}…{most}")

@@ -9,34 +9,30 @@ the *sum* of squared errors of an image, and is one number or one for each level
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from mrvae.recipes.validation import WIDEST, bounded, positive, require
+from mrvae.recipes.validation import WIDEST, Choice, bounded, positive, require, shown, within
 
 # ------------------------------------------------------------------------------------ likelihoods
 
 
-@dataclass(frozen=True)
-class LogisticImage:
-    """A logistic around the decoder's image, rounded to ``levels``; a learnt scale a channel.
+class LogisticImage(Choice, frozen=True, tag="logistic_image"):
+    """A logistic around the decoder's image, rounded to ``bins``; a learnt scale a channel.
 
-    With two levels it is a Bernoulli.
+    With two bins it is a Bernoulli.
     """
 
-    levels: int = 256
+    bins: int = 256
 
     def __post_init__(self) -> None:
-        require(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        within(self, 2, 256, "bins")
 
 
-@dataclass(frozen=True)
-class GaussianImage:
-    """A Gaussian around the decoder's image, rounded to ``levels``; a learnt scale a channel."""
+class GaussianImage(Choice, frozen=True, tag="gaussian_image"):
+    """A Gaussian around the decoder's image, rounded to ``bins``; a learnt scale a channel."""
 
-    levels: int = 256
+    bins: int = 256
 
     def __post_init__(self) -> None:
-        require(2 <= self.levels <= 256, f"levels is {self.levels}; it must be in 2…256")
+        within(self, 2, 256, "bins")
 
 
 ImageLikelihood = LogisticImage | GaussianImage
@@ -44,48 +40,43 @@ ImageLikelihood = LogisticImage | GaussianImage
 # ----------------------------------------------------------------------------------------- losses
 
 
-@dataclass(frozen=True)
-class Squared:
+class Squared(Choice, frozen=True, tag="squared"):
     """The sum of squared errors of an image on [0, 1]."""
 
 
-@dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(Choice, frozen=True, tag="cross_entropy"):
     """The sum of binary cross-entropies of an image on [0, 1]; the decoder's image is squashed."""
 
 
 Reconstruction = Squared | CrossEntropy
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(Choice, frozen=True, tag="bound"):
     """-ELBO itself."""
 
 
-@dataclass(frozen=True)
-class Weighted:
+class Weighted(Choice, frozen=True, tag="weighted"):
     """Equation 14: a reconstruction error and ``beta`` times the divergence from the prior."""
 
-    reconstruction: Reconstruction = field(default_factory=Squared)
+    reconstruction: Reconstruction = Squared()
     beta: float = 1.0
 
     def __post_init__(self) -> None:
         positive(self, "beta")
 
 
-@dataclass(frozen=True)
-class Sparse:
+class Sparse(Choice, frozen=True, tag="sparse"):
     """Equation 22: a reconstruction error and λ times the magnitudes of the details.
 
     ``weights`` is λ: one for all levels, or one for each, coarse to fine.
     """
 
-    reconstruction: Reconstruction = field(default_factory=Squared)
+    reconstruction: Reconstruction = Squared()
     weights: tuple[float, ...] = (0.01,)
 
     def __post_init__(self) -> None:
         good = len(self.weights) > 0 and all(0 <= weight <= WIDEST for weight in self.weights)
-        require(good, f"weights are {self.weights}; give one or more numbers in 0…{WIDEST}")
+        require(good, f"weights are {shown(self.weights)}; give one or more numbers in 0…{WIDEST}")
 
 
 Loss = Bound | Weighted
@@ -94,13 +85,11 @@ WaveletLoss = Bound | Weighted | Sparse
 # ---------------------------------------------------------------------------------------- encoder
 
 
-@dataclass(frozen=True)
-class Transform:
+class Transform(Choice, frozen=True, tag="transform"):
     """The coefficients are those of the image itself, with nothing to learn."""
 
 
-@dataclass(frozen=True)
-class Pyramid:
+class Pyramid(Choice, frozen=True, tag="pyramid"):
     """A residual network over the levels of the transform, which the coefficients are read from.
 
     It begins at half the image's side, with the ``width`` channels of its state, and has ``blocks``
@@ -124,8 +113,7 @@ Encoder = Transform | Pyramid
 # ------------------------------------------------------------------------------------------ noise
 
 
-@dataclass(frozen=True)
-class GlobalNoise:
+class GlobalNoise(Choice, frozen=True, tag="global"):
     """One scale s for all coefficients."""
 
     initial: float = 0.1
@@ -135,8 +123,7 @@ class GlobalNoise:
         positive(self, "initial")
 
 
-@dataclass(frozen=True)
-class NoisePerKind:
+class NoisePerKind(Choice, frozen=True, tag="kind"):
     """One scale for the approximation and one for all details."""
 
     approximation: float = 0.1
@@ -147,8 +134,7 @@ class NoisePerKind:
         positive(self, "approximation", "detail")
 
 
-@dataclass(frozen=True)
-class NoisePerLevel:
+class NoisePerLevel(Choice, frozen=True, tag="level"):
     """One scale for the approximation and one for the details of each level."""
 
     initial: float = 0.1
@@ -158,8 +144,7 @@ class NoisePerLevel:
         positive(self, "initial")
 
 
-@dataclass(frozen=True)
-class NoisePerCoefficient:
+class NoisePerCoefficient(Choice, frozen=True, tag="coefficient"):
     """A scale for every coefficient, the same for all images."""
 
     initial: float = 0.1
@@ -169,8 +154,7 @@ class NoisePerCoefficient:
         positive(self, "initial")
 
 
-@dataclass(frozen=True)
-class NoiseFromImage:
+class NoiseFromImage(Choice, frozen=True, tag="image"):
     """A learnt scale for each level, times what the encoder says for every coefficient of x."""
 
     initial: float = 0.1
@@ -184,45 +168,39 @@ Noise = GlobalNoise | NoisePerKind | NoisePerLevel | NoisePerCoefficient | Noise
 # ----------------------------------------------------------------------------------------- priors
 
 
-@dataclass(frozen=True)
-class Laplace:
+class LaplaceSpec(Choice, frozen=True, tag="laplace"):
     """Two-sided exponential details, whose divergence is known in closed form."""
 
 
-@dataclass(frozen=True)
-class Logistic:
+class LogisticSpec(Choice, frozen=True, tag="logistic"):
     """Logistic details, whose divergence is estimated at one draw."""
 
 
-@dataclass(frozen=True)
-class Gaussian:
+class GaussianSpec(Choice, frozen=True, tag="gaussian"):
     """Gaussian details."""
 
 
-Family = Laplace | Logistic | Gaussian
+Family = LaplaceSpec | LogisticSpec | GaussianSpec
 
 
-@dataclass(frozen=True)
-class StandardNormal:
+class StandardNormal(Choice, frozen=True, tag="standard_normal"):
     """Every coefficient is Normal(0, 1), with nothing to learn (equations 15 to 19)."""
 
 
-@dataclass(frozen=True)
-class Independent:
+class Independent(Choice, frozen=True, tag="independent"):
     """Details around 0 with a learnt scale for each band; a Gaussian approximation."""
 
-    family: Family = field(default_factory=Laplace)
+    family: Family = LaplaceSpec()
 
 
-@dataclass(frozen=True)
-class CoarseToFine:
+class CoarseToFine(Choice, frozen=True, tag="coarse_to_fine"):
     """Details whose locations and scales a network reads off the approximation of their level.
 
     The network has ``blocks`` bottlenecks of ``width`` channels; one for each level, or, with
     ``shared``, one for all, to which each level adds the scales of its bands.
     """
 
-    family: Family = field(default_factory=Laplace)
+    family: Family = LaplaceSpec()
     width: int = 32
     blocks: int = 2
     shared: bool = False
@@ -232,8 +210,7 @@ class CoarseToFine:
         bounded(self, 100, "blocks")
 
 
-@dataclass(frozen=True)
-class Couplings:
+class Couplings(Choice, frozen=True, tag="couplings"):
     """Details that affine couplings among their bands make of noise, seeing the approximation.
 
     There are ``steps`` couplings a level, one band after the other, each with a network of
@@ -254,13 +231,11 @@ Prior = StandardNormal | Independent | CoarseToFine | Couplings
 # ------------------------------------------------------------------------------------- refinement
 
 
-@dataclass(frozen=True)
-class NoRefinement:
+class NoRefinement(Choice, frozen=True, tag="unrefined"):
     """The inverse transform is the whole decoder, as published."""
 
 
-@dataclass(frozen=True)
-class Refine:
+class Refine(Choice, frozen=True, tag="unet"):
     """A U-Net adds to the synthesised image; at the start it adds nothing.
 
     ``width`` is a multiple of 16, and ``scales`` the number of resolutions.
@@ -282,8 +257,7 @@ Refinement = NoRefinement | Refine
 # ----------------------------------------------------------------------------------------- models
 
 
-@dataclass(frozen=True)
-class WaveletVAE:
+class WaveletVAE(Choice, frozen=True, tag="wavelet_vae"):
     """A VAE whose latents are wavelet coefficients (Kiruluta 2025).
 
     ``depth`` is the number L of steps of the transform: the approximation has size/2^L pixels a
@@ -295,11 +269,11 @@ class WaveletVAE:
     depth: int
     likelihood: ImageLikelihood
     wavelet: str = "haar"
-    encoder: Encoder = field(default_factory=Pyramid)
-    noise: Noise = field(default_factory=NoisePerLevel)
-    prior: Prior = field(default_factory=Independent)
-    refinement: Refinement = field(default_factory=NoRefinement)
-    loss: WaveletLoss = field(default_factory=Bound)
+    encoder: Encoder = Pyramid()
+    noise: Noise = NoisePerLevel()
+    prior: Prior = Independent()
+    refinement: Refinement = NoRefinement()
+    loss: WaveletLoss = Bound()
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "channels", "size")
@@ -321,8 +295,7 @@ class WaveletVAE:
             )
 
 
-@dataclass(frozen=True)
-class VAE:
+class VAE(Choice, frozen=True, tag="vae"):
     """A convolutional VAE with one Gaussian latent: the baseline of Kiruluta (2025).
 
     The latent has ``latent`` channels of ``coarse`` × ``coarse`` pixels. Encoder and decoder have
@@ -337,7 +310,7 @@ class VAE:
     width: int = 64
     blocks: int = 1
     bottleneck: float = 0.5
-    loss: Loss = field(default_factory=Bound)
+    loss: Loss = Bound()
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "channels", "size", "coarse", "latent", "width")

@@ -21,7 +21,6 @@ those of the tables.
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +28,8 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mrvae.suggestions import did_you_mean
 
 Filters: TypeAlias = tuple[tuple[float, ...], ...]
 
@@ -115,8 +116,7 @@ def _check(name: str) -> None:
     known = wavelet_names()
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see resolution.wavelet_names()"
+    hint = did_you_mean(name, known, 3, otherwise="see resolution.wavelet_names()")
     raise ValueError(f"wavelet is {name!r}; expected haar, db2, sym4, coif1, bior2.2 or so: {hint}")
 
 

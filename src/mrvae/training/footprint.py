@@ -90,7 +90,7 @@ def footprint(recipe: Recipe, processes: int = 1) -> Footprint:
         )
     with torch.device("meta"):
         model = build(recipe)
-    if training.checkpoint:
+    if training.activation_checkpointing:
         model.enable_activation_checkpointing()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pass_flops, kept, alive = _passes(model, recipe, images)

@@ -82,12 +82,12 @@ def advice(training: Training) -> str:
 
     Example:
         >>> advice(Training(steps=1, batch=8, bf16=True))
-        'try training.accumulate=2, training.checkpoint=true'
+        'try training.accumulate=2, training.activation_checkpointing=true'
     """
     parts = _next_divisor(training.batch, training.accumulate)
     options = [
         f"training.accumulate={parts}" if parts else "",
-        "" if training.checkpoint else "training.checkpoint=true",
+        "" if training.activation_checkpointing else "training.activation_checkpointing=true",
         "" if training.bf16 else "training.bf16=true",
     ]
     return f"try {', '.join(filter(None, options)) or 'a smaller model'}"

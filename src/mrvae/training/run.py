@@ -131,7 +131,7 @@ class _Run:
         self._recall()
         if start < steps:
             self._prepare()
-            levels = self.recipe.model.likelihood.levels
+            levels = self.recipe.model.likelihood.bins
             stop = StopRequest()
             with Bar(self.updater.model, levels, start, steps, quiet) as bar, stop.listening():
                 try:
@@ -279,7 +279,7 @@ def _model(recipe: Recipe, seed: int, images: Images) -> HVAE:
     model = build(recipe)
     if model.context.shapes:
         model.context.fit(_as_seen(images, recipe))
-    if recipe.training.checkpoint:
+    if recipe.training.activation_checkpointing:
         model.enable_activation_checkpointing()
     return model
 

@@ -14,8 +14,10 @@ other machines.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from mrvae.files import sweep, temporary, write_json
 from mrvae.models.build.weights import read_recipe
@@ -99,7 +101,7 @@ class RunDirectory:
             recipe.training,
             steps=steps_before,
             accumulate=old.accumulate,
-            checkpoint=old.checkpoint,
+            activation_checkpointing=old.activation_checkpointing,
             overcommit=old.overcommit,
         )
         same = replace(recipe, training=fitted)

@@ -52,7 +52,7 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
         levels[-1].size,
         model.input.mean,
         model.input.std,
-        model.likelihood.levels,
+        model.likelihood.bins,
         model.fourier,
     )
     return hierarchy(

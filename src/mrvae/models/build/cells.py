@@ -86,9 +86,9 @@ def with_top_latent_skip(stages: Sequence[CellStage]) -> list[nn.Module]:
 
 def _scale(scale: schema.Scale) -> Scale:
     match scale:
-        case schema.RawScale():
+        case schema.RawScaleSpec():
             return RawScale()
-        case schema.SoftplusScale(beta):
+        case schema.SoftplusScaleSpec(beta):
             return SoftplusScale(beta)
-        case schema.BoundedScale(beta, lowest, highest):
+        case schema.BoundedScaleSpec(beta, lowest, highest):
             return BoundedScale(beta, lowest, highest)

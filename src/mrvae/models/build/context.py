@@ -39,7 +39,7 @@ def make_conditioner(
     Raises:
         ValueError: if the context does not fit the images, or the prior the context.
     """
-    if isinstance(context, spec.NoContext):
+    if isinstance(context, spec.NoContextSpec):
         return NoContext(len(levels))
     return ContextConditioner(make_prior(context, frame), levels, frame, ladder, context.everywhere)
 
@@ -67,30 +67,30 @@ def _transform(context: spec.SomeContext, frame: ImageFrame) -> LinearContext:
     image, bins = (frame.channels, frame.size, frame.size), frame.bins
     quantiser = _quantiser(context.quantiser)
     match context:
-        case spec.DCT(frequencies=size, ycbcr=ycbcr, chroma=chroma):
+        case spec.DCTSpec(frequencies=size, ycbcr=ycbcr, chroma=chroma):
             return DCTContext(image, size, quantiser, bins, ycbcr, chroma or size)
-        case spec.Pooled(factor=factor):
+        case spec.PooledSpec(factor=factor):
             return PooledContext(image, factor, quantiser, bins)
-        case spec.WaveletTop(wavelet=name, depth=depth):
+        case spec.WaveletSpec(wavelet=name, depth=depth):
             return WaveletContext(image, name, depth, quantiser, bins)
 
 
 def _quantiser(quantiser: spec.Quantiser) -> Quantiser:
     match quantiser:
-        case spec.MidRise(bits):
+        case spec.MidRiseSpec(bits):
             return MidRise(bits)
-        case spec.MidTread(step):
+        case spec.MidTreadSpec(step):
             return MidTread(step)
 
 
 def _prior(prior: spec.Prior, context: LinearContext, order: Order) -> nn.Module:
     """Return the prior of a context."""
     match prior:
-        case spec.Normal():
+        case spec.FactorisedSpec():
             return FactorisedPrior(context)
-        case spec.Autoregressive(hidden, components):
+        case spec.AutoregressiveSpec(hidden, components):
             return AutoregressivePrior(context, order(context.shape), hidden, components)
-        case spec.Diffusion():
+        case spec.DiffusionSpec():
             channels, size, _ = context.shape
             network = UNet(
                 size,
@@ -114,9 +114,9 @@ def _schedule(noise: spec.Noise, length: int) -> Schedule:
 
 def _prediction(prediction: spec.Prediction) -> Prediction:
     match prediction:
-        case spec.PredictMean():
+        case spec.PredictMeanSpec():
             return PredictMean()
-        case spec.PredictStart():
+        case spec.PredictStartSpec():
             return PredictStart()
-        case spec.PredictNoise():
+        case spec.PredictNoiseSpec():
             return PredictNoise()

@@ -21,8 +21,8 @@ def make_context_only(recipe: spec.ContextOnly) -> HVAE:
 
     Example:
         >>> import torch
-        >>> from mrvae.recipes.context import DCT, Autoregressive, MidTread
-        >>> context = DCT(2, MidTread(1.0), Autoregressive(hidden=8, components=2))
+        >>> from mrvae.recipes.context import DCTSpec, AutoregressiveSpec, MidTreadSpec
+        >>> context = DCTSpec(2, MidTreadSpec(1.0), AutoregressiveSpec(hidden=8, components=2))
         >>> model = make_context_only(spec.ContextOnly(1, 4, context))
         >>> x = torch.randint(0, 256, (5, 1, 4, 4), generator=torch.manual_seed(0)).byte()
         >>> model.context.fit(x)

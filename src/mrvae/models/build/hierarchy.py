@@ -28,7 +28,7 @@ from mrvae.recipes import context as spec
 from mrvae.recipes import schema
 from mrvae.resolution import Ladder, Wavelet, WaveletPooling
 
-_RAW_SCALE, _VDVAE, _NONE = schema.RawScale(), schema.VDVAE(), spec.NoContext()
+_RAW_SCALE, _VDVAE, _NONE = schema.RawScaleSpec(), schema.VDVAE(), spec.NoContextSpec()
 
 
 def hierarchy(
@@ -45,7 +45,7 @@ def hierarchy(
     wavelet: str = "haar",
     context: spec.Context = _NONE,
 ) -> HVAE:
-    """Build a model from its levels: as it stands, the VDVAE of Child (2021).
+    """Build a model from its levels; the default values are the VDVAE of Child (2021).
 
     Where levels repeat their cells it is a weight-shared one (Falck et al. 2022).
 

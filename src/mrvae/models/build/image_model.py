@@ -17,8 +17,8 @@ from mrvae.recipes import wavelet as spec
 
 def image_frame(channels: int, size: int, likelihood: spec.ImageLikelihood) -> ImageFrame:
     """Return the frame in which the network sees the image on [-1, 1]."""
-    half = (likelihood.levels - 1) / 2
-    return ImageFrame(channels, size, size, half, half, likelihood.levels)
+    half = (likelihood.bins - 1) / 2
+    return ImageFrame(channels, size, size, half, half, likelihood.bins)
 
 
 def image_head(

@@ -27,7 +27,7 @@ def make_vae(recipe: spec.VAE) -> HVAE:
     Source: Kiruluta 2025, sections 1.4 and 3.2.1; its sizes are not published.
 
     Example:
-        >>> model = make_vae(spec.VAE(1, 8, 2, 4, spec.LogisticImage(levels=17), width=8))
+        >>> model = make_vae(spec.VAE(1, 8, 2, 4, spec.LogisticImage(bins=17), width=8))
         >>> model.shapes, model.sample(3).shape
         (((4, 2, 2),), torch.Size([3, 1, 8, 8]))
     """

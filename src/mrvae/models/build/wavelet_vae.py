@@ -43,7 +43,7 @@ def make_wavelet_vae(recipe: spec.WaveletVAE) -> HVAE:
     Source: Kiruluta 2025; the coarse-to-fine prior and the refinement are ours.
 
     Example:
-        >>> likelihood = spec.LogisticImage(levels=17)
+        >>> likelihood = spec.LogisticImage(bins=17)
         >>> model = make_wavelet_vae(spec.WaveletVAE(1, 8, depth=3, likelihood=likelihood))
         >>> model.shapes
         ((1, 1, 1), (3, 1, 1), (3, 2, 2), (3, 4, 4))
@@ -153,11 +153,11 @@ def _coupled(
 
 def _family(family: spec.Family) -> Family:
     match family:
-        case spec.Laplace():
+        case spec.LaplaceSpec():
             return Laplace
-        case spec.Logistic():
+        case spec.LogisticSpec():
             return Logistic
-        case spec.Gaussian():
+        case spec.GaussianSpec():
             return Gaussian
 
 

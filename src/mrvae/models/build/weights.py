@@ -8,7 +8,6 @@ more than its own size.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -20,7 +19,7 @@ from mrvae.files import atomic
 from mrvae.models.build import build
 from mrvae.models.hvae import HVAE
 from mrvae.recipes.schema import Recipe
-from mrvae.recipes.serial import from_json
+from mrvae.recipes.serial import from_json, parse
 
 _LARGEST_RECIPE = 1 << 20
 SHIPPED = Path(__file__).parents[2] / "shipped"
@@ -80,7 +79,7 @@ def read_recipe(run: Path) -> Recipe:
     if path.stat().st_size > _LARGEST_RECIPE:
         raise ValueError(f"{path} is too large to be a recipe")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
     if not isinstance(found, dict) or "recipe" not in found:
@@ -123,7 +122,7 @@ def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
             save_file(found, temporary)
         except SafetensorError as error:
             raise OSError(f"{path}: {error}") from None
-        # safetensors makes its files for their owner alone; weights are as readable as a recipe.
+        # safetensors makes files that only their owner reads; weights are as readable as a recipe.
         temporary.chmod(0o644)
 
 

@@ -70,7 +70,7 @@ class LatentCell(nn.Module):
         scale_weight(self.prior_net.leave, 0.0)
 
     def posterior(self, h: Tensor, features: Tensor) -> Gaussian:
-        """Return q(z | h, e); ``features`` is GELU(e), as the encoder hands it out."""
+        """Return q(z | h, e); ``features`` is GELU(e), the encoder's output."""
         return self._gaussian(self.posterior_net.forward_pair(h, features))
 
     def prior_and_added(self, h: Tensor) -> tuple[Gaussian, Tensor]:
@@ -83,7 +83,7 @@ class LatentCell(nn.Module):
 
 
 class WrappedCell(nn.Module):
-    """A cell around another one, which it asks for prior, posterior and next state.
+    """A cell around another one, whose prior, posterior and next state are its own.
 
     Args:
         cell: any cell.

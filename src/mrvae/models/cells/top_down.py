@@ -5,19 +5,19 @@ With N_q, N_p and N_r networks of :mod:`mrvae.layers.rezero`, P and S pointwise,
     q(z | h, e) = N_q(h + e),        p(z | h), u = N_p(h),
     h ← h + u,        s = h + P z,        h ← S s + β N_r(s).
 
-It differs from Child's (:mod:`mrvae.models.cells.base`) in this: the posterior reads the sum of state and
-encoder, not both side by side; N_p is shallow, one 5×5 convolution on each channel between two
-pointwise ones; N_r enters by a scalar β that begins at 0; the activation is SiLU; the last cell of
-a level brings the state to the width of the next; and the state begins as zeros, without learnt
-biases. The last weights of N_p begin at zero, those of N_r and P are multiplied by 1/√n, n the
-number of cells that are applied, and those of N_q are drawn from [-1, 1]. Scales are bounded, by a
-``BoundedScale`` of the recipe.
+It differs from Child's (:mod:`mrvae.models.cells.vdvae`) in this: the posterior reads the sum of
+state and feature, not their concatenation; N_p is shallow, one 5×5 convolution on each channel
+between two pointwise ones; N_r is multiplied by a scalar β that begins at 0; the activation is
+SiLU; the last cell of a level changes the state to the width of the next; and the state begins as
+zeros, without learnt biases. The last weights of N_p begin at zero, those of N_r and P are
+multiplied by 1/√n, n the number of cells that are applied, and those of N_q are drawn from [-1, 1].
+Scales are bounded, by a ``BoundedScale`` of the recipe.
 
 The paper's figure 8 draws the networks of the cell as the encoder's residual blocks. The released
-code makes a skip S and a scalar β for N_q and N_p too, counts them, and leaves them out of the sum.
-With ``shortcut`` they are in it, as N(x) + β S x: β begins at 0, so the model begins as the
-released one, contains it, has its count of parameters, and learns them all. Without ``shortcut``
-they do not exist, and the function is the released one throughout.
+code creates a skip S and a scalar β for N_q and N_p too, but never adds them. With ``shortcut``
+they are added, as N(x) + β S x: β begins at 0, so the model begins as the released one, has its
+number of parameters, and trains all of them. Without ``shortcut`` they do not exist, and the
+function is the released one throughout.
 """
 
 from __future__ import annotations

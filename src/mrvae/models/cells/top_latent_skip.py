@@ -113,7 +113,7 @@ class TopLatentSkipStage(nn.Module):
         return self.stage.shapes
 
     def enter(self, h: Tensor | None, batch: int) -> Tensor:
-        """Return b + E h + W E z₁, followed by E z₁ if it is carried on; b at the coarsest level."""
+        """Return b + E h + W E z₁, with E z₁ as further channels if it is carried on."""
         state = self.stage.enter(h, batch)
         if h is None:
             return state

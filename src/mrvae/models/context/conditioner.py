@@ -159,8 +159,9 @@ class ContextConditioner(Conditioner):
         >>> from mrvae.models import DCTContext, FactorisedPrior
         >>> transform = DCTContext((1, 4, 4), size=2, quantiser=MidRise(bits=2), bins=2)
         >>> levels = (Level(2, 8, 2, 1, 1), Level(4, 8, 2, 1, 1))
-        >>> frame = ImageFrame(1, 4, 4, mean=0.5, std=0.5, levels=2)
-        >>> conditioner = ContextConditioner(FactorisedPrior(transform), levels, frame, Ladder(2, 1), True)
+        >>> frame = ImageFrame(1, 4, 4, mean=0.5, std=0.5, bins=2)
+        >>> prior = FactorisedPrior(transform)
+        >>> conditioner = ContextConditioner(prior, levels, frame, Ladder(2, 1), everywhere=True)
         >>> x = torch.eye(4, dtype=torch.uint8).view(1, 1, 4, 4)
         >>> conditioner.fit(x)
         >>> [tuple(h.shape) for h in conditioner.conditioning(conditioner.encode(x))]

@@ -102,14 +102,14 @@ class LinearContext(nn.Module, ABC):
 
     @abstractmethod
     def synthesise(self, c: Tensor) -> Tensor:
-        """Return the images, on [-1, 1] but for what rounding adds, that coefficients stand for."""
+        """Return the images, on [-1, 1] but for what rounding adds, of coefficients."""
 
     @property
     def fitted(self) -> bool:
         """Whether S is known, from :meth:`fit` or with loaded weights."""
         if self.magnitude.is_meta:
-            return True  # without values it cannot be asked; its shape is all that is wanted
-        # Asked of the buffer only until it is so, for reading it waits for the device.
+            return True  # a meta tensor has no values, and its shape is all that is used
+        # Read from the buffer only until it is so, for reading waits for the device.
         self._known = self._known or not bool((self.magnitude < 0).any())
         return self._known
 
@@ -127,8 +127,8 @@ class LinearContext(nn.Module, ABC):
         """Measure S = max |A x| on the training images, once and for all.
 
         Raises:
-            ValueError: if there is no image, an image has another shape or a value beyond its bins, or
-                S is known already.
+            ValueError: if there is no image, an image has another shape or a value beyond its bins,
+                or S is known already.
         """
         if self.fitted:
             raise ValueError("this context is fitted already; its S belongs to the weights")
@@ -180,7 +180,7 @@ class LinearContext(nn.Module, ABC):
         return (self._fixed(x).abs() > self._limit()).flatten(1).sum(1)
 
     def _limit(self) -> Tensor:
-        """Return S in multiples of 2⁻⁴⁰, or refuse to go on without it."""
+        """Return S in multiples of 2⁻⁴⁰, or refuse if it is not fitted."""
         if not self.fitted:
             raise ValueError(
                 "this context is not fitted; call fit with the training images, or load weights"
@@ -211,8 +211,8 @@ class DCTContext(LinearContext):
             zero, have S = 0, and in even steps no more than one code.
 
     Raises:
-        ValueError: if an image has fewer than ``size`` pixels a side, or ``ycbcr`` is asked for and
-            there are not three channels.
+        ValueError: if an image has fewer than ``size`` pixels a side, or ``ycbcr`` is set
+            and there are not three channels.
 
     Source: Kuzina & Tomczak 2023, algorithms 1 and 2; luminance and chrominance are ours.
 

@@ -1,7 +1,7 @@
 """The likelihood of a hierarchy: the last state becomes the parameters of every pixel.
 
 VDVAE ends with a gain and a bias for each channel and one pointwise convolution to the parameters
-of p(x | z); Kuzina & Tomczak (2023) end with a 3×3 convolution alone. The frame's padding is cropped
+of p(x | z); Kuzina & Tomczak (2023) end with one 3×3 convolution. The frame's padding is cropped
 before anything is scored.
 
 Theirs is a mixture of logistics with log-scale log softplus(0.4 raw)/0.4, raw of at least -20; ours

@@ -1,12 +1,12 @@
 """The bottom-up path: an image becomes one feature for each latent (Child 2021, section 3).
 
 Residual bottlenecks at each resolution, then one more whose sum is average-pooled onto the next
-coarser one: the projection P of the ladder. As published, of each resolution only the last state
-is kept, and all cells of that resolution read it: the two ways are *asynchronous*. In a
-*synchronous* model every cell has a twin (Falck et al. 2022, section 3.4): the encoder's block that
-stands as far from the bottom of the U as the cell does, the pooling block facing the mixing cell.
+coarser one: the projection P of the ladder. As published, only the last state of each resolution is
+a feature, and all cells of that resolution read it: the two paths are *asynchronous*. In a
+*synchronous* model every cell reads the block at its own distance from the bottom of the U (Falck
+et al. 2022, section 3.4); the mixing cell reads the pooling block.
 
-A feature is the GELU of a state, with which each cell that reads it would begin.
+A feature is the GELU of a state, which is the first operation of each cell that reads it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The bottom-up path of Kuzina & Tomczak (2023): residual blocks scaled by a learnt number.
 
-The image enters by a pointwise convolution. The blocks are those of :mod:`mrvae.layers.rezero` with
-the activation before every convolution, in the places of a VDVAE's (:mod:`mrvae.models.hierarchy.encoder`);
-the pooling block changes the width to that of the coarser level first. A feature is the state
-itself.
+The first layer is a pointwise convolution. The blocks are those of :mod:`mrvae.layers.rezero` with
+the activation before every convolution, in the order of a VDVAE's
+(:mod:`mrvae.models.hierarchy.encoder`); the pooling block changes the width to that of the coarser
+level first. A feature is the state itself.
 
 As released for MNIST and OMNIGLOT there is one block for each latent (*synchronous*): the states of
 a level are the one that was pooled onto it and those after its own blocks, and its cells read them

@@ -11,7 +11,7 @@ whose network reads the state is one from coarse to fine,
 
     p(c) = p(c_L) Π_s p(d_s | h_s),        m, log b = f(h_s),
 
-with d_s the details of depth s and h_s the approximation of the same depth. The posterior, N(c, s²),
+with d_s the details of depth s and h_s the approximation of that depth. The posterior, N(c, s²),
 comes from the encoder only (equation 13): it does not depend on the state. A latent of details has
 the channels cH, cV, cD of each channel of the image, one channel after the other.
 """
@@ -116,7 +116,8 @@ class ConditioningNet(nn.Module):
 
     Example:
         >>> import torch
-        >>> ConditioningNet(1, 6, width=8, blocks=1, kernel=3)(torch.randn(2, 1, 4, 4)).abs().max().item()
+        >>> net = ConditioningNet(1, 6, width=8, blocks=1, kernel=3)
+        >>> net(torch.randn(2, 1, 4, 4)).abs().max().item()
         0.0
     """
 

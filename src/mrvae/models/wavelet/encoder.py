@@ -1,14 +1,14 @@
 """The VAE whose latents are the wavelet coefficients of the image (Kiruluta 2025).
 
 An L-level transform W turns an image u on [0, 1] into its approximation c_L and 3L bands of details
-(equation 8). The encoder finds such coefficients, noise of scale s is added to them (equation 12),
-and the inverse transform makes an image of them,
+(equation 8). The encoder outputs such coefficients, noise of scale s is added to them (equation
+12), and the inverse transform makes an image of them,
 
     c̃ = c(x) + s ε,        x̂ = W⁻¹ c̃,
 
-alone, as published, or followed by a small U-Net. It is a hierarchy like every other: its latents
-are the approximation and the details of each level, from coarse to fine, its state is an
-approximation, and the walk is synthesis (:mod:`mrvae.models.wavelet.bands`).
+as published, or followed by a small U-Net. It is a hierarchy like every other: its latents are the
+approximation and the details of each level, from coarse to fine, its state is an approximation, and
+the walk is synthesis (:mod:`mrvae.models.wavelet.bands`).
 
 The encoder is W itself, or a residual network over the levels of W, whose first step is invertible
 and halves the sides. With ``residual`` the network computes a correction of W u,

@@ -21,7 +21,7 @@ class Refinement(nn.Module):
     Raises:
         ValueError: as :class:`~mrvae.layers.UNet`.
 
-    Source: ours; Kiruluta 2025 has the inverse transform alone.
+    Source: ours; Kiruluta 2025 has no refinement.
 
     Example:
         >>> image = torch.rand(1, 1, 4, 4)

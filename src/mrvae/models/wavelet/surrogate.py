@@ -1,6 +1,6 @@
 """The losses of Kiruluta (2025), as surrogates whose value is the bound's.
 
-See :mod:`mrvae.models.objective` for how a surrogate replaces the gradient alone. With r the
+See :mod:`mrvae.models.objective` for how a surrogate replaces only the gradient. With r the
 reconstruction error, the paper has two losses,
 
     equation 14    r(x, x̂) + β KL(q ‖ p),
@@ -62,7 +62,7 @@ class SquaredError:
 
 @dataclass(frozen=True)
 class CrossEntropyError:
-    """Σ -x log x̂ - (1 - x) log(1 - x̂), x on [0, 1] and x̂ = :func:`~mrvae.models.heads.image_head.squash` of h.
+    """Σ -x log x̂ - (1 - x) log(1 - x̂), x on [0, 1] and x̂ = squash(h).
 
     Example:
         >>> error = CrossEntropyError(bins=3)
@@ -164,7 +164,7 @@ def soft_threshold(u: Tensor, wavelet: Wavelet, weights: Sequence[float]) -> Coe
 
 
 def _kl_of_prior(step: Step) -> Tensor:
-    """Return KL(q‖p) of a step, (B,), whose gradient reaches p alone."""
+    """Return KL(q‖p) of a step, (B,), with a gradient for p only."""
     if step.posterior is None:
         raise ValueError("a divergence needs the encoder's features")
     detached = Gaussian(step.posterior.mean.detach(), step.posterior.log_scale.detach())

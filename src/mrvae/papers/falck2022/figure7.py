@@ -98,7 +98,7 @@ def entries(budget: Budget) -> list[Entry]:
 
 def measure(workspace: Workspace, entry: Entry) -> Outcome:
     """Sample a model over the grid of temperatures and choose by the rule."""
-    bins = entry.job.recipe.model.likelihood.levels
+    bins = entry.job.recipe.model.likelihood.bins
     images = workspace.images(entry.job, EXTENTS[workspace.budget].images)
     data = moments(images.take(torch.arange(len(images))), bins)
     temperatures = TEMPERATURES[workspace.budget]

@@ -11,7 +11,7 @@ digits stand for all of them.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mrvae.papers.entries import Entry
 from mrvae.papers.outcome import Budget, Extent, Extents
@@ -151,7 +151,7 @@ def _word(budget: Budget) -> str:
 def _digits(kind: str) -> Recipe:
     """Return a narrow model of the digits that stands for one of the paper's."""
     known = override(recipe("digits-wavelet"), _SMOKE)
-    pixels = LogisticImage(levels=17)
+    pixels = LogisticImage(bins=17)
     paper = WaveletVAE(
         *(1, 8, 2, pixels),
         encoder=Pyramid(width=8, blocks=1),

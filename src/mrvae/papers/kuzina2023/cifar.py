@@ -18,7 +18,7 @@ from mrvae.papers.entries import Entry
 from mrvae.papers.outcome import Budget
 from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import override, recipe
-from mrvae.recipes.context import DCT, Autoregressive, NoContext
+from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, NoContextSpec
 
 KINDS = ("vdvae", "dct", "dct-explicit", "dct-ycbcr")
 _FOLDER = "kodak"
@@ -75,7 +75,7 @@ def kept(entry: Entry) -> int:
         >>> [kept(entry) for entry in cifar("cpu")]
         [2, 1, 1, 1]
     """
-    return 2 if isinstance(entry.job.recipe.hierarchy.context, NoContext) else 1
+    return 2 if isinstance(entry.job.recipe.hierarchy.context, NoContextSpec) else 1
 
 
 def meaning(entry: Entry) -> str:
@@ -86,9 +86,9 @@ def meaning(entry: Entry) -> str:
         ['KL', 'bound', 'pmf', 'pmf']
     """
     context = entry.job.recipe.hierarchy.context
-    if not isinstance(context, DCT):
+    if not isinstance(context, DCTSpec):
         return "KL"
-    return "pmf" if isinstance(context.prior, Autoregressive) else "bound"
+    return "pmf" if isinstance(context.prior, AutoregressiveSpec) else "bound"
 
 
 def frequencies(entry: Entry) -> tuple[int, int] | None:
@@ -100,7 +100,7 @@ def frequencies(entry: Entry) -> tuple[int, int] | None:
     """
     model = entry.job.recipe.hierarchy
     context = model.context
-    return (model.size, context.frequencies) if isinstance(context, DCT) else None
+    return (model.size, context.frequencies) if isinstance(context, DCTSpec) else None
 
 
 def trained_on(entries: Sequence[Entry]) -> str:

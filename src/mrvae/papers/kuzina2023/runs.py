@@ -1,7 +1,7 @@
 """The models that the paper's tables and figures share, as entries: a run is made once for all.
 
-On MNIST there are the baseline and three contexts above it: the DCT, block averages, and the coarse
-part of a wavelet transform, which is ours. At ``smoke`` the built-in digits stand for all of them.
+On MNIST there are the baseline and three contexts: the DCT, block averages, and the coarse part of a
+wavelet transform, which is ours. At ``smoke`` the built-in digits stand for all of them.
 The bounds of a run are measured once, too: a few images with many samples, the same for all, so
 that runs can be compared in pairs.
 """
@@ -17,7 +17,7 @@ from mrvae.papers.entries import Entry, Result
 from mrvae.papers.outcome import Budget, Extent, Extents
 from mrvae.papers.workspace import Job
 from mrvae.recipes import Recipe, override, recipe
-from mrvae.recipes.context import DCT, NoContext, Pooled, WaveletTop
+from mrvae.recipes.context import DCTSpec, NoContextSpec, PooledSpec, WaveletSpec
 
 KINDS = ("vdvae", "dct", "downsample", "wavelet")
 DEPTHS = (4, 6, 8, 10)
@@ -100,13 +100,13 @@ def context_size(entry: Entry) -> int:
     """
     model = entry.job.recipe.hierarchy
     match model.context:
-        case NoContext():
+        case NoContextSpec():
             side = 0
-        case DCT(frequencies=size):
+        case DCTSpec(frequencies=size):
             side = size
-        case Pooled(factor=factor):
+        case PooledSpec(factor=factor):
             side = model.size // factor
-        case WaveletTop(depth=depth):
+        case WaveletSpec(depth=depth):
             side = model.size >> depth
     return model.channels * side**2
 
@@ -114,7 +114,7 @@ def context_size(entry: Entry) -> int:
 def _sized(name: str, known: Recipe) -> Entry:
     """Return a model with another size of its context."""
     side = int(name.partition("-")[2])
-    pooled = isinstance(known.hierarchy.context, Pooled)
+    pooled = isinstance(known.hierarchy.context, PooledSpec)
     size = f"factor={known.model.size // side}" if pooled else f"frequencies={side}"
     changed = override(known, [f"model.context.{size}"])
     return _against_none(name, Job(changed, variation=f"side{side}"))

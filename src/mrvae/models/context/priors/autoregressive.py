@@ -27,7 +27,7 @@ from mrvae.models.hierarchy.walk import Shape
 
 
 def raster(shape: Shape) -> tuple[int, ...]:
-    """Return the order along rows, from above, the channels of a pixel next to each other.
+    """Return the order along rows, from the first, the channels of a pixel next to each other.
 
     The entries are places in the flattened (C, h, w).
 
@@ -92,7 +92,7 @@ class AutoregressivePrior(ExplicitPrior):
     """A masked network of two hidden layers that gives each code a mixture of Gaussians.
 
     Args:
-        lattice: the context, or what else says where the codes are.
+        lattice: the context's transform, or another lattice.
         order: places in the flattened (C, h, w), first to last, see :func:`raster` and
             :func:`zigzag`.
         hidden: units of a hidden layer.

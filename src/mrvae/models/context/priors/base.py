@@ -122,5 +122,5 @@ def standard_normal(
         ValueError: if the first axis, the number of draws, is not positive.
     """
     if shape[0] < 1:
-        raise ValueError(f"n is {shape[0]}; at least one context must be asked for")
+        raise ValueError(f"n is {shape[0]}; draw at least one context")
     return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)

@@ -1,18 +1,19 @@
 """A diffusion over integers: a prior that bounds log p(c), every term of the bound counted.
 
-Let y_0 be the values, on [-1, 1], of the levels c. Noise is added to them by the chain of
-:mod:`mrvae.models.context.priors.schedule`, and a network learns to go back (Kuzina & Tomczak 2023, appendix C):
+Let y_0 be the values, on [-1, 1], of the codes c. Noise is added to them by the chain of
+:mod:`mrvae.models.context.priors.schedule`, and a network learns the reverse chain (Kuzina &
+Tomczak 2023, appendix C):
 
     p(c, y_1, …, y_T) = N(y_T; 0, 1) Π_{t=2}^T N(y_{t-1}; μ(y_t, t), σ²(y_t, t)) · N̄(c; μ, σ)(y_1),
 
-where N̄ is a Gaussian rounded to the levels. The bound has T + 1 terms (equation 13),
+where N̄ is a Gaussian rounded to the codes. The bound has T + 1 terms (equation 13),
 
     log p(c) ≥ -(L_0 + L_1 + … + L_T),
     L_0     = -E log N̄(c; μ(y_1, 1), σ(y_1, 1)),
     L_{t-1} = E KL(q(y_{t-1} | y_t, y_0) ‖ N(μ(y_t, t), σ²(y_t, t))),      t = 2 … T,
     L_T     = KL(q(y_T | y_0) ‖ N(0, 1)),
 
-all in nats, summed over an example's levels. L_T is no small constant: with the published chain of
+all in nats, summed over an example's codes. L_T is no small constant: with the published chain of
 seven steps a sixth of the signal's variance is left at its end. The code released with the paper
 leaves L_T out, and so states no bound.
 
@@ -94,10 +95,10 @@ class Terms(NamedTuple):
 
 
 class DiffusionPrior(nn.Module):
-    """A diffusion whose y_0 are levels of a lattice.
+    """A diffusion whose y_0 are the codes of a lattice.
 
     Args:
-        lattice: the context, or what else says where the levels are.
+        lattice: the context's transform, or another lattice.
         network: from y_t (B, C, h, w) and t, int64 (B,) from 1 to T, to (B, 2C, h, w).
         schedule: how much noise each step adds.
         prediction: what the network's output means.
@@ -108,11 +109,11 @@ class DiffusionPrior(nn.Module):
         >>> from mrvae.distributions import Grid
         >>> from mrvae.models.context.priors.base import FixedLattice
         >>> from mrvae.models.context.priors.schedule import LinearSchedule
-        >>> class Silent(nn.Module):
+        >>> class Zero(nn.Module):
         ...     def forward(self, y: Tensor, t: Tensor) -> Tensor:
         ...         return torch.cat((0 * y, 0 * y), dim=1)
         >>> lattice = FixedLattice((1, 1, 2), Grid.unit(4))
-        >>> prior = DiffusionPrior(lattice, Silent(), LinearSchedule.scaled(7), PredictStart())
+        >>> prior = DiffusionPrior(lattice, Zero(), LinearSchedule.scaled(7), PredictStart())
         >>> c = prior.sample(5, torch.Generator().manual_seed(0))
         >>> terms = prior.terms(c, torch.zeros(5, prior.draws, 1, 1, 2))
         >>> terms.steps.shape, bool((terms.end > 0).all())
@@ -137,7 +138,7 @@ class DiffusionPrior(nn.Module):
         """Return the bound in nats, of shape (B,), all of its steps evaluated.
 
         Args:
-            c: levels, int64 (B, C, h, w).
+            c: codes, int64 (B, C, h, w).
             noise: standard normal, (B, T, C, h, w); noise t - 1 makes y_t.
         """
         return self.terms(c, noise).bound
@@ -154,7 +155,7 @@ class DiffusionPrior(nn.Module):
         """Return -(T L_{t-1} + L_T), of shape (B,): for uniform t, the bound in the mean.
 
         Args:
-            c: levels, int64 (B, C, h, w).
+            c: codes, int64 (B, C, h, w).
             t: 1 … T, int64 (B,).
             noise: standard normal, (B, C, h, w).
         """
@@ -187,7 +188,7 @@ class DiffusionPrior(nn.Module):
         Its mean is the bound. The log-mean-exp of several for the same c is a tighter bound.
 
         Args:
-            c: levels, int64 (B, C, h, w).
+            c: codes, int64 (B, C, h, w).
             noise: standard normal, (B, T, C, h, w), the ε_t of y_t = √(1 - β_t) y_{t-1} + √β_t ε_t.
 
         Source: Burda et al. 2016, equation 8, for the chain.
@@ -217,7 +218,7 @@ class DiffusionPrior(nn.Module):
     def sample_from(self, noise: Tensor) -> Tensor:
         """Return the contexts, int64 (B, C, h, w), that noise (B, T + 1, C, h, w) becomes.
 
-        Its first part is y_T, its last makes the levels; a draw of p(c), if it is normal.
+        Its first part is y_T, its last makes the codes; a draw of p(c), if it is normal.
         """
         self._check_noise(noise, self.draws + 1)
         y, *middle, last = noise.unbind(1)
@@ -228,7 +229,7 @@ class DiffusionPrior(nn.Module):
     # ---------------------------------------------------------------------------------- parts
 
     def _reverse(self, y: Tensor, t: Tensor) -> Gaussian:
-        """Return p(y_{t-1} | y_t); at t = 1, before it is rounded to the levels."""
+        """Return p(y_{t-1} | y_t); at t = 1, before it is rounded to the codes."""
         return self.prediction.reverse(self.network(y, t), y, self.chain.at(t, y))
 
     def _rounded(self, reverse: Gaussian) -> DiscretizedGaussian:

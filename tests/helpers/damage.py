@@ -21,7 +21,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from laws.tiny_codec import draw_pictures, images
+from helpers.tiny_codec import draw_pictures, images
 from mrvae.compression import Known, Pictures, pack, pack_layers, read_container
 from mrvae.compression.container import MAGIC
 from mrvae.compression.unpacking import decoded

@@ -1,4 +1,4 @@
-"""The laws of a distribution of images, for all of them."""
+"""Properties of a distribution of images, checked for all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from laws.pmf import (
+from helpers.members import for_all
+from helpers.pmf import (
     check_causal,
     check_chain_rule,
     check_mean,
@@ -87,10 +88,8 @@ MEMBERS = [
     mixture(3, 32, False),
     mixture(4, 17, True),
 ]
-every_member = pytest.mark.parametrize("member", MEMBERS, ids=lambda m: m.name)
-small_member = pytest.mark.parametrize(
-    "member", [m for m in MEMBERS if m.bins**m.channels <= 256], ids=lambda m: m.name
-)
+every_member = for_all("member", MEMBERS)
+small_member = for_all("member", [m for m in MEMBERS if m.bins**m.channels <= 256])
 
 
 @every_member
@@ -101,7 +100,7 @@ def test_probabilities_sum_to_one(member: Member) -> None:
     check_normalised(pmf)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@for_all("dtype", [torch.float32, torch.float64])
 @every_member
 def test_probabilities_sum_to_one_at_extreme_parameters(member: Member, dtype: torch.dtype) -> None:
     """Logits, means and log-scales up to 10⁸ either way, with scales of 10^±8 among them."""
@@ -119,7 +118,7 @@ def test_conditionals_multiply_to_the_joint(member: Member) -> None:
 
 
 @every_member
-def test_a_channel_knows_only_the_earlier_ones(member: Member) -> None:
+def test_a_channel_depends_on_earlier_channels_only(member: Member) -> None:
     p = member.build(member.random_parameters(2, 3).float())
     check_causal(p, member.random_image(2, 3), member.random_image(2, 3, seed=9))
 
@@ -158,7 +157,7 @@ def test_gradients_are_exact(member: Member) -> None:
 
 
 @every_member
-def test_images_of_a_batch_do_not_meet(member: Member) -> None:
+def test_images_of_a_batch_are_independent(member: Member) -> None:
     parameters, x = member.random_parameters(3, 3, batch=4), member.random_image(3, 3, batch=4)
     together = member.build(parameters).log_prob(x)
     alone = [member.build(parameters[i : i + 1]).log_prob(x[i : i + 1]) for i in range(4)]
@@ -183,7 +182,7 @@ def test_the_memory_format_of_parameters_is_of_no_consequence(member: Member) ->
     torch.testing.assert_close(member.build(parameters).pmf(x), member.build(last).pmf(x))
 
 
-@every_member
+@for_all("member", [bernoulli(3), categorical(2, 5), mixture(2, 4, False), mixture(4, 17, True)])
 def test_log_prob_compiles_to_one_graph(member: Member) -> None:
     torch.compiler.reset()
     compiled = torch.compile(

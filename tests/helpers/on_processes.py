@@ -24,7 +24,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from laws.tiny_run import after_step, tiny
+from helpers.tiny_run import after_step, tiny
 from mrvae.cli import main
 from mrvae.data import Images, images_for
 from mrvae.evaluation import evaluate

@@ -15,7 +15,7 @@ def tiny_vdvae(seed: int = 0) -> HVAE:
     """Build a hierarchy on 1, 4 and 8 pixels; the last cell is visited three times."""
     levels = parse_levels("8x1,8d2,4x1,4d4,1x1", f"1x1,4m1,4x1,8m4,8r{SHARED}", [8], [3])
     frame = ImageFrame(1, 8, 8, 8.0, 8.0, 17)
-    model = hierarchy(levels, frame, CategoricalPixels(levels=17), bottleneck=0.5).double()
+    model = hierarchy(levels, frame, CategoricalPixels(bins=17), bottleneck=0.5).double()
     stream = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

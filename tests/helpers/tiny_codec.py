@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from laws.tiny_vdvae import tiny_vdvae
+from helpers.tiny_vdvae import tiny_vdvae
 from mrvae.compression import Codec, Known, Network
 from mrvae.compression.latents import all_active, of_shapes
 from mrvae.models import HVAE, ImageFrame, parse_levels
@@ -23,7 +23,7 @@ def tiny_colour() -> HVAE:
     torch.manual_seed(5)
     levels = parse_levels("4x1,4d4,1x1", "1x1,4m1", [8], [2])
     frame = ImageFrame(3, 4, 4, 127.5, 127.5, 256)
-    likelihood = LogisticMixturePixels(levels=256, components=2, autoregressive=True)
+    likelihood = LogisticMixturePixels(bins=256, components=2, autoregressive=True)
     model = hierarchy(levels, frame, likelihood, bottleneck=0.5).double()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -67,7 +67,7 @@ def tiny_context(context: Context) -> Network:
     """Return a model of digits with random weights below a context, which is fitted."""
     levels = parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])
     frame = ImageFrame(1, 8, 8, 8.0, 8.0, 17)
-    likelihood = CategoricalPixels(levels=17)
+    likelihood = CategoricalPixels(bins=17)
     model = hierarchy(levels, frame, likelihood, bottleneck=0.5, context=context).double()
     stream = torch.Generator().manual_seed(2)
     with torch.no_grad():

@@ -1,0 +1,65 @@
+"""What a command is, what it answers, and how it may end early."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The values of ``--json``, and the text for people.
+
+    Both are empty in a process that leaves printing to the first of several processes.
+    """
+
+    values: Mapping[str, object]
+    text: str
+
+
+class Command(Protocol):
+    """A command of the command line, once parsed."""
+
+    @property
+    def json(self) -> bool:
+        """Whether the answer is printed as one JSON object."""
+        ...
+
+    def run(self) -> Answer:
+        """Run the command; a user's mistake is a ``ValueError`` or an ``OSError``."""
+        ...
+
+
+class Stopped(Exception):
+    """A command that ended early for a reason that is no mistake, with its exit code.
+
+    If several processes stop ``raise_together``, the first one prints the reason; otherwise each prints its
+    own.
+    """
+
+    def __init__(self, message: str, code: int, raise_together: bool = True) -> None:
+        super().__init__(message)
+        self.code = code
+        self.raise_together = raise_together
+
+
+@contextmanager
+def stopped_early(interrupted: str | None = None) -> Iterator[None]:
+    """Turn the exceptions of a training that ended early into :class:`Stopped`.
+
+    ``interrupted`` is the message after a signal; by default the training's own.
+    """
+    from mrvae.training import Diverged, Failed, Interrupted, OutOfMemory
+
+    try:
+        yield
+    except Interrupted as stop:
+        raise Stopped(interrupted or str(stop), 128 + stop.signal_number) from None
+    except Diverged as stop:
+        raise Stopped(str(stop), 1) from None
+    except OutOfMemory as stop:
+        raise Stopped(str(stop), 2, raise_together=False) from None
+    except Failed as stop:
+        raise Stopped(str(stop), 1, raise_together=False) from None

@@ -1,11 +1,11 @@
-"""Laws as what a test knows them to be."""
+"""Distributions narrowed to the family that a test knows them to be."""
 
 from __future__ import annotations
 
-from mrvae.distributions import Gaussian, Law
+from mrvae.distributions import Distribution, Gaussian
 
 
-def gaussian(law: Law | None) -> Gaussian:
-    """Return a law that is a Gaussian."""
-    assert isinstance(law, Gaussian)
-    return law
+def gaussian(distribution: Distribution | None) -> Gaussian:
+    """Return a distribution that is a Gaussian."""
+    assert isinstance(distribution, Gaussian)
+    return distribution

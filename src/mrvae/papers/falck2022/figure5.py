@@ -58,7 +58,7 @@ _SMOKE = (
 _ALL = tuple(f"{data}{model}" for data in ("", "cifar10-") for model in _MODELS)
 _SECOND = ("x1-seed1", "r5-seed1")
 
-EXTENTS: Extents = {
+EXTENTS: dict[Budget, Extent] = {
     "smoke": Extent(_SMOKE, ("x1", "r3"), images=16),
     "cpu": Extent(_CPU, ("x1", "x2", "x4", "r3", "r5", "r10", *_SECOND)),
     "paper": Extent((*_PUBLISHED, *_LONG), _ALL),

@@ -110,4 +110,5 @@ COLUMNS: Columns = {
     **UNIT,
     "paper_bound": _PAPER["paper_bound"],
 }
-ITEM = Item("table1", bounded(EXTENTS, COLUMNS, comparisons(_share)), entries)
+findings = comparisons(_share)
+ITEM = Item("table1", bounded(EXTENTS, COLUMNS, findings), entries)

@@ -20,7 +20,7 @@ from mrvae.papers.falck2022.autoencoder import (
     ResidualNet,
     sampled_constant,
     snapshot,
-    watch_training,
+    measure_training,
 )
 from mrvae.papers.falck2022.check_compression import digits
 from mrvae.papers.falck2022.theory import EFFORTS, ITEM, findings
@@ -84,18 +84,18 @@ def test_the_rows_are_one_table(outcome: Outcome) -> None:
 def test_training_is_a_function_of_its_plan() -> None:
     plan = AutoencoderTraining(steps=4, width=4, inversion=1.0)
     images = digits()[:40]
-    runs = [watch_training(plan, images, images[:10], (0, 4), quiet) for _ in range(2)]
+    runs = [measure_training(plan, images, images[:10], (0, 4), quiet) for _ in range(2)]
     assert runs[0] == runs[1]
-    other = watch_training(replace(plan, seed=1), images, images[:10], (0, 4), quiet)
+    other = measure_training(replace(plan, seed=1), images, images[:10], (0, 4), quiet)
     assert other[1] != runs[0][1]
     with pytest.raises(ValueError, match=r"\[5\]; they must be in 0 … 4"):
-        watch_training(plan, images, images[:10], (5,), quiet)
+        measure_training(plan, images, images[:10], (5,), quiet)
 
 
 @for_all("skip", [False, True])
 def test_untrained_it_is_the_identity_and_both_sides_are_equal(skip: bool) -> None:
     plan = AutoencoderTraining(steps=0, width=4, skip=skip)
-    (one,) = watch_training(plan, digits(), digits()[:30], (0,), quiet)
+    (one,) = measure_training(plan, digits(), digits()[:30], (0,), quiet)
     assert one.left == pytest.approx(one.right) == pytest.approx(one.reconstruction)
     assert sum(one.discarded) == pytest.approx(one.left)
     assert one.constants == pytest.approx((1.0, 1.0))
@@ -103,12 +103,12 @@ def test_untrained_it_is_the_identity_and_both_sides_are_equal(skip: bool) -> No
 
 def test_reconstruction_improves_and_bounds_the_transport() -> None:
     plan = AutoencoderTraining(steps=30, width=8, inversion=1.0, rate=6e-3)
-    before, after = watch_training(plan, digits()[100:], digits()[:20], (0, 30), quiet)
+    before, after = measure_training(plan, digits()[100:], digits()[:20], (0, 30), quiet)
     assert after.reconstruction < 0.7 * before.reconstruction
     assert after.right <= after.reconstruction
     assert after.left_with_defect is not None
     assert after.left_with_defect <= after.right
-    free = watch_training(replace(plan, inversion=0.0), digits()[100:], digits()[:20], (30,), quiet)
+    free = measure_training(replace(plan, inversion=0.0), digits()[100:], digits()[:20], (30,), quiet)
     assert after.inversion is not None
     assert free[0].inversion is not None
     assert free[0].inversion > 5 * after.inversion

@@ -68,7 +68,6 @@ class Reproduce:
     def run(self) -> Answer:
         """Make the item, and write its result."""
         from mrvae.papers.catalogue import find
-        from mrvae.papers.workspace import Workspace
 
         item = find(self.paper, self.item)
         item = item.of_files() if self.real else item
@@ -76,6 +75,8 @@ class Reproduce:
         folder = self.out or Path("runs") / "reproduce" / f"{self.paper}-{self.budget}"
         check_folder(folder)
         from accelerate import PartialState
+
+        from mrvae.papers.workspace import Workspace
 
         first = PartialState().is_main_process
         workspace = Workspace(

@@ -52,7 +52,7 @@ def measured(
     known = recalled(workspace, job, samples=samples, limit=limit)
     if known is not None:
         return known
-    workspace.say(f"measure {job.name}")
+    workspace.log(f"measure {job.name}")
     images = workspace.images(job, limit)
     report = evaluation.evaluate(workspace.model(job), images, samples=samples)
     return keep(workspace, job, report, limit)

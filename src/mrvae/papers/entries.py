@@ -153,7 +153,7 @@ def with_bounds(
         try:
             workspace.trained(entry.job)
         except Diverged as end:
-            workspace.say(f"{entry.job.name}: {end}")
+            workspace.log(f"{entry.job.name}: {end}")
             values[entry.name] = None
         else:
             values[entry.name] = measure(workspace, entry)

@@ -97,7 +97,7 @@ class Workspace:
         self.used[job.name] = job
         with self._locked(job):
             if not finished(run, job):
-                self.say(f"train {job.name}")
+                self.log(f"train {job.name}")
                 training.train(
                     job.recipe,
                     run,
@@ -148,7 +148,7 @@ class Workspace:
             return images
         return images.subset(torch.arange(limit))
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print a line of progress on stderr."""
         if not self.quiet:
             print(f"mrvae: {text}", file=sys.stderr)

@@ -5,7 +5,7 @@ Each row is a small model with one thing changed, beside the model without the c
 - the number of latent channels, the depth being equal: the paper finds that the number of latents
   does not explain what sharing gains;
 - Fourier features at the input: no gain, since pooling already imposes a Haar basis. Of binary
-  images they are constant and can tell nothing, so they are tried on grey or coloured ones;
+  images they are constant, so they are tried on grey or coloured ones;
 - cells without residual connections: the paper finds the connections crucial;
 - a single resolution, at equal stochastic depth and about equal parameters: all cells at 32×32. The
   encoder has some more blocks, for the parameters that biases of the coarser levels would have;

@@ -1,4 +1,4 @@
-"""Theorem 3 seen in training: an autoencoder that pools by averages.
+"""Theorem 3 in training: an autoencoder that pools by averages.
 
 F_j and B_j are small residual networks on grey images of level j, x + C₃ g(C₂ g(C₁ x)) with 3×3
 convolutions, which begin as the identity; between them stand average pooling and nearest neighbour.
@@ -7,8 +7,8 @@ All information has to pass the coarsest image, unless there are skip connection
     ‖B_{1|J} F_{1|J} x - x‖² + λ Σ_j (‖B_j F_j x_j - x_j‖² + ‖F_j x̂_j - E x̂_{j-1}‖²),
 
 the reconstruction error, which bounds W₂² from above, and with λ > 0 the hypothesis of theorem 3,
-B_j = F_j⁻¹, on the way down and on the way up; no reconstruction error asks for it. One watches,
-over training, both sides of the theorem, the energy that each projection discards (the paper's
+B_j = F_j⁻¹, on the way down and on the way up; no reconstruction error asks for it. Measured
+over training are both sides of the theorem, the energy that each projection discards (the paper's
 figure 1 in numbers), and how far B F is from 1. The Lipschitz constants are the largest singular
 values of Jacobians at data, and so can only be too small; the left side, where one divides by them,
 can only be too large.
@@ -63,7 +63,7 @@ class Autoencoder(nn.Module):
     Args:
         depth: J.
         width: channels inside the networks.
-        skip: whether B_j also sees y_j.
+        skip: whether B_j also reads y_j.
 
     Example:
         >>> net = Autoencoder(depth=2, width=4, skip=False)
@@ -121,7 +121,7 @@ class AutoencoderTraining:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is seen at one step of training; energies are means over the images measured.
+    """Measurements at one step of training; energies are means over the images measured.
 
     Attributes:
         step: updates made.
@@ -146,7 +146,7 @@ class Snapshot:
     constants: tuple[float, ...]
 
 
-def watch_training(
+def measure_training(
     plan: AutoencoderTraining,
     train: Tensor,
     measured: Tensor,
@@ -170,7 +170,7 @@ def watch_training(
     Example:
         >>> images = torch.rand(20, 1, 4, 4)
         >>> plan = AutoencoderTraining(steps=0, width=2)
-        >>> (one,) = watch_training(plan, images, images, [0], print)
+        >>> (one,) = measure_training(plan, images, images, [0], print)
         autoencoder, step 0: W₂² ...
         >>> one.inversion, abs(one.left - one.reconstruction) < 1e-9
         (0.0, True)

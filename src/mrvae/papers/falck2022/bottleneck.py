@@ -4,7 +4,7 @@ On V_j let F_j be the network on the way down and B_j the one on the way up, P t
 V_{j-1} and E the embedding back. Equations 1 and 2 of Falck et al. 2022 are
 
     U_{j,θ} = B_{j,θ} ∘ E ∘ P ∘ F_j                   without skip connection,
-    U_{j,φ} = B_{j,φ}(E ∘ P ∘ F_j, F_j)               with it: B sees what P has dropped.
+    U_{j,φ} = B_{j,φ}(E ∘ P ∘ F_j, F_j)               with it: B reads what P has dropped.
 
 If B_{j,θ} = F_j⁻¹, then U_{j,θ} is a projection, F_j⁻¹ (E P) F_j, along curved sheets: applied
 twice it is itself. If B_{j,φ}(a, y) = F_j⁻¹(a + (1 - E P) y), then U_{j,φ} = 1. When either is the
@@ -39,7 +39,7 @@ class Pair:
 
 
 def invertible_join(inverse: Map, resampling: Resampling) -> Join:
-    """Return B(a, y) = F⁻¹(a + (1 - E P) y): the details come from the skip connection alone.
+    """Return B(a, y) = F⁻¹(a + (1 - E P) y): the details come from the skip connection only.
 
     Example:
         >>> import torch

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mrvae.data import load
 from mrvae.papers.checks import Check
-from mrvae.papers.falck2022.autoencoder import AutoencoderTraining, Snapshot, watch_training
+from mrvae.papers.falck2022.autoencoder import AutoencoderTraining, Snapshot, measure_training
 from mrvae.papers.falck2022.bottleneck import (
     Pair,
     PooledUNet,
@@ -38,7 +38,7 @@ _SIZE, _DEPTH = 8, 3
 
 @dataclass(frozen=True)
 class Trainings:
-    """Three autoencoders, watched at the same steps.
+    """Three autoencoders, measured at the same steps.
 
     Attributes:
         inverse: trained to reconstruct with B F ≈ 1.
@@ -80,7 +80,7 @@ def train_all(
         AutoencoderTraining(steps, width),
         AutoencoderTraining(steps, width, skip=True),
     ):
-        snapshots = watch_training(plan, images[measured:], images[:measured], at, progress)
+        snapshots = measure_training(plan, images[measured:], images[:measured], at, progress)
         found.append(tuple(snapshots))
     return Trainings(*found)
 

@@ -68,7 +68,7 @@ def _rate(name: str) -> Check:
 
 
 def _nested(name: str) -> Check:
-    """V_2 ⊂ V_3: what lies in the coarser space is left alone by the finer one's projection."""
+    """V_2 ⊂ V_3: what lies in the coarser space is left unchanged by the finer one's projection."""
     pooling, x = WaveletPooling(Wavelet(name)), _images()
     coarse = pooling.embed(pooling.project(x, 3), 3)
     left = pooling.embed(pooling.project(coarse, 2), 2) - coarse

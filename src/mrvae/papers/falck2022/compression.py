@@ -1,7 +1,7 @@
 """Theorem 3: what a U-Net without skip connections discards is bounded by its reconstruction.
 
 Let F_j and B_j = F_j⁻¹ be maps of V_j, and x_J = x, y_j = F_j x_j, x_{j-1} = P y_j the way down;
-let U_{j-1} be the complement of V_{j-1} in V_j. Falck et al. 2022, equation 3, say
+let U_{j-1} be the complement of V_{j-1} in V_j. Falck et al. 2022, equation 3, state
 
     Σ_j E‖proj_{U_{j-1}} y_j‖² / ‖F_{j|J}‖²  ≤  W₂²(B_{1|J} F_{1|J} ν, ν),                    (3)
 

@@ -1,7 +1,7 @@
 r"""Figure 1: U-Nets with average pooling learn a Haar wavelet basis representation of the data.
 
-Averaging is the coarse half of a Haar step (theorem 2), so that a level at R×R pixels knows of the
-image what the Haar coefficients up to R/2 tell, and nothing of the finer details. Whether a trained
+Averaging is the coarse half of a Haar step (theorem 2), so that a level at R×R pixels has of the
+image what the Haar coefficients up to R/2 hold, and nothing of the finer details. Whether a trained
 model has divided the image in that way is measured here: of the latents those up to R×R are taken
 from the image and the finer ones from the prior's means, and the mean picture x̂_R that they give
 is compared with the image, band by band, in the orthonormal Haar basis,
@@ -49,7 +49,7 @@ def entries(budget: Budget) -> list[Entry]:
 
 def measure(workspace: Workspace, entry: Entry) -> Outcome:
     """Measure what the latents up to each resolution know of each band."""
-    workspace.say(f"bands of {entry.job.name}")
+    workspace.log(f"bands of {entry.job.name}")
     x, pictures = _pictures(workspace, entry, workspace.model(entry.job))
     energy, own = bands_of(x), {size: bands_of(y) for size, y in pictures.items()}
     known = {size: explained(x, y) for size, y in pictures.items()}

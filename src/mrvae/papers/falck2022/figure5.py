@@ -27,7 +27,7 @@ from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS, depth
 from mrvae.papers.compare import compared, error, verdict
 from mrvae.papers.engine import Columns, Item, bounded
 from mrvae.papers.entries import Entry, Result
-from mrvae.papers.outcome import Budget, Extent, Extents
+from mrvae.papers.outcome import Budget, Extent
 from mrvae.papers.workspace import Job
 from mrvae.recipes import override, recipe
 

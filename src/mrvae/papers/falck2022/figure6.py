@@ -1,7 +1,7 @@
 r"""Figure 6 (section 3.2): hierarchical VAEs secretly represent a notion of time.
 
 If the cells of one resolution are Euler steps of a diffusion, then a model whose cells are shared
-must tell from the state alone how far it has come. The paper finds that it can: ‖Z_i‖₂ grows from
+must read from the state how far it has come. The paper finds that it can: ‖Z_i‖₂ grows from
 block to block within a resolution, with jumps where the resolution changes and the state gets
 another dimension. It shows the mean over 10 batches of 100 images, and 2 standard deviations.
 
@@ -38,7 +38,7 @@ def entries(budget: Budget) -> list[Entry]:
 
 def measure(workspace: Workspace, entry: Entry) -> Outcome:
     """Measure the norms of a model's states, bottom-up and top-down."""
-    workspace.say(f"norms of {entry.job.name}")
+    workspace.log(f"norms of {entry.job.name}")
     images = workspace.images(entry.job, EXTENTS[workspace.budget].images)
     up, down = state_norms(workspace.model(entry.job), images)
     passes = {"bottom-up": up, "top-down": down}

@@ -128,7 +128,7 @@ def nearest(found: dict[float, Moments], data: Moments) -> float:
 
 def _samples(workspace: Workspace, entry: Entry) -> Iterator[Tensor]:
     """Yield the samples of each temperature, all from the same noise."""
-    workspace.say(f"sample {entry.job.name}")
+    workspace.log(f"sample {entry.job.name}")
     model = workspace.model(entry.job)
     device = next(model.parameters()).device
     count = EXTENTS[workspace.budget].images or 0

@@ -1,6 +1,6 @@
 """Theorem 5: where the process begins, what the bound asks of its first step, and how it grows.
 
-*The point mass.* The state in which the top cell of VDVAE finds the hierarchy does not depend on
+*The point mass.* The state in which the top cell of VDVAE receives does not depend on
 the image: it is the learned bias of the coarsest level, the same for all, in sampling and in
 inference. Its distribution is a point mass; at 0 when training begins, for the bias begins at zero,
 and elsewhere after that. A U-Net whose top state is pooled from the image would have another one.
@@ -18,10 +18,10 @@ of it, by the information that the first latent has of the image,
     E_x KL(q(z_1 | x) ‖ p_1) = KL(q_1 ‖ p_1) + I_q(x; z_1) ≥ KL(q_{0,1} ‖ q_0 p_1),
 
 so that training minimises the boundary condition of theorem 5. It equals the bound's term if Z_0
-tells the images apart.
+differs between images.
 
 *The growth.* A process that starts in a point has to grow. With the half step of theorem 4 the mean
-square of the state gains E‖σ ε‖² at every cell, whatever the networks say; without it, all growth
+square of the state gains E‖σ ε‖² at every cell, whatever the networks are; without it, all growth
 has to come from the drift.
 """
 
@@ -41,7 +41,7 @@ from mrvae.papers.falck2022.transport import energy
 
 
 def entry_states(model: HVAE, images: int) -> Tensor:
-    """Return Z_0 of so many images: the state in which the top cell finds the hierarchy.
+    """Return Z_0 of so many images: the state that the top cell receives.
 
     Source: Falck et al. 2022, theorem 5.
 

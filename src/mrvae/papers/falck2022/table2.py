@@ -3,7 +3,7 @@ r"""Table 2 (section 3.2): learning needs the norm of the residual state.
 If the state's norm is the model's clock (figure 6), a model whose state is divided by its norm
 after every block, on both ways, has none. The paper finds that learning deteriorates after a short
 while: 464.68 against 81.69 nats on MNIST, 6.80 against 2.93 and 6.76 against 3.68 bits per
-dimension on CIFAR10 and ImageNet32. Which models these were it does not say. Ours are those of
+dimension on CIFAR10 and ImageNet32. The paper does not name the models. Ours are those of
 figure 5, with which the plain runs are shared; at the published settings ImageNet32 has Child's
 model. A run that diverges has a row without a bound.
 """

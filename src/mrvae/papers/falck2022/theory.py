@@ -75,10 +75,10 @@ def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
         ("theorem 3", checks_of_theorem_3(effort.functions)),
         ("theorems 4 and 5", checks_of_cells(effort.images)),
     ):
-        workspace.say(title)
+        workspace.log(title)
         checks.extend(found)
     at = [0, *(effort.steps >> k for k in reversed(range(effort.halvings + 1)))]
-    trainings = train_all(at, effort.width, effort.measured, workspace.say)
+    trainings = train_all(at, effort.width, effort.measured, workspace.log)
     checks.extend(checks_of_training(trainings))
     return Outcome(
         [check.row() for check in checks],

@@ -76,7 +76,7 @@ def measure(workspace: Workspace, entry: Entry) -> Measures:
 
 
 def _measure(workspace: Workspace, entry: Entry) -> Measures:
-    workspace.say(f"noise of {entry.job.name}")
+    workspace.log(f"noise of {entry.job.name}")
     spec, model = wavelet_vae(entry), workspace.model(entry.job)
     if spec is None or not isinstance(model.encoder, WaveletEncoder):
         raise ValueError(f"{entry.name} has no wavelet coefficients; give a wavelet VAE")

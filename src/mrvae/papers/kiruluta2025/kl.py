@@ -37,7 +37,7 @@ _DIGITS, _END, _PIECE = 50, 18, 3
 def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Compare the three on the grid."""
     draws = DRAWS[workspace.budget]
-    workspace.say(f"{len(SHIFTS) * len(RATES)} divergences, {draws:,} draws each")
+    workspace.log(f"{len(SHIFTS) * len(RATES)} divergences, {draws:,} draws each")
     grid = [(shift, rate) for shift in SHIFTS for rate in RATES]
     rows = [_row(*place, draws, seed) for seed, place in enumerate(grid)]
     return Outcome(rows, findings(rows, draws))

@@ -52,7 +52,7 @@ def quality(workspace: Workspace, entry: Entry) -> Measures:
 
 
 def _quality(workspace: Workspace, entry: Entry) -> Measures:
-    workspace.say(f"reconstructions and samples of {entry.job.name}")
+    workspace.log(f"reconstructions and samples of {entry.job.name}")
     images, model = measured_images(workspace, entry), workspace.model(entry.job)
     real = originals(images)
     measures = _reconstructed(real, reconstructions(model, images, 1.0))

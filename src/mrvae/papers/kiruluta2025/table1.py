@@ -4,7 +4,7 @@ The paper reports a "recon loss", SSIM and FID for its two models at 128 × 128.
 PSNR, BCE and SSIM per image, a proxy for the FID, and bits per dimension of the bound, by which
 models of unequal rate can be compared: an inverse transform as decoder gives any image back
 from its coefficients (:mod:`mrvae.papers.kiruluta2025.curves`, the figure). The oracle is
-what no encoder of equation 22 can surpass. The paper's numbers stand beside rows of its size alone.
+what no encoder of equation 22 can surpass. The paper's numbers stand beside rows of its size only.
 """
 
 from __future__ import annotations

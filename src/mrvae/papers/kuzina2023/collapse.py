@@ -86,7 +86,7 @@ def units(workspace: Workspace, entry: Entry) -> UnitCounts:
     extent = EXTENTS[workspace.budget]
 
     def measure() -> Measures:
-        workspace.say(f"units of {entry.job.name}")
+        workspace.log(f"units of {entry.job.name}")
         images = workspace.images(entry.job, extent.images)
         report = unit_report(workspace.model(entry.job), images, draws=extent.draws)
         return UnitCounts.of(report).written()

@@ -2,9 +2,9 @@
 
 Kuzina & Tomczak 2023 report 78.27 nats for their baseline on MNIST and 76.62 for DCT-VAE, by an
 estimator that is no bound (:mod:`mrvae.evaluation.published`). Here one model is measured on the
-same images with the same draws, by the valid bound, with each of the four defects alone, and with
-all of them; so that the difference to the valid bound is paired, image by image. The baseline has
-no context, and of the four only D1 can touch it. What a defect adds to the *gain* of the context
+same images with the same draws, by the valid bound, with each of the four defects, and with all of
+them; so that the difference to the valid bound is paired, image by image. The baseline has no
+context, and of the four only D1 can touch it. What a defect adds to the *gain* of the context
 over the baseline is its difference on the one less that on the other.
 
 The defects do not add up exactly: D3 and D4 act inside the mean that D2 takes.
@@ -118,7 +118,7 @@ def estimates(workspace: Workspace, entry: Entry) -> list[Row]:
     samples, limit = extent.draws, extent.images
 
     def measure() -> Measures:
-        workspace.say(f"estimators of {entry.job.name}")
+        workspace.log(f"estimators of {entry.job.name}")
         report = evaluate(
             workspace.model(entry.job),
             workspace.images(entry.job, limit),

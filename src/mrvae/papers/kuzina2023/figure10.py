@@ -76,7 +76,7 @@ def _rows(workspace: Workspace, entry: Entry) -> Iterator[Row]:
     for radius in budget.radii:
         for name, ascent in ascents(budget.steps).items():
             for keep in budget.latents:
-                workspace.say(f"attack {entry.name}: top {keep}, radius {radius:g}, {name}")
+                workspace.log(f"attack {entry.name}: top {keep}, radius {radius:g}, {name}")
                 report = attack(
                     model, images, ascent, radius=radius, keep=keep, restarts=budget.restarts
                 )

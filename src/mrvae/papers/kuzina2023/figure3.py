@@ -3,7 +3,7 @@ r"""Figure 3 (section 5.1): which context, and how large.
 The paper compares the DCT with downsampling at several sizes, on MNIST and OMNIGLOT. It reports
 that the DCT is better than no context at every size, best at about 5 % of the image's dimensions,
 and that downsampling is worse than no context when it is large, since its prior is the harder to
-fit. The figure has bars without numbers; in the text are those of table 2 alone.
+fit. The figure has bars without numbers; in the text are only those of table 2.
 
 Sizes are the side of the context: ``dct-6`` keeps 6 × 6 frequencies, ``downsample-7`` averages
 4 × 4 pixels into 7 × 7. All models have the cells and latents of the baseline; the context comes

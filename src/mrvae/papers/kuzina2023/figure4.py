@@ -38,7 +38,7 @@ def measure(workspace: Workspace, entry: Entry) -> SimilarityCurves:
     limit = IMAGES[workspace.budget]
 
     def make() -> Measures:
-        workspace.say(f"partial reconstructions of {entry.job.name}")
+        workspace.log(f"partial reconstructions of {entry.job.name}")
         images = workspace.images(entry.job, limit)
         report = partial_report(workspace.model(entry.job), images, Partial())
         return {"images": len(images), "curves": report.summary()}

@@ -48,7 +48,7 @@ def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     codecs = [codec for codec in LOSSY if available(codec)]
     rows: list[Row] = []
     for entry in asked:
-        workspace.say(f"{entry.name} on {len(photographs)} pictures")
+        workspace.log(f"{entry.name} on {len(photographs)} pictures")
         model = workspace.model(entry.job)
         versions = [kodak.learnt(entry, model, picture) for picture in photographs]
         rows += _learnt(versions)

@@ -4,7 +4,7 @@ The paper's rates are theoretical, and so are those of ``figure5``. Here every r
 a file that was read back. Three questions are asked:
 
 1. **What is a learnt prior of a context worth?** Each photograph becomes a file of its context
-   alone, 7 × 7 frequencies of luminance and 4 × 4 of chrominance of patches of 32 × 32. The prior
+   only, 7 × 7 frequencies of luminance and 4 × 4 of chrominance of patches of 32 × 32. The prior
    and the scale S are learnt from one half of the photographs, the files are those of the other
    half, and the other way round. JPEG, WebP and AVIF are set to the same PSNR, photograph by
    photograph.
@@ -153,7 +153,7 @@ def _measured(workspace: Workspace, job: Job, name: str, make: Callable[[], Code
     """Return the measures of a file by these weights, recalled or written now."""
 
     def written() -> Measures:
-        workspace.say(f"{job.name} on {name}")
+        workspace.log(f"{job.name} on {name}")
         return asdict(make())
 
     return Coded(**cast("dict[str, Any]", workspace.kept(f"file-{name}", job, written)))

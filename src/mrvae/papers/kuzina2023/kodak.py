@@ -4,8 +4,8 @@ Of a learnt model there are three pictures of the same rate: the other latents a
 as in the paper, at their prior's mean, and, where there is a context, what algorithm 2 makes of it
 without any network. What the decoder adds to the context is the difference of two PSNR of one
 photograph; its mean over photographs has the standard error of the pairs. How much of a photograph
-the quantiser takes is seen beside algorithm 2 of frequencies that are not quantised, which are real
-numbers and have no rate.
+the quantiser takes is measured against algorithm 2 of frequencies that are not quantised, which are
+real numbers and have no rate.
 """
 
 from __future__ import annotations

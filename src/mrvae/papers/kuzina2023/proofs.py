@@ -23,7 +23,7 @@ TABLES: dict[Budget, int] = {"smoke": 20, "cpu": 500, "paper": 5000}
 def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Make every check."""
     tables = TABLES[workspace.budget]
-    workspace.say(f"propositions on {tables} random tables")
+    workspace.log(f"propositions on {tables} random tables")
     checks = [
         *proof_collapse.proposition_1(tables),
         *proof_collapse.proposition_2(tables),

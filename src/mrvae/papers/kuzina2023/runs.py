@@ -1,7 +1,7 @@
 """The models that the paper's tables and figures share, as entries: a run is made once for all.
 
-On MNIST there are the baseline and three contexts: the DCT, block averages, and the coarse part of a
-wavelet transform, which is ours. At ``smoke`` the built-in digits stand for all of them.
+On MNIST there are the baseline and three contexts: the DCT, block averages, and the coarse part of
+a wavelet transform, which is ours. At ``smoke`` the built-in digits stand for all of them.
 The bounds of a run are measured once, too: a few images with many samples, the same for all, so
 that runs can be compared in pairs.
 """

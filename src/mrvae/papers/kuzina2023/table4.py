@@ -1,7 +1,7 @@
 r"""Table 4 (section 5.2): active units and KL per unit, without a context and with one.
 
 The paper counts the context's own units among the active ones and in the latent space; so do our
-first columns, and the next ones leave them out. The gain in active units is said to be much larger
+first columns, and the next ones leave them out. The paper finds a gain in active units much larger
 than the context. The paper's numbers stand where data and model are its own; its count is over
 batches and has the noise of the latents above in it, so that ours may be lower for the same model.
 In brackets behind its KL the paper has a number that it does not explain.

@@ -4,15 +4,14 @@
     python benchmarks/codec.py --run RUN --images 64 --modes bitsback --json results/codec.json
 
 The first test images of a model, by default all 397 of the shipped one, are coded as one chunk in
-each way. Times are the process's own CPU seconds, and each part's are without those of the parts
-inside it: *network* is the encoder, the walk, the head, and the search for latents; *tables* what
-makes integers of their output, and adds up the bits; *coder* the entropy coder with what calls it.
-What remains is the rest. A raw pixel is a byte.
+each way. Times are the process's own CPU seconds, and those of a part exclude the parts inside it:
+*network* is the encoder, the top-down walk, the head, and the search for latents; *tables* makes
+integers of their output and adds up the bits; *coder* is the entropy coder with its callers. The
+remainder is the rest. A raw pixel is a byte.
 
-Where the bits of an image are is told for the bound and for the direct code: of each latent, units
-that are coded and the others, and pixels. Of the progressive way, the bytes of each layer of the
-first 64 images, and what is known of a picture after it: the mean squared error in levels, and the
-mean of the images' PSNR.
+The bits of an image are split for the bound and for the direct code: of each latent, the coded
+units and the others, and the pixels. The progressive way gives the bytes of each layer of the first
+64 images, and the error after it: the mean squared error in bins, and the mean PSNR of the images.
 """
 
 from __future__ import annotations
@@ -35,22 +34,25 @@ from torch import Tensor
 from mrvae.compression import (
     ROUNDS,
     Codec,
-    Network,
-    Rounded,
+    CodingNetwork,
+    ProgressiveLayers,
     Stack,
-    Standard,
-    Table,
+    codec_for,
     open_model,
     search,
     training_images,
 )
 from mrvae.compression import codec as coding
-from mrvae.compression.chunks import read_chunk, write_chunk
-from mrvae.compression.container import framed_size
-from mrvae.compression.latents import Units
-from mrvae.compression.layers import Layers, read_layers, write_layers
-from mrvae.compression.packing import codec_for
-from mrvae.compression.units import bits_per_unit
+from mrvae.compression.calibration import bits_per_unit
+from mrvae.compression.chunks import decode_chunk, encode_chunk
+from mrvae.compression.coding.latents import CodedUnits
+from mrvae.compression.coding.symbols import (
+    RoundedCentredGaussian,
+    RoundedGaussian,
+    SymbolTable,
+)
+from mrvae.compression.format.container import framed_size
+from mrvae.compression.progressive import decode_layers, encode_layers
 from mrvae.data import images_for
 from mrvae.models.build.weights import read_recipe
 from mrvae.models.heads.pixels import Head, SpatialHead
@@ -60,16 +62,17 @@ from pairing import measured as read
 MODEL = "digits-vdvae"
 MODES = ("nearest", "direct", "bitsback", "layers")
 _TOGETHER = 64
+SYMBOL_MODELS = (SymbolTable, RoundedGaussian, RoundedCentredGaussian)
 PARTS: dict[str, list[tuple[object, str]]] = {
     "network": [
-        *((Network, name) for name in ("walk", "features", "log_likelihood")),
+        *((CodingNetwork, name) for name in ("trace", "features", "context", "log_likelihood")),
         *((head, "forward") for head in (Head, SpatialHead)),
         (coding, "search"),
     ],
     "tables": [
-        (Network, "_table"),
-        *((Units, name) for name in ("prior", "posterior", "numbers", "place")),
-        *((law, name) for law in (Table, Rounded, Standard) for name in ("bits", "model")),
+        (CodingNetwork, "_table"),
+        *((CodedUnits, name) for name in ("prior", "posterior", "integers", "place")),
+        *((model, name) for model in SYMBOL_MODELS for name in ("bits", "family")),
     ],
     "coder": [(Stack, "push"), (Stack, "pop")],
 }
@@ -121,7 +124,7 @@ def measured() -> Iterator[Clock]:
             each.stop()
 
 
-def bound(network: Network, x: Tensor, draws: int) -> Tensor:
+def bound(network: CodingNetwork, x: Tensor, draws: int) -> Tensor:
     """Return -ELBO in bits of each image, the mean of a few draws, (N,)."""
     stream, total = torch.Generator().manual_seed(0), torch.zeros(len(x), dtype=torch.float64)
     with torch.no_grad():
@@ -136,9 +139,9 @@ def one(codec: Codec, x: Tensor, bits_back: bool, expected: Tensor) -> dict[str,
     """Code all images in one way, and decode them."""
     most, dims = codec.network.batch(), x[0].numel()
     with measured() as there:
-        written = write_chunk(codec, x, 0, most, bits_back)
+        written = encode_chunk(codec, x, 0, most, bits_back)
     with measured() as back:
-        exact = torch.equal(read_chunk(codec, written.payload, len(x), 0, most), x)
+        exact = torch.equal(decode_chunk(codec, written.payload, len(x), 0, most), x)
     bits = 8 * len(written.payload)
     rest, count = bits - written.seed, len(x) - written.seeds
     mean, mean_of_rest = float(expected.mean()), float(expected[written.seeds :].mean())
@@ -174,7 +177,7 @@ def borrowed(codec: Codec, x: Tensor) -> float:
     while stack.bits < enough:
         codec.push_direct(stack, x)
     before = stack.ideal
-    with patch.object(Network, "push_pixels"), patch("mrvae.compression.codec.push_by_prior"):
+    with patch.object(CodingNetwork, "push_pixels"), patch("mrvae.compression.codec.push_by_prior"):
         codec.push_bits_back(stack, x[:16], 0)
     return (before - stack.ideal) / 16
 
@@ -210,12 +213,12 @@ def split(codec: Codec, x: Tensor, expected: float) -> dict[str, object]:
 
 def layered(codec: Codec, x: Tensor) -> list[dict[str, object]]:
     """Return bytes, error and PSNR (none if exact) after each layer of some images."""
-    layers, most = Layers(codec, lossless=True), codec.network.batch()
-    payloads = [message.payload for message in write_layers(layers, x, most)]
+    layers, most = ProgressiveLayers(codec, lossless=True), codec.network.batch()
+    payloads = [message.payload for message in encode_layers(layers, x, most)]
     rows: list[dict[str, object]] = []
     largest = codec.network.model.frame.bins - 1
     for count, name in enumerate(layers.names, 1):
-        found = read_layers(layers, payloads[:count], len(x), most)
+        found = decode_layers(layers, payloads[:count], len(x), most)
         error = (found.double() - x).square().mean(dim=(1, 2, 3))
         psnr = None if torch.equal(found, x) else (10 * (largest**2 / error).log10()).mean().item()
         row = {"layer": name, "bytes": framed_size(payloads[count - 1])}
@@ -240,7 +243,7 @@ def measure(run: str, images: int, modes: Sequence[str], draws: int) -> dict[str
         "bound_bits_per_dim": float(expected.mean()) / x[0].numel(),
         "bound_draws": draws,
         "direct_units": sum(int(each.active.sum()) for each in codec.direct),
-        "chained_units": sum(int(each.active.sum()) for each in codec.bits_back),
+        "bits_back_units": sum(int(each.active.sum()) for each in codec.bits_back),
         "units": network.noise_size,
     }
     rows = []

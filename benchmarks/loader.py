@@ -61,7 +61,7 @@ def one(shape: str, rounds: int, warmup: int, count: int) -> dict[str, object]:
         images = stored(recipe, Path(folder), count)
         loader = Stream(images, batch, 0, recipe.data.binary)
         held = images.take(torch.arange(min(len(images), 4 * batch)))
-        near = Images(held, "at hand", "train", images.levels)
+        near = Images(held, "at hand", "train", images.bins)
         model = build(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         stream = Stream(near, batch, 0, recipe.data.binary)
         updater = Updater(model, recipe.training, stream, Accelerator(cpu=True))

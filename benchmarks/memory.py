@@ -32,7 +32,7 @@ import mrvae
 from mrvae.data import Images, Stream
 from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
-from mrvae.training.footprint import footprint
+from mrvae.training.memory.footprint import footprint
 from mrvae.training.update import Updater
 from pairing import as_markdown, machine, show
 from pairing import measured as read

@@ -30,7 +30,7 @@ from mrvae.data import Stream, images_for
 from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
 from mrvae.training.stop import Diverged
-from mrvae.training.update import Report, Updater
+from mrvae.training.update import Updater, UpdateReport
 from pairing import as_markdown, machine, show
 from pairing import measured as read
 
@@ -62,7 +62,7 @@ def one(
     binary = recipe.data.binary
     stream = Stream(images_for(recipe, "train"), recipe.training.batch, seed, binary)
     updater = Updater(model, recipe.training, stream, Accelerator(cpu=True))
-    reports: list[Report] = []
+    reports: list[UpdateReport] = []
     for step in range(steps):
         try:
             reports.append(updater.update(step))

@@ -24,6 +24,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
+from mrvae.training.rundir import RunDirectory
 from torch import Tensor, nn
 
 import mrvae
@@ -31,11 +32,10 @@ from mrvae.distributions import RawScale
 from mrvae.layers import Bottleneck
 from mrvae.models import HVAE, Encoder
 from mrvae.models.build.weights import save_weights
-from mrvae.models.cells.base import VDVAECell
-from mrvae.models.heads.pixels import Head
+from mrvae.models.cells.vdvae import VDVAECell
+from mrvae.models.heads.pixels import BernoulliFamily, Head, LogisticMixtureFamily
 from mrvae.models.hierarchy.decoder import CellStage
-from mrvae.recipes.schema import BernoulliPixels, LogisticMixturePixels, Recipe
-from mrvae.training.rundir import RunDirectory
+from mrvae.recipes.schema import Recipe
 
 Pairs = Iterator[tuple[str, Tensor]]
 
@@ -154,18 +154,18 @@ def output_order(head: Head) -> Tensor:
     """Return for each of our output channels its place among the published ones.
 
     Raises:
-        ValueError: if the likelihood is not one that the published layout can hold.
+        ValueError: if the published layout has no such family of pixel distributions.
     """
-    channels, rows = head.frame.channels, torch.arange(head.leave.out_channels)
-    match head.likelihood:
-        case BernoulliPixels():
+    rows = torch.arange(head.leave.out_channels)
+    match head.family:
+        case BernoulliFamily():
             return rows
-        case LogisticMixturePixels(256, components, True) if channels == 3:
-            colours = rows[components:].reshape(channels, 3, components)
+        case LogisticMixtureFamily(3, 256, components, True):
+            colours = rows[components:].reshape(3, 3, components)
             return torch.cat([rows[:components], colours.transpose(0, 1).flatten()])
-        case likelihood:
+        case family:
             raise ValueError(
-                f"{likelihood} on {channels} channels has no published counterpart; "
+                f"{family} has no published counterpart; "
                 "published models are 8-bit, red, green and blue, and autoregressive"
             )
 

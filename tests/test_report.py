@@ -19,10 +19,10 @@ from mrvae.report import (
     latents_figure,
     loss_figure,
     norms_figure,
-    read_events,
     smoothed,
     write_figure,
 )
+from mrvae.run_log import read_events
 
 KL = [0.5, 0.25, 4.0, 3.0, 0.0]
 SIZES = [1, 4, 4, 8, 8]
@@ -138,14 +138,15 @@ def test_smoothing_keeps_lines_and_halves_noise() -> None:
     assert np.abs(np.subtract(smoothed(noisy), line))[5:-5].max() < 0.1
 
 
-def test_a_line_that_a_killed_run_left_is_passed_over(tmp_path: Path) -> None:
+def test_a_line_that_a_killed_run_left_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1, "nats": 2.0}\n[]\n{"step": 2, "na')
-    assert read_events(path) == [{"step": 1, "nats": 2.0}]
+    path.write_text('{"step": 1, "nats": 2.0, "note": [1]}\n[]\n{"step": null}\n{"step": 2, "na')
+    assert read_events(path) == [{"step": 1, "nats": 2.0}, {"step": None}]
+    assert read_events(tmp_path / "no-such-run") == []
 
 
 def test_matplotlib_waits_for_the_first_figure() -> None:
-    program = "import sys, mrvae.report, mrvae.pictures; print('matplotlib' in sys.modules)"
+    program = "import sys, mrvae.report, mrvae.image_grid; print('matplotlib' in sys.modules)"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

@@ -1,8 +1,8 @@
-"""Writing files so that nothing is ever lost or half-written.
+"""Atomic writing of files.
 
 A file is written under a temporary name in the folder of its final one, flushed to the disk, and
 renamed over it. A reader, or a run killed at any moment, sees the old file or the new one. What a
-killed run leaves under temporary names is swept away when it goes on.
+killed run leaves under temporary names is deleted when it is resumed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def temporary(path: Path) -> bool:
 
 
 def _flush(path: Path) -> None:
-    """Force the file's bytes to the disk before its name says that they are there."""
+    """Force the file's bytes to the disk before the rename makes them visible."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -98,11 +98,11 @@ def writable(path: Path) -> None:
 
 
 def reason(error: OSError) -> str:
-    """Say what the operating system refused, and where.
+    """Return the operating system's message, with the path where there is one.
 
     Example:
         >>> reason(FileNotFoundError(2, "No such file or directory", "a.txt"))
         'a.txt: No such file or directory'
     """
-    words = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {words}" if error.filename else words
+    message = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {message}" if error.filename else message

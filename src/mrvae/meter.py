@@ -1,15 +1,15 @@
-"""What a computation costs: its operations, and the memory that its tensors take.
+"""The cost of a computation: its FLOPs, and the memory of its tensors.
 
-PyTorch tells a *dispatch mode* of every operation that is called inside of it, those of the
-backward pass included. So both costs can be counted where they arise, on tensors without values:
+A *dispatch mode* of PyTorch is called for every operation, those of the backward pass included. So
+both costs are counted operation by operation, on meta tensors:
 
-* an operation's FLOPs follow from the shapes of its operands, a multiply-add being 2, and only
-  convolutions and products of matrices have any to speak of;
-* a storage is alive from the operation that returns it until nothing refers to it any more. With
-  A(t) the bytes that are alive after operation t, the memory that is needed is max A(t).
+* the FLOPs of an operation follow from the shapes of its operands, a multiply-add being 2; only
+  those of convolutions and matrix products are counted;
+* a storage is alive from the operation that returns it until nothing refers to it. With A(t) the
+  bytes alive after operation t, the peak is max A(t).
 
-What an operation takes and gives back before it returns, such as a library's workspace, is in
-neither, and nor are tensors that were there before.
+Memory that an operation allocates and frees before it returns, such as the workspace of a library,
+is not counted, and neither are tensors that existed before.
 """
 
 from __future__ import annotations
@@ -28,18 +28,17 @@ from torch.utils.flop_counter import flop_registry
 _GELUS = (torch.ops.aten.gelu.default, torch.ops.aten.gelu_backward.default)
 
 
-class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts floating-point operations as PyTorch's ``FlopCounterMode`` does, in half its time.
+class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts FLOPs as PyTorch's ``FlopCounterMode`` does, in half its time, on meta tensors only.
 
-    For tensors without values only. A model 235 cells deep makes 15,000 operations, and how they
-    are called is all that takes time there. GELU is a third of it, since its shape is found by
-    decomposing it.
+    A model 235 cells deep makes 15,000 operations, and only the overhead of the calls takes time.
+    GELU is a third of it, because PyTorch computes its shape from a decomposition.
 
     Attributes:
-        flops: so far.
+        flops: the sum so far.
 
     Example:
-        >>> with Operations() as counted:
+        >>> with FlopCounter() as counted:
         ...     _ = torch.empty(2, 3, device="meta") @ torch.empty(3, 5, device="meta")
         >>> counted.flops
         60
@@ -56,22 +55,22 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> object:
-        """Call an operation, and add what it costs."""
+        """Call an operation, and add its FLOPs."""
         if func in _GELUS:
             return torch.empty_like(args[-1] if func is _GELUS[0] else args[1])
-        found = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         cost = flop_registry.get(func.overloadpacket)
         if cost is not None:
-            self.flops += cost(*args, **(kwargs or {}), out_val=found)
-        return found
+            self.flops += cost(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
-class Meter(Operations):  # type: ignore[no-untyped-call]
-    """Also counts the bytes of the storages that were made inside and are still referred to.
+class Meter(FlopCounter):  # type: ignore[no-untyped-call]
+    """Also counts the bytes of the storages that are created inside and still alive.
 
     Attributes:
         now: bytes alive.
-        peak: the most that ever were.
+        peak: the largest value of ``now``.
 
     Example:
         >>> with Meter() as meter:
@@ -87,7 +86,7 @@ class Meter(Operations):  # type: ignore[no-untyped-call]
         super().__init__()
         self.now = 0
         self.peak = 0
-        self._known: set[Hashable] = set()
+        self._alive: set[Hashable] = set()
 
     def __torch_dispatch__(
         self,
@@ -96,33 +95,33 @@ class Meter(Operations):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> object:
-        """Call an operation, and watch what it makes."""
-        found = super().__torch_dispatch__(func, types, args, kwargs)
-        for value in found if isinstance(found, tuple | list) else (found,):
+        """Call an operation, and count the storages that it returns."""
+        result = super().__torch_dispatch__(func, types, args, kwargs)
+        for value in result if isinstance(result, tuple | list) else (result,):
             if isinstance(value, Tensor):
-                self._watch(value)
-        return found
+                self._track(value)
+        return result
 
-    def _watch(self, tensor: Tensor) -> None:
-        storage, name = tensor.untyped_storage(), identity(tensor)
-        if name in self._known:
+    def _track(self, tensor: Tensor) -> None:
+        storage, name = tensor.untyped_storage(), storage_key(tensor)
+        if name in self._alive:
             return
-        self._known.add(name)
+        self._alive.add(name)
         self.now += storage.nbytes()
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._forget, name, storage.nbytes())
+        weakref.finalize(storage, self._release, name, storage.nbytes())
 
-    def _forget(self, name: Hashable, size: int) -> None:
-        self._known.discard(name)
+    def _release(self, name: Hashable, size: int) -> None:
+        self._alive.discard(name)
         self.now -= size
 
 
-def identity(tensor: Tensor) -> Hashable:
-    """Return what two tensors share if they share their memory; on meta, addresses do not tell.
+def storage_key(tensor: Tensor) -> Hashable:
+    """Return a key of the tensor's storage; meta tensors have no address to compare.
 
     Example:
         >>> a = torch.empty(4, device="meta")
-        >>> identity(a) == identity(a.view(2, 2)), identity(a) == identity(a.clone())
+        >>> storage_key(a) == storage_key(a.view(2, 2)), storage_key(a) == storage_key(a.clone())
         (True, False)
     """
     return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]

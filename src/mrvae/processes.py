@@ -1,14 +1,13 @@
-"""Several processes at one task: who they are, what each takes, and what they say to one another.
+"""Distributed processes: their group, the shard of images of each, and collective operations.
 
-``torchrun`` and ``accelerate launch`` start the same command several times and tell each, by
-environment variables, which of how many it is. Every image is then the business of one process:
-of N images, process p of P takes
+``torchrun`` and ``accelerate launch`` start the same command several times, and set the rank and
+the number of processes as environment variables. Every image belongs to one process: of N images,
+process p of P takes
 
     ⌊pN/P⌋ … ⌊(p+1)N/P⌋ - 1,
 
-shares that differ by one image at most. So sums and rows are put together here as what they are,
-with no image filled in and none counted twice. Everything is exact for one process, which speaks
-to nobody.
+shards that differ by at most one image. Sums and rows are collected without padding images and
+without counting one twice. With one process nothing is communicated.
 """
 
 from __future__ import annotations
@@ -28,34 +27,34 @@ _LONGEST = 2000
 
 
 def is_distributed() -> bool:
-    """Tell whether a launcher started this process as one of several."""
+    """Return whether a launcher started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def on_cpu() -> bool:
-    """Tell whether several processes have to compute on CPUs, for want of a CUDA device.
+    """Return whether several processes have to compute on CPUs, without a CUDA device.
 
-    Without being told so, accelerate would let each of them do the whole task by itself.
+    Without ``cpu=True``, accelerate would let each of them do the whole task separately.
     """
     return is_distributed() and not torch.cuda.is_available()
 
 
-def present() -> PartialState:
-    """Join the other processes, if there are any and that was not done yet."""
+def process_state() -> PartialState:
+    """Return the state of this process, after joining the group of the others if necessary."""
     return PartialState(cpu=on_cpu())
 
 
-def leave() -> None:
-    """Part from the other processes, if they were joined; nothing more may be asked of them."""
+def leave_group() -> None:
+    """Leave the process group, if it was joined; no collective operation may follow."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 
 
-def share(count: int, index: int, processes: int) -> range:
-    """Return which of ``count`` images process ``index`` takes.
+def shard(count: int, index: int, processes: int) -> range:
+    """Return the indices of the images, of ``count``, that belong to process ``index``.
 
     Example:
-        >>> [list(share(5, index, 3)) for index in range(3)]
+        >>> [list(shard(5, index, 3)) for index in range(3)]
         [[0], [1, 2], [3, 4]]
     """
     return range(index * count // processes, (index + 1) * count // processes)
@@ -70,12 +69,12 @@ def all_reduce_sum(value: float) -> float:
     """
     if not is_distributed():
         return value
-    total = torch.tensor([value], dtype=torch.float64, device=present().device)
+    total = torch.tensor([value], dtype=torch.float64, device=process_state().device)
     return float(reduce(total, "sum"))
 
 
 def all_reduce_max(value: int) -> int:
-    """Return the largest of a whole number over all processes.
+    """Return the maximum of an integer over all processes.
 
     Example:
         >>> all_reduce_max(15)
@@ -83,20 +82,20 @@ def all_reduce_max(value: int) -> int:
     """
     if not is_distributed():
         return value
-    return int(gather(torch.tensor([value], device=present().device)).max())
+    return int(gather(torch.tensor([value], device=process_state().device)).max())
 
 
-def joined(rows: Tensor) -> Tensor:
-    """Return the rows of all processes, (n_p, …) of each, in the order of the processes.
+def all_gather_rows(rows: Tensor) -> Tensor:
+    """Return the rows of all processes, (n_p, …) each, in the order of the ranks.
 
     Example:
-        >>> joined(torch.tensor([[1.0], [2.0]]))
+        >>> all_gather_rows(torch.tensor([[1.0], [2.0]]))
         tensor([[1.],
                 [2.]])
     """
     if not is_distributed():
         return rows
-    device = present().device
+    device = process_state().device
     counts = gather(torch.tensor([len(rows)], device=device)).tolist()
     padded = torch.zeros(max(counts), *rows.shape[1:], dtype=rows.dtype, device=device)
     padded[: len(rows)] = rows.to(device)
@@ -106,10 +105,10 @@ def joined(rows: Tensor) -> Tensor:
 
 @contextmanager
 def raise_together() -> Iterator[None]:
-    """Let a mistake that one process makes inside the block be the mistake of all.
+    """Raise an error of any process inside the block on all of them.
 
-    A process that stopped alone would leave the others waiting. So all of them end the block with
-    the ``ValueError`` of the first that made one.
+    If only one process stopped, the others would wait for ever. So all of them end the block with
+    the ``ValueError`` of the first process that raised one.
 
     Example:
         >>> with raise_together():
@@ -127,22 +126,22 @@ def raise_together() -> Iterator[None]:
         problem = reason(error)
     except ValueError as error:
         problem = str(error)
-    first = _first_said(problem)
+    first = _first_text(problem)
     if first:
         raise ValueError(first)
 
 
-def _first_said(text: str) -> str:
-    """Return the text of the first process that says anything."""
-    words = text.encode()[:_LONGEST]
-    page = torch.tensor(list(words.ljust(_LONGEST, b"\0")), dtype=torch.uint8)
-    pages = gather(page.to(present().device)).cpu().view(-1, _LONGEST)
-    texts = [bytes(page.tolist()).rstrip(b"\0").decode(errors="ignore") for page in pages]
+def _first_text(text: str) -> str:
+    """Return the text of the first process whose text is not empty."""
+    encoded = text.encode()[:_LONGEST].ljust(_LONGEST, b"\0")
+    row = torch.tensor(list(encoded), dtype=torch.uint8, device=process_state().device)
+    rows = gather(row).cpu().view(-1, _LONGEST)
+    texts = [bytes(row.tolist()).rstrip(b"\0").decode(errors="ignore") for row in rows]
     return next((text for text in texts if text), "")
 
 
 def peer_lost(error: RuntimeError) -> bool:
-    """Tell whether an error says that another process has gone, or no longer answers.
+    """Return whether an error reports that another process has ended, or does not answer.
 
     Example:
         >>> peer_lost(RuntimeError("[/gloo/gloo/transport/tcp/pair.cc:553] Connection closed"))

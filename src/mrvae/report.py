@@ -1,15 +1,14 @@
-"""Figures of a run: how the bound fell, where its nats are, and what its latents keep.
+"""Figures of a run: its bound, the nats of its latents, and partial reconstructions.
 
-A very deep hierarchy spends its Kullback-Leibler nats unevenly: coarse latents hold few, because
-they are small, and a latent that holds none has collapsed onto its prior. ``latents_figure`` shows
-one bar a latent, coarse to fine, a colour for each resolution; ``cdf_figure`` how the nats are
-spread over single units. ``keep_figure`` shows how much of an image its top latents keep.
+A very deep hierarchy spends its Kullback-Leibler nats unevenly: coarse latents have few, because
+they are small, and a latent without any has collapsed onto its prior. ``latents_figure`` shows
+one bar a latent, coarse to fine, a colour for each resolution; ``cdf_figure`` the
+distribution of nats over single units. ``keep_figure`` shows partial reconstructions.
 ``loss_figure`` shows −ELBO over the steps. matplotlib is imported when a figure is drawn.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,9 +29,9 @@ Curve = tuple[list[int], list[float]]
 Norms = tuple[Sequence[int], Sequence[float], Sequence[float]]
 Keeping = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
-# KL of a unit that is shown as if it were this small; a closed form is zero but for rounding below.
+# Smaller KL of a unit is drawn here: below it, a closed form is zero but for rounding.
 _IDLE = 1e-6
-# The smallest magnitude of a coefficient that a map tells from zero, in the units of pixels.
+# The smallest magnitude of a coefficient that a map distinguishes from zero, in units of pixels.
 _FLOOR = 1e-4
 
 
@@ -53,11 +52,11 @@ class Group:
 
 def groups(sizes: Sequence[int]) -> list[Group]:
     """Return the runs of equal sizes, in order."""
-    found: list[Group] = []
+    runs: list[Group] = []
     for size, run in groupby(sizes):
-        start = found[-1].stop if found else 0
-        found.append(Group(size, start, start + len(list(run))))
-    return found
+        start = runs[-1].stop if runs else 0
+        runs.append(Group(size, start, start + len(list(run))))
+    return runs
 
 
 def latents_figure(kl: Sequence[float], sizes: Sequence[int], units: Sequence[float]) -> Figure:
@@ -93,7 +92,7 @@ def cdf_figure(curves: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np.uint8]]) -> Figure:
-    """Draw how alike images and their partial reconstructions are, against the latents kept.
+    """Draw the similarity of images to their partial reconstructions against the latents kept.
 
     Args:
         panels: by the measure's name, and by the model's: mean and standard error for m = 1, 2, ….
@@ -212,14 +211,14 @@ def band_figure(maps: Sequence[Sequence[Sequence[float]]], depth: int) -> Figure
 
     figure = Figure(figsize=(3.6 * len(maps) + 0.8, 3.6), dpi=120, layout="constrained")
     grid = figure.subplots(1, len(maps), squeeze=False)[0]
-    top = max(value for each in maps for row in each for value in row)
+    top = max(value for values in maps for row in values for value in row)
     scale = LogNorm(_FLOOR, max(top, 2 * _FLOOR))
     titles = ["mean of all images", *(f"image {index}" for index in range(len(maps) - 1))]
-    for axes, title, each in zip(grid, titles, maps, strict=True):
-        kept = [[max(value, _FLOOR) for value in row] for row in each]
+    for axes, title, values in zip(grid, titles, maps, strict=True):
+        kept = [[max(value, _FLOOR) for value in row] for row in values]
         shown = axes.imshow(kept, norm=scale, interpolation="nearest")
         for level in range(1, depth + 1):
-            high, wide = len(each) >> level, len(each[0]) >> level
+            high, wide = len(values) >> level, len(values[0]) >> level
             axes.plot([wide - 0.5] * 2, [-0.5, 2 * high - 0.5], color="white", linewidth=0.6)
             axes.plot([-0.5, 2 * wide - 0.5], [high - 0.5] * 2, color="white", linewidth=0.6)
         axes.set_title(title, fontsize="medium")
@@ -232,7 +231,7 @@ def loss_figure(events: Sequence[Event], dims: int | None = None) -> Figure:
     """Draw a picture of −ELBO over the steps: training, smoothed, and validation.
 
     Args:
-        events: of ``metrics.jsonl``; other keys and values that are not finite are passed over.
+        events: of ``metrics.jsonl``; other keys and values that are not finite are skipped.
         dims: values of one image, to show bits per dimension; nats per image without.
 
     """
@@ -254,7 +253,7 @@ def loss_figure(events: Sequence[Event], dims: int | None = None) -> Figure:
 
 
 def empty_figure(width: float) -> tuple[Figure, Axes]:
-    """Return an empty figure, ``width`` by 4 inches, which belongs to no window system."""
+    """Return an empty figure, ``width`` by 4 inches, without a window."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, 4.0), dpi=120, layout="constrained")
@@ -269,21 +268,8 @@ def write_figure(path: Path, figure: Figure) -> None:
         figure.savefig(temporary, format="png")
 
 
-def read_events(path: Path) -> list[dict[str, object]]:
-    """Return the events of a ``metrics.jsonl``; a line that is not whole is passed over."""
-    events = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(event, dict):
-            events.append(event)
-    return events
-
-
 def curve(events: Sequence[Event], key: str, scale: float = 1.0) -> Curve:
-    """Return the steps at which a finite value of ``key`` was noted, and the values by ``scale``.
+    """Return the steps of the finite values of ``key``, and these values times ``scale``.
 
     Example:
         >>> curve([{"step": 1, "nats": 4.0}, {"step": 2, "nats": None}, {"step": 3}], "nats", 0.5)
@@ -302,7 +288,7 @@ def curve(events: Sequence[Event], key: str, scale: float = 1.0) -> Curve:
 def smoothed(values: Sequence[float], reach: int = 10) -> list[float]:
     """Return the mean of each value and its neighbours, up to ``reach`` on both sides.
 
-    At the ends both sides are shortened alike, so that a falling curve is not lifted.
+    At the ends both sides are shortened equally, so that a falling curve has no bias.
 
     Example:
         >>> smoothed([1.0, 3.0, 8.0, 4.0], reach=1)

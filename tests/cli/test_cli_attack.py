@@ -11,7 +11,7 @@ from PIL import Image
 from mrvae.cli import main
 from mrvae.cli.runs import open_run
 from mrvae.evaluation import SignGradient, attack
-from mrvae.pictures import Grid, grey
+from mrvae.image_grid import ImageGrid, grey
 
 FEW = ["--images", 2, "--restarts", 2, "--radius", 0.125, "--latents", 2]
 
@@ -33,7 +33,7 @@ def test_an_attack_answers_and_shows_what_it_reached(capsys: Capture, tmp_path: 
     assert 0 < values["largest_change"] <= 0.125
     assert values["similarity"] < 1
 
-    grid = Grid(8, 2, 8, 8, enlarge=8)
+    grid = ImageGrid(8, 2, 8, 8, enlarge=8)
     picture = np.asarray(Image.open(out).convert("L"))
     assert picture.shape == grid.shape
     corners = [grid.corner(index) for index in range(8)]

@@ -118,7 +118,7 @@ def test_mistakes_are_refused(capsys: Capture, tmp_path: Path) -> None:
         (["compress", tmp_path / "none", picture, "--out", tmp_path / "x"], "no run directory"),
         (["compress", lively(), picture, "--out", tmp_path / "no" / "x"], "does not exist"),
         (["decompress", tmp_path / "none", "--out", tmp_path / "o"], "is no file"),
-        (["decompress", picture, "--out", tmp_path / "o"], "no file of mrvae compress"),
+        (["decompress", picture, "--out", tmp_path / "o"], "not a file of mrvae compress"),
         (["decompress", picture, "--out", picture], "which is a file"),
     ):
         assert reason in refuse(capsys, *arguments)
@@ -129,7 +129,7 @@ def test_a_cut_file_gives_what_is_whole_and_warns(capsys: Capture, tmp_path: Pat
     pictures = draw(tmp_path / "in", "a.png", "b.png")
     file = tmp_path / "x.mrv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mrvae.compression.packing._PATCHES", 4)
+        patch.setattr("mrvae.compression.format.packing._CHUNK_PATCHES", 4)
         ask(capsys, "compress", lively(), *pictures, "--out", file)
     from mrvae.compression import read_container
 

@@ -261,7 +261,7 @@ def test_every_end_has_its_line_and_code(
 
 
 @pytest.mark.parametrize(
-    ("end", "code", "alike"),
+    ("end", "code", "on_all_processes"),
     [
         (Interrupted("saved after step 3", 2), 130, True),
         (Interrupted("saved after step 3", 15), 143, True),
@@ -272,14 +272,14 @@ def test_every_end_has_its_line_and_code(
     ids=["ctrl-c", "sigterm", "diverged", "memory", "failed"],
 )
 def test_a_training_that_ends_early_has_its_line_and_code(
-    end: Exception, code: int, raise_together: bool
+    end: Exception, code: int, on_all_processes: bool
 ) -> None:
     with pytest.raises(Stopped) as stop, stopped_early():
         raise end
-    assert (str(stop.value), stop.value.code, stop.value.raise_together) == (
+    assert (str(stop.value), stop.value.code, stop.value.on_all_processes) == (
         str(end),
         code,
-        raise_together,
+        on_all_processes,
     )
 
 

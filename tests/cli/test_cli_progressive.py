@@ -11,7 +11,7 @@ from PIL import Image
 from mrvae.cli import main
 from mrvae.compression import read_container
 from mrvae.data import load
-from mrvae.data.pictures import from_tensor
+from mrvae.data.files.image_files import from_tensor
 
 RUN = "digits-vdvae"
 

@@ -18,8 +18,8 @@ from mrvae.cli.reconstruct import interleave
 from mrvae.cli.runs import open_run
 from mrvae.data import load, normal
 from mrvae.evaluation import latent_units, unit_report
+from mrvae.image_grid import ImageGrid, grey
 from mrvae.models.hierarchy.walk import from_posterior
-from mrvae.pictures import Grid, grey
 from mrvae.recipes import ALL
 from mrvae.recipes.wavelet import WaveletVAE
 from mrvae.training import Diverged, Interrupted
@@ -30,7 +30,7 @@ SIDE = 8
 def _read_back(path: Path, count: int, columns: int) -> np.ndarray:
     """Return the 8×8 images of a grid that the command line wrote, as grey values."""
     picture = np.asarray(Image.open(path).convert("L"))
-    grid = Grid(count, columns, SIDE, SIDE, enlarge=8)
+    grid = ImageGrid(count, columns, SIDE, SIDE, enlarge=8)
     assert picture.shape == grid.shape
     corners = [grid.corner(index) for index in range(count)]
     return np.stack([picture[y : y + 64 : 8, x : x + 64 : 8] for y, x in corners])
@@ -116,10 +116,10 @@ def test_a_finished_run_is_left_as_it_is(capsys: Capture) -> None:
 @for_all(
     ("arguments", "message"),
     [
-        (["--steps", STEPS], "holds a run already; go on with --resume"),
-        (["--steps", STEPS, "--resume", "--seed", 1], "begun with seed 0, not 1"),
-        (["--steps", STEPS - 1, "--resume"], f"begun with {STEPS} steps"),
-        (["--steps", STEPS, "--resume", "rate=1"], "begun with another recipe"),
+        (["--steps", STEPS], "holds a run already; continue with --resume"),
+        (["--steps", STEPS, "--resume", "--seed", 1], "started with seed 0, not 1"),
+        (["--steps", STEPS - 1, "--resume"], f"started with {STEPS} steps"),
+        (["--steps", STEPS, "--resume", "rate=1"], "started with another recipe"),
     ],
 )
 def test_a_run_is_not_trained_over(capsys: Capture, arguments: list[object], message: str) -> None:
@@ -323,8 +323,8 @@ def test_inspect_measures_the_norms_of_the_last_state(capsys: Capture, tmp_path:
     model, x = mrvae.load(trained()), load("digits", "test").take(torch.arange(50))
     noise = normal(2, 0, range(50), model.latent_noise_size, x.device, torch.float32)
     with torch.inference_mode():
-        h, _ = model.decoder.walk(model.features(x), [from_posterior()] * 3, noise)
-    norms = h.flatten(1).norm(dim=1)
+        trace = model.trace(model.observe(x), from_posterior(), noise)
+    norms = trace.state.flatten(1).norm(dim=1)
     assert values["decoder"]["means"][-1] == pytest.approx(float(norms.mean()), rel=1e-5)
     assert values["decoder"]["deviations"][-1] == pytest.approx(float(norms.std()), rel=1e-3)
     assert np.asarray(Image.open(out)).ndim == 3
@@ -490,6 +490,6 @@ def test_a_binary_recipe_sees_binary_images_of_every_split(capsys: Capture, tmp_
     ask(capsys, "train", "digits-vdvae", *TINY, *binary, "--out", out)
     for split in ("train", "validation", "test"):
         images = open_run(out).images(split, None, 8)
-        assert (len(images), images.levels) == (8, 2)
+        assert (len(images), images.bins) == (8, 2)
         assert set(images.take(torch.arange(8)).flatten().tolist()) == {0, 1}
     assert ask(capsys, "evaluate", out, "--split", "train", "--limit", 8)["images"] == 8

@@ -31,7 +31,7 @@ import torch
 from helpers.damage import MODES, REFUSED, RIGHT, Victim, damage, forged, outcome, victim
 from helpers.damage import within_a_gigabyte as limited
 from helpers.tiny_codec import known, tiny_context
-from mrvae.compression import Known
+from mrvae.compression import CodingModel
 from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 
 LONGEST = 60
@@ -41,7 +41,7 @@ def make_victims(folder: Path) -> list[Victim]:
     """Write a file of each mode, and one of a model with a context."""
     context = tiny_context(DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2)))
     models = [*((known(), mode) for mode in MODES)]
-    models.append((Known(Path("tiny-context"), bytes(32), context), "progressive"))
+    models.append((CodingModel(Path("tiny-context"), bytes(32), context), "progressive"))
     victims = []
     for number, (model, mode) in enumerate(models):
         (there := folder / str(number)).mkdir()

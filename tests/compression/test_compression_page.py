@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mrvae.data import load
-from mrvae.data.pictures import from_tensor
+from mrvae.data.files.image_files import from_tensor
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "compression.md"
 

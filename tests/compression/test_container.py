@@ -1,22 +1,22 @@
-"""Laws of the file: what is written is read, and what is not as it was written is refused."""
+"""The file: what is written is read, and what was changed is refused."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from golden_files import BITS_BACK
 from PIL import Image
 from torch import Tensor
 
 from helpers.damage import SIZES, write
 from helpers.tiny_codec import draw_pictures, known
-from mrvae.compression import Network, Pictures, pack, read_container, unpack
-from mrvae.compression.container import Entry, write_header
-from mrvae.compression.unpacking import decoded, file_names
+from mrvae.compression import CodingNetwork, Pictures, pack, read_container, unpack
+from mrvae.compression.format.container import frame_chunk, front_of
+from mrvae.compression.format.header import PictureEntry
+from mrvae.compression.format.unpacking import decode_pictures, file_names
 
 
 @pytest.fixture(scope="module", params=["direct", "bitsback"])
@@ -29,7 +29,7 @@ def originals(file: Path) -> list[Tensor]:
     return [pictures.picture(index) for index in range(len(SIZES))]
 
 
-def test_pictures_come_back_under_their_names(file: Path, tmp_path: Path) -> None:
+def test_pictures_are_unpacked_exactly_under_their_names(file: Path, tmp_path: Path) -> None:
     written = unpack(read_container(file), known(), tmp_path / "out")
     assert [path.name for path in written] == [f"picture {i}.png" for i in range(5)]
     for path, picture in zip(written, originals(file), strict=True):
@@ -38,23 +38,20 @@ def test_pictures_come_back_under_their_names(file: Path, tmp_path: Path) -> Non
             assert found.tobytes() == picture.numpy().tobytes()
 
 
-def test_pictures_are_written_over_nothing(file: Path, tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(file: Path, tmp_path: Path) -> None:
     (tmp_path / "picture 3.png").write_bytes(b"mine")
     with pytest.raises(ValueError, match=r"picture 3\.png exists"):
         unpack(read_container(file), known(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["picture 3.png"]
 
 
-def test_a_header_comes_back(file: Path, tmp_path: Path) -> None:
+def test_a_header_is_read_as_it_was_written(file: Path, tmp_path: Path) -> None:
     header = read_container(file).header
-    entries = (Entry("ä b", 3, 4), Entry("", 1, 9))
-    for changed in (header, replace(header, entries=entries, most=7, levels=256)):
+    entries = (PictureEntry("ä b", 3, 4), PictureEntry("", 1, 9))
+    for changed in (header, replace(header, entries=entries, most=7, bins=256)):
         path = tmp_path / "header"
-        path.write_bytes(write_header(changed))
+        path.write_bytes(front_of(changed))
         assert read_container(path).header == changed
-
-
-# -------------------------------------------------------------------------------------- damage
 
 
 def boundaries(file: Path) -> set[int]:
@@ -73,7 +70,7 @@ def test_a_file_that_was_cut_gives_the_pictures_before_the_cut(file: Path, tmp_p
         path.write_bytes(data[:end])
         container = read_container(path)
         assert container.cut == (end < len(data))
-        found = [picture for _, picture in decoded(container, known())]
+        found = [picture for _, picture in decode_pictures(container, known())]
         assert len(found) == expected
         assert all(torch.equal(a, b) for a, b in zip(found, pictures, strict=False))
 
@@ -81,7 +78,7 @@ def test_a_file_that_was_cut_gives_the_pictures_before_the_cut(file: Path, tmp_p
 def test_a_file_without_a_whole_picture_is_refused(file: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut"
     path.write_bytes(read_container(file).front)
-    with pytest.raises(ValueError, match="before its first picture"):
+    with pytest.raises(ValueError, match="within its first picture"):
         unpack(read_container(path), known(), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -90,12 +87,12 @@ def test_refusals_name_what_is_wrong(file: Path, tmp_path: Path) -> None:
     data, path = file.read_bytes(), tmp_path / "wrong"
     start, length = read_container(file).places[1]
     wrong = {
-        "no file of mrvae compress": b"PNG" + data,
+        "not a file of mrvae compress": b"PNG" + data,
         "of version 9; this mrvae reads version 1": data[:8] + b"\x09" + data[9:],
-        "check of its header": data[:60] + bytes([data[60] ^ 1]) + data[61:],
-        "check of chunk 1 is wrong": data[:start] + bytes(length) + data[start + length :],
-        "chunk 1 of 4 is not all there": data[: start + length],
-        "behind its last chunk": data + b"\0",
+        "CRC of its header": data[:60] + bytes([data[60] ^ 1]) + data[61:],
+        "CRC of chunk 1 is wrong": data[:start] + bytes(length) + data[start + length :],
+        "chunk 1 of 4 is incomplete": data[: start + length],
+        "bytes follow its last chunk": data + b"\0",
     }
     for message, damaged in wrong.items():
         path.write_bytes(damaged)
@@ -103,10 +100,10 @@ def test_refusals_name_what_is_wrong(file: Path, tmp_path: Path) -> None:
             read_container(path)
 
 
-def test_another_model_is_refused_by_both_names(file: Path) -> None:
+def test_another_model_is_refused_with_both_hashes(file: Path) -> None:
     other = replace(known(), hash=bytes(32))
     with pytest.raises(ValueError, match=f"{known().hash.hex()}.*{bytes(32).hex()}"):
-        list(decoded(read_container(file), other))
+        list(decode_pictures(read_container(file), other))
 
 
 @pytest.mark.parametrize(
@@ -115,16 +112,14 @@ def test_another_model_is_refused_by_both_names(file: Path) -> None:
         ({"per_chunk": 5000}, "5,000 patches in a chunk"),
         ({"most": 65}, "65 images in a batch"),
         ({"per_chunk": 4096, "size": 4096}, "pixels in a chunk"),
-        ({"entries": (Entry("a", 1 << 31, 1 << 31),)}, "pixels in a picture"),
+        ({"entries": (PictureEntry("a", 1 << 31, 1 << 31),)}, "pixels in a picture"),
         ({"direct_step": 0}, "a step of 0"),
-        ({"levels": 0}, "declares 0 levels"),
+        ({"bins": 0}, "declares 0 values of a pixel"),
     ],
 )
-def test_absurd_sizes_are_refused(
-    file: Path, tmp_path: Path, change: dict[str, object], message: str
-) -> None:
-    path = tmp_path / "absurd"
-    path.write_bytes(write_header(replace(read_container(file).header, **change)))  # type: ignore[arg-type]
+def test_absurd_sizes_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    path, header = tmp_path / "absurd", read_container(BITS_BACK.path).header
+    path.write_bytes(front_of(replace(header, **change)))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=message):
         read_container(path)
 
@@ -132,41 +127,41 @@ def test_absurd_sizes_are_refused(
 def test_a_chunk_cannot_hold_more_than_its_bytes(file: Path, tmp_path: Path) -> None:
     """A header that declares 4,000 patches for a chunk of few bytes is refused before decoding."""
     container = read_container(file)
-    entries = (Entry("a", 8 * 80, 8 * 50),)
-    front = write_header(replace(container.header, entries=entries, per_chunk=4000))
-    payload = container.payload(0)[:6]
-    crc = zlib.crc32(payload, zlib.crc32(front[-4:] + struct.pack("<II", 0, len(payload))))
+    entries = (PictureEntry("a", 8 * 80, 8 * 50),)
+    front = front_of(replace(container.header, entries=entries, per_chunk=4000))
     path = tmp_path / "small"
-    path.write_bytes(front + struct.pack("<I", len(payload)) + payload + struct.pack("<I", crc))
+    path.write_bytes(front + frame_chunk(front, 0, container.payload(0)[:6]))
     with pytest.raises(ValueError, match="cannot hold 4000 images"):
-        list(decoded(read_container(path), known()))
+        list(decode_pictures(read_container(path), known()))
 
 
 @pytest.mark.parametrize("value", [0, 16], ids=["black", "white"])
-def test_pictures_of_one_value_are_files(value: int, tmp_path: Path) -> None:
-    """As small as a pixel, or of a patch and a half; alone, or together, units chosen by them."""
+def test_pictures_of_one_value_are_packed_exactly(value: int, tmp_path: Path) -> None:
+    """Of one pixel, or of a patch and a half; one, or several, which choose the units."""
     paths = [tmp_path / f"{index}.png" for index in range(3)]
     for path, size in zip(paths, [(1, 1), (8, 8), (9, 12)], strict=True):
         Image.new("L", size, value).save(path)
+    out = tmp_path / "one.mrv"
     for chosen in (paths[:1], paths[1:2], paths):
         pictures = Pictures(tuple(chosen), known().network)
-        pack(known(), pictures, tmp_path / "one.mrv")
-        found = [picture for _, picture in decoded(read_container(tmp_path / "one.mrv"), known())]
+        pack(known(), pictures, out)
+        found = [picture for _, picture in decode_pictures(read_container(out), known())]
         assert all(bool((picture == value).all()) for picture in found)
         assert [tuple(p.shape) for p in found] == [
             tuple(pictures.picture(i).shape) for i in range(len(chosen))
         ]
 
 
-def test_a_file_that_does_not_come_back_is_not_written(
+def test_a_file_that_does_not_decode_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures = Pictures(draw_pictures(tmp_path, [(8, 8)]), known().network)
-    wrong = Network.of(known().network.model)
+    wrong = CodingNetwork.of(known().network.model)
     with torch.no_grad():
         next(wrong.model.decoder.parameters()).add_(1e-2)
     monkeypatch.setattr(
-        "mrvae.compression.packing.decoded", lambda c, k: decoded(c, replace(k, network=wrong))
+        "mrvae.compression.format.packing.decode_pictures",
+        lambda container, model: decode_pictures(container, replace(model, network=wrong)),
     )
     with pytest.raises(ValueError, match="other pixels"):
         pack(known(), pictures, tmp_path / "x.mrv")
@@ -182,6 +177,6 @@ def test_a_file_that_does_not_come_back_is_not_written(
         (["a\0b\nc\\d:e", "ü ß"], ["a_b_c_d_e", "ü ß"]),
     ],
 )
-def test_names_are_not_believed(names: list[str], expected: list[str]) -> None:
-    found = file_names([Entry(name, 1, 1) for name in names])
+def test_names_cannot_leave_the_folder_or_collide(names: list[str], expected: list[str]) -> None:
+    found = file_names([PictureEntry(name, 1, 1) for name in names])
     assert found == tuple(f"{name}.png" for name in expected)

@@ -1,4 +1,4 @@
-"""Files of contexts alone: they decode to what was scored, and a learnt prior makes them short."""
+"""Files of contexts only: they decode to the model's pictures, and learning makes them short."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mrvae.data.pictures import read
 from PIL import Image
 from torch import Tensor
 
 from helpers.tiny_codec import known
-from mrvae.compression import Known, Network, Pictures, pack, pack_layers, read_container, unpack
-from mrvae.compression.coder import Stack
-from mrvae.compression.context_coding import push_context
-from mrvae.compression.patches import to_patches, to_picture
-from mrvae.compression.unpacking import decoded
-from mrvae.data.pictures import read
+from mrvae.compression import (
+    CodingModel,
+    CodingNetwork,
+    Pictures,
+    pack,
+    pack_layers,
+    read_container,
+    unpack,
+)
+from mrvae.compression.coding.context import push_context
+from mrvae.compression.coding.stack import Stack
+from mrvae.compression.format.unpacking import decode_pictures
+from mrvae.data.patches import cut_patches, join_patches
 from mrvae.models.build import make_context_only
 from mrvae.models.context.conditioner import Conditioner
 from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec, PooledSpec
@@ -26,13 +34,13 @@ from mrvae.recipes.wavelet import LogisticImage
 
 
 @pytest.fixture(scope="module")
-def alone() -> Known:
+def context_only() -> CodingModel:
     """A context of RGB pixels with a random prior."""
     torch.manual_seed(1)
     context = DCTSpec(3, MidTreadSpec(0.5), AutoregressiveSpec(8, 2), ycbcr=True, chroma=2)
     model = make_context_only(ContextOnly(3, 8, context))
     model.context.fit(torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8))
-    return Known(Path("alone"), bytes(32), Network.of(model))
+    return CodingModel(Path("context-only"), bytes(32), CodingNetwork.of(model))
 
 
 @pytest.fixture
@@ -49,43 +57,47 @@ def photographs(tmp_path: Path) -> tuple[Path, ...]:
 
 
 def test_a_file_of_contexts_decodes_to_the_picture_of_the_model(
-    alone: Known, photographs: tuple[Path, ...], tmp_path: Path
+    context_only: CodingModel, photographs: tuple[Path, ...], tmp_path: Path
 ) -> None:
-    out, model = tmp_path / "few.mrv", alone.network.model
-    packed = pack_layers(alone, Pictures(photographs, alone.network), out, keep=1)
+    out, model = tmp_path / "few.mrv", context_only.network.model
+    packed = pack_layers(context_only, Pictures(photographs, context_only.network), out, keep=1)
     assert not packed.lossless
     assert [name for name, _ in packed.layers] == ["context"]
     assert packed.size == out.stat().st_size
-    # At most a word for the message, one for what it stands on, and its check.
+    # At most a word for the message, its first word, and a CRC.
     assert packed.ideal_bits <= packed.payload_bits <= packed.ideal_bits + 3 * 32 + 1
-    other = Known(alone.run, alone.hash, Network(model, rows=3))
+    other = CodingModel(context_only.run, context_only.hash, CodingNetwork(model, rows=3))
     written = unpack(read_container(out), other, tmp_path / "back")
     for path, back in zip(photographs, written, strict=True):
         x = read(path, None)
         with torch.no_grad():
-            shown = model.reconstruct(to_patches(x, 8), keep=1)
-        assert torch.equal(read(back, None), to_picture(shown, *x.shape[1:]))
+            shown = model.reconstruct(cut_patches(x, 8), keep=1)
+        assert torch.equal(read(back, None), join_patches(shown, *x.shape[1:]))
 
 
-@pytest.mark.parametrize("chained", [False, True], ids=["direct", "bits-back"])
-def test_a_model_without_latents_loses_nothing_if_nothing_may_be_lost(
-    alone: Known, photographs: tuple[Path, ...], tmp_path: Path, bits_back: bool
+@pytest.mark.parametrize("bits_back", [False, True], ids=["direct", "bits-back"])
+def test_a_model_without_latents_codes_pictures_exactly(
+    context_only: CodingModel, photographs: tuple[Path, ...], tmp_path: Path, bits_back: bool
 ) -> None:
     out = tmp_path / "all.mrv"
-    packed = pack(alone, Pictures(photographs, alone.network), out, bits_back, verify=False)
+    packed = pack(
+        context_only, Pictures(photographs, context_only.network), out, bits_back, verify=False
+    )
     assert packed.payload_bits >= packed.ideal_bits
-    found = list(decoded(read_container(out), alone))
+    found = list(decode_pictures(read_container(out), context_only))
     for path, (_, back) in zip(photographs, found, strict=True):
         assert torch.equal(back, read(path, None))
 
 
 def test_a_file_of_another_model_is_refused(
-    alone: Known, photographs: tuple[Path, ...], tmp_path: Path
+    context_only: CodingModel, photographs: tuple[Path, ...], tmp_path: Path
 ) -> None:
     out = tmp_path / "few.mrv"
-    pack_layers(alone, Pictures(photographs, alone.network), out, keep=1, verify=False)
+    pack_layers(
+        context_only, Pictures(photographs, context_only.network), out, keep=1, verify=False
+    )
     with pytest.raises(ValueError, match="was written with the model"):
-        list(decoded(read_container(out), known(colour=True)))
+        list(decode_pictures(read_container(out), known(colour=True)))
 
 
 def dependent(n: int, seed: int) -> Tensor:
@@ -97,27 +109,28 @@ def dependent(n: int, seed: int) -> Tensor:
 
 
 def learnt(seen: Tensor) -> Conditioner:
-    """Return a context whose levels are the pixels, and its prior after a few steps on images."""
+    """Return a context whose codes are the pixels, with a prior after a few training steps."""
     torch.manual_seed(0)
-    context = PooledSpec(1, MidTreadSpec(2 / 7), AutoregressiveSpec(hidden=32, components=2))
-    top = make_context_only(ContextOnly(1, 2, context, LogisticImage(8))).top
-    top.fit(seen)
-    (c,) = top.encode(seen)
-    steps = torch.optim.Adam(top.parameters(), lr=1e-2)
+    # Pixels 0 … 8 lie on multiples of 1/4 in [-1, 1], so that no code is a tie of rounding.
+    context = PooledSpec(1, MidTreadSpec(1 / 4), AutoregressiveSpec(hidden=32, components=2))
+    conditioner = make_context_only(ContextOnly(1, 2, context, LogisticImage(9))).context
+    conditioner.fit(seen)
+    (c,) = conditioner.encode(seen)
+    optimizer = torch.optim.Adam(conditioner.parameters(), lr=1e-2)
     for step in range(250):
         part = (c[64 * (step % 31) : 64 * (step % 31) + 64],)
-        loss = top.nats(part, torch.zeros(64, 0), None).mean()
-        steps.zero_grad()
+        loss = conditioner.nats(part, torch.zeros(64, 0), None).mean()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        steps.step()
-    return top.double()
+        optimizer.step()
+    return conditioner.double()
 
 
-def bits(top: Conditioner, x: Tensor) -> float:
-    """Return the bits of a real message of contexts, for each of them."""
+def bits(conditioner: Conditioner, x: Tensor) -> float:
+    """Return the bits of a message of contexts, per image."""
     stack = Stack()
     with torch.no_grad():
-        push_context(stack, top, top.encode(x))
+        push_context(stack, conditioner, conditioner.encode(x))
     assert stack.bits >= stack.ideal
     return stack.bits / len(x)
 
@@ -133,12 +146,12 @@ def static(x: Tensor, y: Tensor) -> float:
 
 def test_what_is_learnt_is_shorter_than_static_tables_and_longer_if_shuffled() -> None:
     seen, new = dependent(2_000, seed=0), dependent(300, seed=1)
-    top, tables, entropy = learnt(seen), static(seen, new), math.log2(7) + 3
+    conditioner, tables, entropy = learnt(seen), static(seen, new), math.log2(7) + 3
     stream = np.random.default_rng(0)
     columns = [new.flatten(1)[stream.permutation(300), i] for i in range(4)]
     shuffled = torch.stack(columns, dim=1).view(new.shape)
-    # One throw of 300 × 3 coins and 300 levels is spread by less than 0.1 bits an image.
-    assert entropy - 0.3 < bits(top, new) < tables - 3
-    # The same levels at the same places, and nothing that binds them.
+    # 300 × 3 coins and 300 first pixels: the standard deviation is below 0.1 bits per image.
+    assert entropy - 0.3 < bits(conditioner, new) < tables - 3
+    # The same codes at the same places, independent of each other.
     assert static(seen, shuffled) == pytest.approx(tables, abs=1e-9)
-    assert bits(top, shuffled) > tables
+    assert bits(conditioner, shuffled) > tables

@@ -1,4 +1,4 @@
-"""Laws of damage: a file is whole, or cut and as good as what is left, or refused.
+"""Damaged files: a file is whole, or cut and decodes to what is left, or is refused.
 
 `tests/compression/damaging.py` does the same to ten thousand files, and counts.
 """

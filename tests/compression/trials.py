@@ -5,7 +5,7 @@
 A trial is a message of some images, by a mode and a model drawn at random, and written with one or
 two threads, the network seeing some images at once. It is decoded in two other processes, of one
 thread and of two, where the network sees 1, 7 and 64 images at once. The answer is JSON: how many
-times it was decoded, and how many times it was exact, in all and for each of these.
+times it was decode_pictures, and how many times it was exact, in all and for each of these.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from torch import Tensor
 
 import mrvae
 from helpers.tiny_codec import codec, images, tiny_context
-from mrvae.compression import Codec, Layers, Network
-from mrvae.compression.chunks import read_chunk, write_chunk
-from mrvae.compression.latents import all_active, of_shapes
-from mrvae.compression.layers import read_layers, write_layers
-from mrvae.compression.packing import codec_for
+from mrvae.compression import Codec, CodingNetwork, ProgressiveLayers
+from mrvae.compression.calibration import codec_for
+from mrvae.compression.chunks import decode_chunk, encode_chunk
+from mrvae.compression.coding.latents import all_active, units_of
+from mrvae.compression.progressive import decode_layers, encode_layers
 from mrvae.data import load
 from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 
@@ -66,9 +66,9 @@ def coded(model: str, rows: int) -> Codec:
         torch.manual_seed(7)
         network = tiny_context(DCTSpec(3, MidTreadSpec(2.0), AutoregressiveSpec(8, 2)))
         units = all_active(network.shapes)
-        found = Codec(network, of_shapes(units, 16), of_shapes(units, 4))
+        found = Codec(network, units_of(units, 16), units_of(units, 4))
     else:
-        network = Network.of(mrvae.load(model))
+        network = CodingNetwork.of(mrvae.load(model))
         found = codec_for(network, load("digits", "train").take(torch.arange(64)))
     return replace(found, network=replace(network, rows=rows))
 
@@ -77,9 +77,9 @@ def write(message: Message, rows: int) -> Message:
     """Code a message's images."""
     used, x = coded(message.model, rows), message.images()
     if message.mode == "progressive":
-        payloads = [part.payload for part in write_layers(Layers(used, True), x, MOST)]
+        payloads = [part.payload for part in encode_layers(ProgressiveLayers(used, True), x, MOST)]
     else:
-        payloads = [write_chunk(used, x, 0, MOST, message.mode == "bitsback").payload]
+        payloads = [encode_chunk(used, x, 0, MOST, message.mode == "bitsback").payload]
     return replace(message, payloads=tuple(payload.hex() for payload in payloads))
 
 
@@ -87,9 +87,9 @@ def exact(message: Message, rows: int) -> bool:
     """Decode a message, and compare."""
     used, payloads = coded(message.model, rows), [bytes.fromhex(p) for p in message.payloads]
     if message.mode == "progressive":
-        found = read_layers(Layers(used, True), payloads, message.count, MOST)
+        found = decode_layers(ProgressiveLayers(used, True), payloads, message.count, MOST)
     else:
-        found = read_chunk(used, payloads[0], message.count, 0, MOST)
+        found = decode_chunk(used, payloads[0], message.count, 0, MOST)
     return torch.equal(found, message.images())
 
 

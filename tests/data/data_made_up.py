@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def random_levels(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
+def random_pixels(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -31,7 +31,7 @@ def write_idx(path: Path, images: NDArray[np.uint8]) -> bytes:
 def write_pictures(folder: Path, count: int, size: tuple[int, int] = (5, 4)) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        pixels = random_levels(size[1], size[0], 3, seed=number)
+        pixels = random_pixels(size[1], size[0], 3, seed=number)
         Image.fromarray(pixels).save(folder / f"{number:03}.png")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_made_up import random_levels
+from data_made_up import random_pixels
 from PIL import Image
 from torch import Tensor
 
@@ -13,25 +13,25 @@ from mrvae.data import Images, Rows, all_batches
 from mrvae.data.rows import ArrayRows
 
 
-def in_memory(pixels: np.ndarray, levels: int = 256) -> Images:
-    return Images(torch.from_numpy(pixels), "made up", "test", levels)
+def in_memory(pixels: np.ndarray, bins: int = 256) -> Images:
+    return Images(torch.from_numpy(pixels), "made up", "test", bins)
 
 
-def on_disk(pixels: np.ndarray, folder: Path, levels: int = 256) -> Images:
+def on_disk(pixels: np.ndarray, folder: Path, bins: int = 256) -> Images:
     """The same images behind a memory-mapped (N, H, W, C) array."""
     np.save(folder / "pixels.npy", pixels.transpose(0, 2, 3, 1))
     array = np.load(folder / "pixels.npy", mmap_mode="r")
-    return Images(ArrayRows(array, (0, 3, 1, 2)), "made up", "test", levels)
+    return Images(ArrayRows(array, (0, 3, 1, 2)), "made up", "test", bins)
 
 
 def everything(images: Images) -> Tensor:
     return torch.cat([x for _, x in all_batches(images, 7)])
 
 
-@pytest.mark.parametrize("law", ["none", "binarised", "bits", "subset", "fitted", "composed"])
-def test_images_on_disk_equal_images_in_memory(law: str, tmp_path: Path) -> None:
-    pixels = random_levels(20, 3, 6, 9)
-    laws = {
+@pytest.mark.parametrize("transform", ["none", "binarised", "bits", "subset", "fitted", "composed"])
+def test_images_on_disk_equal_images_in_memory(transform: str, tmp_path: Path) -> None:
+    pixels = random_pixels(20, 3, 6, 9)
+    transforms = {
         "none": lambda images: images,
         "binarised": lambda images: images.binarised(4),
         "bits": lambda images: images.keep_bits(3),
@@ -39,15 +39,15 @@ def test_images_on_disk_equal_images_in_memory(law: str, tmp_path: Path) -> None
         "fitted": lambda images: images.fitted(4),
         "composed": lambda images: images.subset(torch.arange(5, 15)).fitted(5).binarised(1),
     }
-    memory = laws[law](in_memory(pixels))
-    disk = laws[law](on_disk(pixels, tmp_path))
+    memory = transforms[transform](in_memory(pixels))
+    disk = transforms[transform](on_disk(pixels, tmp_path))
     assert not isinstance(disk.pixels, Tensor)
-    assert (len(disk), disk.shape, disk.levels) == (len(memory), memory.shape, memory.levels)
+    assert (len(disk), disk.shape, disk.bins) == (len(memory), memory.shape, memory.bins)
     assert torch.equal(everything(disk), everything(memory))
 
 
 def test_a_fixed_draw_depends_on_seed_and_index_alone() -> None:
-    pixels = random_levels(600, 1, 4, 4)
+    pixels = random_pixels(600, 1, 4, 4)
     whole = everything(in_memory(pixels).binarised(3))
     changed = pixels.copy()
     changed[1:] = 0
@@ -56,70 +56,70 @@ def test_a_fixed_draw_depends_on_seed_and_index_alone() -> None:
     assert not torch.equal(everything(in_memory(pixels).binarised(4)), whole)
 
 
-@pytest.mark.parametrize("levels", [2, 17, 256])
-def test_a_pixel_is_drawn_with_the_probability_of_its_level(levels: int) -> None:
-    value = torch.arange(levels, dtype=torch.uint8)
-    images = Images(value.expand(4000, 1, 1, levels).contiguous(), "ramp", "test", levels)
+@pytest.mark.parametrize("bins", [2, 17, 256])
+def test_a_pixel_is_drawn_with_the_probability_of_its_value(bins: int) -> None:
+    value = torch.arange(bins, dtype=torch.uint8)
+    images = Images(value.expand(4000, 1, 1, bins).contiguous(), "ramp", "test", bins)
     binary = images.binarised(0)
     mean = everything(binary).double().mean(0).flatten()
-    probability = value.double() / (levels - 1)
+    probability = value.double() / (bins - 1)
     error = (mean - probability).abs()
     assert (error <= 5 * (probability * (1 - probability) / 4000).sqrt()).all()
-    assert binary.levels == 2
+    assert binary.bins == 2
 
 
 def test_binarising_twice_changes_nothing() -> None:
-    binary = in_memory(random_levels(10, 1, 5, 5)).binarised(0)
+    binary = in_memory(random_pixels(10, 1, 5, 5)).binarised(0)
     assert torch.equal(everything(binary.binarised(9)), everything(binary))
 
 
-@pytest.mark.parametrize("bits", range(1, 9))
-def test_bits_kept_are_the_leading_ones(bits: int) -> None:
-    pixels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
-    kept = in_memory(pixels).keep_bits(bits)
-    expected = [int(f"{value:08b}"[:bits], 2) for value in range(256)]
-    assert everything(kept).flatten().tolist() == expected
-    assert kept.levels == 2**bits
+def test_bits_kept_are_the_leading_ones() -> None:
+    for bits in range(1, 9):
+        pixels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+        kept = in_memory(pixels).keep_bits(bits)
+        expected = [int(f"{value:08b}"[:bits], 2) for value in range(256)]
+        assert everything(kept).flatten().tolist() == expected
+        assert kept.bins == 2**bits
 
 
-def test_bits_of_few_levels_are_refused() -> None:
-    with pytest.raises(ValueError, match="made up has 17 levels"):
-        in_memory(np.zeros((1, 1, 2, 2), np.uint8), levels=17).keep_bits(3)
+def test_bits_of_few_bins_are_refused() -> None:
+    with pytest.raises(ValueError, match="made up has 17 bins"):
+        in_memory(np.zeros((1, 1, 2, 2), np.uint8), bins=17).keep_bits(3)
     with pytest.raises(ValueError, match="bits is 9"):
         in_memory(np.zeros((1, 1, 2, 2), np.uint8)).keep_bits(9)
 
 
-@pytest.mark.parametrize("batch", [1, 4, 5, 9, 100])
-def test_all_batches_visit_every_image_once(batch: int) -> None:
-    pixels = random_levels(9, 1, 2, 2)
-    visited = list(all_batches(in_memory(pixels), batch))
-    assert [index for indices, _ in visited for index in indices] == list(range(9))
-    assert torch.equal(torch.cat([x for _, x in visited]), torch.from_numpy(pixels))
+def test_all_batches_visit_every_image_once() -> None:
+    for batch in [1, 4, 5, 9, 100]:
+        pixels = random_pixels(9, 1, 2, 2)
+        visited = list(all_batches(in_memory(pixels), batch))
+        assert [index for indices, _ in visited for index in indices] == list(range(9))
+        assert torch.equal(torch.cat([x for _, x in visited]), torch.from_numpy(pixels))
 
 
-def test_the_values_above_the_levels_are_refused(tmp_path: Path) -> None:
+def test_the_pixels_above_the_bins_are_refused(tmp_path: Path) -> None:
     pixels = np.full((3, 1, 2, 2), 16, np.uint8)
-    assert len(in_memory(pixels).with_levels(17)) == 3
-    message = "made up: holds a pixel of 16, but with 16 levels the largest is 15"
+    assert len(in_memory(pixels).with_bins(17)) == 3
+    message = "made up: holds a pixel of 16, but with 16 bins the largest is 15"
     with pytest.raises(ValueError, match=message):
-        in_memory(pixels).with_levels(16)
-    lazy = on_disk(pixels, tmp_path).with_levels(16)
+        in_memory(pixels).with_bins(16)
+    lazy = on_disk(pixels, tmp_path).with_bins(16)
     for images in (lazy, lazy.binarised(0), lazy.fitted(1), lazy.subset(torch.tensor([1]))):
         with pytest.raises(ValueError, match=message):
             images.take(torch.tensor([0]))
 
 
-def test_resizing_few_levels_stays_within_them() -> None:
+def test_resizing_few_bins_stays_within_them() -> None:
     """Bicubic resizing overshoots at an edge: 16 would become 17."""
     edge = np.zeros((1, 1, 8, 8), np.uint8)
     edge[..., 4:] = 16
-    fitted = in_memory(edge, levels=17).fitted(16)
+    fitted = in_memory(edge, bins=17).fitted(16)
     assert int(everything(fitted).max()) == 16
 
 
 def test_fitting_takes_the_centre_of_the_longer_side() -> None:
     """Compared with resizing the whole image, then cropping it."""
-    wide = random_levels(1, 3, 8, 24)
+    wide = random_pixels(1, 3, 8, 24)
     whole = Image.fromarray(wide[0].transpose(1, 2, 0)).resize((12, 4), Image.Resampling.BICUBIC)
     expected = torch.from_numpy(np.array(whole))[:, 4:8].permute(2, 0, 1)
     assert torch.equal(everything(in_memory(wide).fitted(4))[0], expected)
@@ -127,25 +127,37 @@ def test_fitting_takes_the_centre_of_the_longer_side() -> None:
     assert torch.equal(everything(in_memory(tall).fitted(4))[0], expected.mT)
 
 
-@pytest.mark.parametrize("lazily", [False, True])
-@pytest.mark.parametrize("index", [-1, 3])
-def test_an_index_outside_the_set_is_refused(lazily: bool, index: int, tmp_path: Path) -> None:
-    pixels = random_levels(3, 1, 2, 2)
-    images = on_disk(pixels, tmp_path) if lazily else in_memory(pixels)
-    for ask in (images.take, images.subset):
-        with pytest.raises(ValueError, match=r"not all in 0…2"):
-            ask(torch.tensor([0, index]))
+def test_an_index_outside_the_set_is_refused(tmp_path: Path) -> None:
+    for index in [-1, 3]:
+        for lazily in [False, True]:
+            pixels = random_pixels(3, 1, 2, 2)
+            images = on_disk(pixels, tmp_path) if lazily else in_memory(pixels)
+            for ask in (images.take, images.subset):
+                with pytest.raises(ValueError, match=r"not all in 0…2"):
+                    ask(torch.tensor([0, index]))
 
 
 @pytest.mark.parametrize(
-    ("pixels", "levels", "message"),
+    ("pixels", "bins", "message"),
     [
-        (torch.zeros(1, 1, 2, 2), 256, "pixels are torch.float32; give their levels as uint8"),
+        (torch.zeros(1, 1, 2, 2), 256, "pixels are torch.float32; give them as uint8"),
         (torch.zeros(2, 2, 2, dtype=torch.uint8), 256, r"shape is \(2, 2, 2\)"),
         (torch.zeros(0, 1, 2, 2, dtype=torch.uint8), 256, r"shape is \(0, 1, 2, 2\)"),
-        (torch.zeros(1, 1, 2, 2, dtype=torch.uint8), 257, "levels is 257"),
+        (torch.zeros(1, 1, 2, 2, dtype=torch.uint8), 257, "bins is 257"),
     ],
 )
-def test_what_are_no_images_is_refused(pixels: Tensor | Rows, levels: int, message: str) -> None:
+def test_what_are_no_images_is_refused(pixels: Tensor | Rows, bins: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Images(pixels, "made up", "test", levels)
+        Images(pixels, "made up", "test", bins)
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_the_first_images_are_those_of_the_whole_set(lazily: bool, tmp_path: Path) -> None:
+    pixels = random_pixels(5, 1, 2, 2)
+    images = on_disk(pixels, tmp_path) if lazily else in_memory(pixels)
+    for count in (1, 3, 5, 9, None):
+        part = images.first(count)
+        assert torch.equal(everything(part), torch.from_numpy(pixels)[:count])
+        assert (part.name, part.split, part.bins) == (images.name, images.split, images.bins)
+    with pytest.raises(ValueError, match="count is 0; take at least 1 image of made up"):
+        images.first(0)

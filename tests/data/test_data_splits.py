@@ -39,11 +39,11 @@ def test_the_fixed_order_is_pinned(count: int, checksum: str) -> None:
 def test_the_digits_of_all_splits_are_the_whole_set() -> None:
     splits = [load("digits", split) for split in SPLITS]
     assert [len(images) for images in splits] == [1300, 100, 397]
-    pixels = torch.cat([images.take(torch.arange(len(images))) for images in splits])
+    pixels = torch.cat([images.tensor() for images in splits])
     published = torch.from_numpy(load_digits().images).to(torch.uint8)
     ours, theirs = (x.reshape(1797, 64).tolist() for x in (pixels, published))
     assert sorted(ours) == sorted(theirs)
-    assert all(images.levels == 17 for images in splits)
+    assert all(images.bins == 17 for images in splits)
 
 
 def test_a_split_that_would_be_empty_is_refused() -> None:

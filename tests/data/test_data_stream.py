@@ -16,13 +16,13 @@ def grey(count: int) -> Images:
     return Images(torch.full((count, 1, 3, 3), 128, dtype=torch.uint8), "grey", "train")
 
 
-@pytest.mark.parametrize("batch", [1, 3, 4, 10, 23, 64])
-def test_every_epoch_visits_every_image_once(batch: int) -> None:
-    stream = Stream(numbered(10), batch, seed=0)
-    steps = -(-40 // batch)
-    visited = torch.cat([stream.batch(step) for step in range(steps)])[:40].view(4, 10)
-    assert (visited.sort(dim=1).values == torch.arange(10)).all()
-    assert distinct(visited) == 4
+def test_every_epoch_visits_every_image_once() -> None:
+    for batch in [1, 3, 4, 10, 23, 64]:
+        stream = Stream(numbered(10), batch, seed=0)
+        steps = -(-40 // batch)
+        visited = torch.cat([stream.batch(step) for step in range(steps)])[:40].view(4, 10)
+        assert (visited.sort(dim=1).values == torch.arange(10)).all()
+        assert distinct(visited) == 4
 
 
 @pytest.mark.parametrize("binary", [False, True])
@@ -60,7 +60,7 @@ def test_the_order_of_training_is_pinned() -> None:
 
 def test_a_pixel_is_drawn_anew_at_every_step_with_the_probability_of_its_level() -> None:
     ramp = torch.arange(17, dtype=torch.uint8).expand(4, 1, 1, 17).contiguous()
-    stream = Stream(Images(ramp, "ramp", "train", levels=17), 4, seed=0, binary=True)
+    stream = Stream(Images(ramp, "ramp", "train", bins=17), 4, seed=0, binary=True)
     draws = torch.cat([stream.batch(step) for step in range(1000)]).double()
     probability = torch.arange(17).double() / 16
     error = (draws.mean(0).flatten() - probability).abs()

@@ -17,7 +17,7 @@ def test_bernoulli_is_scipys() -> None:
     torch.testing.assert_close(Bernoulli(logits).log_prob(x), masses.sum(dim=(1, 2, 3)))
 
 
-def test_categorical_is_cross_entropy_with_levels_next_to_each_other() -> None:
+def test_categorical_is_cross_entropy_with_bins_next_to_each_other() -> None:
     g = torch.Generator().manual_seed(0)
     logits = 4 * torch.randn(3, 2, 4, 4, 17, generator=g, dtype=torch.float64)
     x = torch.randint(0, 17, (3, 2, 4, 4), generator=g, dtype=torch.uint8)

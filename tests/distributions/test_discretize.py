@@ -22,7 +22,7 @@ def test_levels_survive_the_round_trip(count: int, dtype: torch.dtype) -> None:
     unit = Bins(count).to_unit(levels(count), dtype)
     assert unit.dtype == dtype
     assert unit[[0, -1]].tolist() == [-1, 1]
-    assert torch.equal(Bins(count).to_level(unit), levels(count))
+    assert torch.equal(Bins(count).to_bin(unit), levels(count))
 
 
 @for_all("dtype", DTYPES)
@@ -46,10 +46,10 @@ def test_a_bin_reaches_half_a_spacing_from_its_level(count: int) -> None:
 def test_a_value_goes_to_the_level_whose_bin_holds_it(count: int) -> None:
     bins = Bins(count)
     lower, upper = bins.edges(levels(count), torch.float64)
-    assert torch.equal(bins.to_level(lower + 1e-9), levels(count))
-    assert torch.equal(bins.to_level(upper - 1e-9), levels(count))
+    assert torch.equal(bins.to_bin(lower + 1e-9), levels(count))
+    assert torch.equal(bins.to_bin(upper - 1e-9), levels(count))
     far = torch.tensor([-torch.inf, -7.0, 7.0, torch.inf])
-    assert bins.to_level(far).tolist() == [0, 0, count - 1, count - 1]
+    assert bins.to_bin(far).tolist() == [0, 0, count - 1, count - 1]
 
 
 def test_eight_bits_are_the_familiar_ones() -> None:
@@ -65,10 +65,10 @@ def test_impossible_counts_are_refused(count: int) -> None:
         Bins(count)
 
 
-def test_images_of_other_levels_are_refused() -> None:
+def test_images_of_other_bins_are_refused() -> None:
     Bins(17).check(levels(17))
     Bins(17).check(levels(0))
-    with pytest.raises(ValueError, match=r"value 17; expected levels 0…16"):
+    with pytest.raises(ValueError, match=r"value 17; expected 0…16"):
         Bins(17).check(levels(18))
     with pytest.raises(ValueError, match=r"float32.*uint8"):
         Bins(17).check(torch.zeros(3))

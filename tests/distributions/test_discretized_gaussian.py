@@ -188,12 +188,12 @@ def test_half_precision_is_computed_in_single() -> None:
 @for_all("grid", [Grid.unit(5), Grid.unit(1), mid_rise(3), Grid(3, 2.0, 0.25)])
 def test_levels_and_values_of_a_grid_are_each_others(grid: Grid) -> None:
     levels = torch.arange(grid.most)
-    assert torch.equal(grid.level(grid.value(levels)), levels)
+    assert torch.equal(grid.code(grid.value(levels)), levels)
     middle = (grid.edge(levels, torch.float64) + grid.edge(levels + 1, torch.float64)) / 2
     torch.testing.assert_close(middle, grid.value(levels, torch.float64), rtol=0, atol=1e-15)
 
 
-def test_what_is_no_grid_or_no_level_is_refused() -> None:
+def test_what_is_no_grid_or_no_code_is_refused() -> None:
     with pytest.raises(ValueError, match="count is 0"):
         Grid.unit(4).__class__(0, 0.0, 1.0)
     with pytest.raises(ValueError, match="spacing is -1"):

@@ -19,7 +19,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 from mrvae.data import Images
 from mrvae.distributions import Gaussian
-from mrvae.models import HVAE, Decoder, ImageFrame
+from mrvae.models import HVAE, Decoder, ImageFrame, Level
 from mrvae.models.hierarchy.walk import Cell, Shape
 
 LATENTS = 3
@@ -89,9 +89,9 @@ class Problem:
         )
 
     def model(self) -> HVAE:
-        """Build the hierarchy, one rung a latent."""
+        """Build the hierarchy, one stage for each latent."""
         cells = [ScalarCell(self.prior, self.posterior, index) for index in range(LATENTS)]
-        decoder = Decoder([ScalarRung(cell) for cell in cells])
+        decoder = Decoder([ScalarStage(cell) for cell in cells])
         return HVAE(Flatten(), decoder, GaussianHead(self.loading, self.offset, self.noise), FRAME)
 
 
@@ -130,7 +130,7 @@ def pictures(count: int, seed: int = 0) -> Images:
 
 
 class Flatten(nn.Module):
-    """The encoder: every rung sees the whole image. It notes how many images it saw."""
+    """The encoder: every stage has the whole image. It counts the images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,12 +167,13 @@ class ScalarCell(nn.Module):
         return torch.cat([h, z], dim=1)
 
 
-class ScalarRung(nn.Module):
-    """A rung of one cell."""
+class ScalarStage(nn.Module):
+    """A stage of one cell."""
 
     def __init__(self, cell: ScalarCell) -> None:
         super().__init__()
         self.cell = cell
+        self.level = Level(size=1, width=1, latent=1, blocks=0, cells=1)
 
     @property
     def shapes(self) -> tuple[Shape, ...]:

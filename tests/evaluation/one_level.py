@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mrvae.data import Images
 from mrvae.distributions import Gaussian
-from mrvae.models import HVAE, Decoder, ImageFrame
+from mrvae.models import HVAE, Decoder, ImageFrame, Level
 from mrvae.models.hierarchy.walk import Cell, Shape
 
 FRAME = ImageFrame(channels=1, size=1, network_size=1, mean=128.0, std=32.0)
@@ -60,10 +60,11 @@ class Same(nn.Module):
 
 
 class Single(nn.Module):
-    """A rung of one cell, of one scalar latent that is the state."""
+    """A stage of one cell, whose scalar latent is the state."""
 
     def __init__(self, level: OneLevel) -> None:
         super().__init__()
+        self.level = Level(size=1, width=1, latent=1, blocks=0, cells=1)
         gain, variance = level.posterior(1.0)
         self.gain = nn.Parameter(torch.tensor(gain, dtype=torch.float64))
         self.log_scale = nn.Parameter(torch.tensor(variance, dtype=torch.float64).log() / 2)
@@ -93,10 +94,10 @@ class Single(nn.Module):
 class Pixel:
     """N(z, s²) as a density of the standardised pixel."""
 
-    law: Gaussian
+    density: Gaussian
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self.law.log_prob(FRAME.prepare(x, torch.float64)).flatten()
+        return self.density.log_prob(FRAME.prepare(x, torch.float64)).flatten()
 
 
 class Head(nn.Module):

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 import mrvae
 from evaluation.one_level import OneLevel, copies
 from mrvae.data import Images, images_for, normal
-from mrvae.distributions import DiscretizedGaussian, Grid, MidRiseSpec, MidTread
+from mrvae.distributions import DiscretizedGaussian, Grid, MidTread
 from mrvae.evaluation import KUZINA2023, Defects, LikelihoodReport, evaluate
-from mrvae.evaluation.likelihood import standard_error
 from mrvae.evaluation.memory import row_bytes
 from mrvae.evaluation.published import AVERAGED, wide_log_mass
+from mrvae.evaluation.statistics import standard_error
 from mrvae.models import (
     HVAE,
     DiffusionPrior,
@@ -34,7 +34,7 @@ from mrvae.models import (
 )
 from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import override
-from mrvae.recipes.context import Context, DCTSpec, DiffusionSpec, FactorisedSpec
+from mrvae.recipes.context import Context, DCTSpec, DiffusionSpec, FactorisedSpec, MidRiseSpec
 from mrvae.recipes.context import MidRiseSpec as MidRiseLevels
 
 NONE = Defects()
@@ -115,13 +115,13 @@ def moments(report: LikelihoodReport) -> tuple[float, float]:
 
 
 def values(model: HVAE, count: int) -> tuple[ContextConditioner, Tensor, list[Tensor]]:
-    """The top, the contexts, and the noise of each of the first values of their bound."""
-    top = model.context
-    assert isinstance(top, ContextConditioner)
-    start, size = model.latent_noise_size, top.noise_size
+    """The conditioner, the codes, and the noise of each of the first values of their bound."""
+    conditioner = model.context
+    assert isinstance(conditioner, ContextConditioner)
+    start, size = model.latent_noise_size, conditioner.noise_size
     first = normal(0, 0, range(3), model.noise_size, dtype=torch.float64)[:, start:]
     more = [normal(0, (1 << 32) + k, range(3), size, dtype=torch.float64) for k in range(1, count)]
-    return top, top.context.encode(digits().take(torch.arange(3))), [first, *more]
+    return conditioner, conditioner.transform.encode(digits().take(torch.arange(3))), [first, *more]
 
 
 @torch.no_grad()
@@ -130,11 +130,11 @@ def test_each_defect_is_what_it_is_called() -> None:
     report, (valid, averaged, open_end, wide, both) = estimated(
         model, NONE, *ALONE, Defects(averaged=True, open_end=True)
     )
-    top, c, noise = values(model, AVERAGED)
+    conditioner, c, noise = values(model, AVERAGED)
     torch.testing.assert_close(valid, report.importance_nats, rtol=1e-12, atol=0)
-    bounds = torch.stack([-top.nats((c,), each, None)[:, 0] for each in noise])
+    bounds = torch.stack([-conditioner.nats((c,), each, None)[:, 0] for each in noise])
     torch.testing.assert_close(valid - averaged, lifted(bounds), rtol=1e-9, atol=1e-9)
-    prior: object = top.prior
+    prior: object = conditioner.prior
     assert isinstance(prior, DiffusionPrior)
     end = prior.end(c, torch.float64)
     torch.testing.assert_close(valid - open_end, end, rtol=1e-9, atol=1e-9)
@@ -146,8 +146,8 @@ def lifted(bounds: Tensor) -> Tensor:
     return bounds.logsumexp(0) - math.log(len(bounds)) - bounds[0]
 
 
-def test_the_nats_of_an_open_end_are_those_of_the_levels() -> None:
-    """T = 7, linear: 0.0152 nats for a level at ±1/4 and 0.0608 for one at ±3/4."""
+def test_the_nats_of_an_open_end_are_those_of_the_codes() -> None:
+    """T = 7, linear: 0.0152 nats for a code at ±1/4 and 0.0608 for one at ±3/4."""
     _, (valid, open_end) = estimated(with_context(DIFFUSED), NONE, ALONE[1])
     _, c, _ = values(with_context(DIFFUSED), 1)
     outer = ((c == 0) | (c == 3)).flatten(1).sum(1)
@@ -157,7 +157,7 @@ def test_the_nats_of_an_open_end_are_those_of_the_levels() -> None:
 
 @pytest.mark.parametrize(("scale", "total"), [(1.0, 1.18), (0.3, 1.33), (0.02, 2.0)])
 def test_wide_bins_have_more_than_all_mass(scale: float, total: float) -> None:
-    grid, level = MidRiseSpec(2).grid(torch.ones(())), torch.arange(4)
+    grid, level = MidRise(2).grid(torch.ones(())), torch.arange(4)
     mean = torch.zeros(4, dtype=torch.float64)
     masses = wide_log_mass(mean, mean + scale, level, grid).exp()
     assert masses.sum().item() == pytest.approx(total, abs=0.005)
@@ -170,19 +170,20 @@ def test_wide_bins_have_more_than_all_mass(scale: float, total: float) -> None:
     assert touching.exp().sum().item() == pytest.approx(1, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    "grid",
-    [Grid.unit(5), Grid.unit(2), Grid.unit(1), MidTread(0.5).grid(torch.tensor([0.1, 0.6, 2.0]))],
-    ids=["5", "2", "1", "mid-tread"],
-)
-def test_wide_bins_are_no_wider_where_both_ends_are_levels(grid: Grid) -> None:
-    mean = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None].expand(9, 3)
-    scale = torch.full_like(mean, 0.4)
-    for number in range(grid.most):
-        level = torch.minimum(torch.full((9, 3), number), grid.last(torch.zeros(9, 3)).long())
-        expected = DiscretizedGaussian(mean, scale, grid).log_prob(level)
-        found = wide_log_mass(mean, scale, level, grid)
-        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+def test_wide_bins_are_no_wider_where_both_ends_are_values() -> None:
+    for grid in [
+        Grid.unit(5),
+        Grid.unit(2),
+        Grid.unit(1),
+        MidTread(0.5).grid(torch.tensor([0.1, 0.6, 2.0])),
+    ]:
+        mean = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None].expand(9, 3)
+        scale = torch.full_like(mean, 0.4)
+        for number in range(grid.most):
+            level = torch.minimum(torch.full((9, 3), number), grid.last(torch.zeros(9, 3)).long())
+            expected = DiscretizedGaussian(mean, scale, grid).log_prob(level)
+            found = wide_log_mass(mean, scale, level, grid)
+            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("context", [None, EXPLICIT], ids=["none", "explicit"])
@@ -224,28 +225,28 @@ class Tilted(nn.Module):
 
 @cache
 def one_value() -> HVAE:
-    """A model whose context is one value of four levels, under a diffusion of two steps."""
+    """A model whose context is one value of four codes, under a diffusion of two steps."""
     base = with_context(DIFFUSED)
-    context = PooledContext((1, 8, 8), 8, MidRiseSpec(2), bins=17)
+    context = PooledContext((1, 8, 8), 8, MidRise(2), bins=17)
     prior = DiffusionPrior(context, Tilted(), LinearSchedule(2, 0.6, 0.8), PredictStart())
-    assert isinstance(base.top, ContextConditioner)
+    assert isinstance(base.context, ContextConditioner)
     levels = parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])
-    top = ContextConditioner(
+    conditioner = ContextConditioner(
         prior, levels, base.frame, base.context.ladder, everywhere=False
     ).double()
-    top.fit(images_for(mrvae.recipe("digits-vdvae"), "train").take(torch.arange(300)))
-    return HVAE(base.encoder, base.decoder, base.head, base.frame, top)
+    conditioner.fit(images_for(mrvae.recipe("digits-vdvae"), "train").take(torch.arange(300)))
+    return HVAE(base.encoder, base.decoder, base.head, base.frame, conditioner)
 
 
 def exact_log_pmf(prior: DiffusionPrior) -> Tensor:
-    """log p(c) of the four levels, both steps summed over a fine grid."""
+    """log p(c) of the four codes, both steps summed over a fine grid."""
     line = torch.linspace(-9, 9, 1201, dtype=torch.float64)
     column = line.view(-1, 1, 1, 1)
     two, one = (prior._reverse(column, torch.full((1201,), t)) for t in (2, 1))
     spread = stats.norm.pdf(line.numpy(), two.mean.flatten()[:, None].numpy(),
                             two.log_scale.exp().flatten()[:, None].numpy())  # fmt: skip
     mass = torch.as_tensor(stats.norm.pdf(line.numpy())) @ torch.as_tensor(spread)
-    pmf = prior._law(one).pmf().view(-1, 4)
+    pmf = prior._rounded(one).pmf().view(-1, 4)
     return (mass @ pmf * (line[1] - line[0]) ** 2).log()
 
 

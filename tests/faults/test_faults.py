@@ -46,8 +46,8 @@ def test_a_full_disk_stops_the_run_and_costs_nothing_that_was_saved(
     with largest_file(sizes[name] - 1), pytest.raises(Failed) as failed:
         train(recipe, out, resume=True, quiet=True)
     problem = str(failed.value)
-    assert problem.startswith("the run cannot go on: ")
-    assert problem.endswith(f"so mend that and go on with --resume --out {out}")
+    assert problem.startswith("the run cannot continue: ")
+    assert problem.endswith(f"so fix the cause and continue with --resume --out {out}")
     assert "File too large" in problem
     after = everything(out)
     assert sorted(after) == sorted(before)

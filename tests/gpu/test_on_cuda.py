@@ -1,4 +1,4 @@
-"""What must hold on a CUDA device; run with ``pytest -m gpu``."""
+"""Properties of models and training on a CUDA device; run with ``pytest -m gpu``."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from helpers.tiny_codec import draw_pictures, images
-from mrvae.compression import Known, Pictures, pack, pack_layers, read_container
-from mrvae.compression.container import MAGIC
-from mrvae.compression.unpacking import decoded
+from mrvae.compression import CodingModel, Pictures, pack, pack_layers, read_container
+from mrvae.compression.format.container import MAGIC
+from mrvae.compression.format.unpacking import decode_pictures
 
 Damage = Callable[[bytes, Random], bytes]
 SIZES = [(8, 8), (11, 5), (20, 17), (1, 1), (8, 16)]
@@ -45,33 +45,35 @@ class Victim:
     """
 
     name: str
-    model: Known
+    model: CodingModel
     data: bytes
     prefixes: Mapping[int, Sequence[Tensor]]
 
 
-def write(model: Known, folder: Path, mode: str) -> Path:
+def write(model: CodingModel, folder: Path, mode: str) -> Path:
     """Write five pictures into a file of a mode, in chunks of four patches."""
     pictures, out = Pictures(draw_pictures(folder, SIZES), model.network), folder / "all.mrv"
     with (
-        patch("mrvae.compression.packing._PATCHES", 4),
-        patch("mrvae.compression.chunks.FIRST_PACE", 1),
+        patch("mrvae.compression.format.packing._CHUNK_PATCHES", 4),
+        patch("mrvae.compression.chunks.FIRST_GROWTH", 1),
     ):
         if mode == "progressive":
-            pack_layers(model, pictures, out, seen=images(30))
+            pack_layers(model, pictures, out, calibration=images(30))
         else:
             pack(model, pictures, out, mode == "bitsback", images(30))
     return out
 
 
-def victim(model: Known, folder: Path, mode: str) -> Victim:
+def victim(model: CodingModel, folder: Path, mode: str) -> Victim:
     """Write a file, and decode all of its beginnings from the file that is whole."""
     container = read_container(write(model, folder, mode))
     ends = [len(container.front), *(start + length + 4 for start, length in container.places)]
     prefixes = {
         end: [
             picture
-            for _, picture in decoded(replace(container, places=container.places[:count]), model)
+            for _, picture in decode_pictures(
+                replace(container, places=container.places[:count]), model
+            )
         ]
         for count, end in enumerate(ends)
     }
@@ -180,7 +182,7 @@ def outcome(one: Victim, damaged: bytes, path: Path) -> str:
     path.write_bytes(damaged)
     found, problem = [], ""
     try:
-        found = [picture for _, picture in decoded(read_container(path), one.model)]
+        found = [picture for _, picture in decode_pictures(read_container(path), one.model)]
     except ValueError as error:
         problem = str(error)
     if problem:

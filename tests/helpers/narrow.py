@@ -1,4 +1,4 @@
-"""Distributions narrowed to the family that a test knows them to be."""
+"""Distributions narrowed to the class that a test knows."""
 
 from __future__ import annotations
 

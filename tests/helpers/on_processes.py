@@ -1,8 +1,7 @@
 """Several processes that train together; started as a program, ``on_processes.py COUNT TASK``.
 
-One program imports everything once and forks COUNT processes, each of which finds its place in its
-environment as it would under torchrun. TASK is a JSON file that holds a list of jobs; process p
-writes what came of each of them to ``TASK.p``. Nothing that is tested knows of this file.
+One program imports everything once and forks COUNT processes, each with the environment variables
+of torchrun. TASK is a JSON file with a list of jobs; process p writes their results to ``TASK.p``.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from mrvae.data import Images, images_for
 from mrvae.evaluation import evaluate
 from mrvae.models import HVAE
 from mrvae.models.build import build
-from mrvae.processes import present, share
+from mrvae.processes import process_state, shard
 from mrvae.recipes import Recipe
 from mrvae.training import train
 from mrvae.training.update import Updater
@@ -39,11 +38,11 @@ from mrvae.training.validation import validate
 
 @dataclass(frozen=True)
 class Job:
-    """A training in double precision, with what happens on the way.
+    """A training in double precision, with faults.
 
-    ``fault`` is what process ``place[0]`` meets at step ``place[1]`` (from 1): ``kill``, ``stop``
-    or ``gradient``. ``broken`` is a step and the index in the global batch of an image whose noise
-    is NaN there. ``alone`` is what process 1 is told instead of ``out``.
+    ``fault`` happens on process ``place[0]`` at step ``place[1]`` (from 1): ``kill``, ``stop`` or
+    ``gradient``. ``broken`` is a step and the index in the global batch of an image whose noise
+    is NaN there. ``second_out`` replaces ``out`` on process 1.
     """
 
     out: str
@@ -52,13 +51,13 @@ class Job:
     fault: str = ""
     place: tuple[int, int] = (0, 0)
     broken: tuple[int, int] = (0, -1)
-    alone: str = ""
+    second_out: str = ""
 
 
 def run(job: Job) -> str:
-    """Do a job on this process; return what it ended with, and a digest of its last weights."""
+    """Do a job on this process; return its error, or a digest of its last weights."""
     rank = int(os.environ.get("RANK", "0"))
-    out = Path(job.alone if job.alone and rank == 1 else job.out)
+    out = Path(job.second_out if job.second_out and rank == 1 else job.out)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mrvae.training.run.build", _double)
         # A number of validation images that no number of processes divides.
@@ -81,15 +80,15 @@ def nats(count: int) -> list[float]:
     recipe = tiny()
     torch.manual_seed(0)
     images = images_for(recipe, "validation").subset(torch.arange(count))
-    state = present()
-    part = share(count, state.process_index, state.num_processes)
+    state = process_state()
+    part = shard(count, state.process_index, state.num_processes)
     report = evaluate(build(recipe).double(), images, samples=3, part=part).joined()
-    found: list[float] = report.importance_nats.tolist()
-    return found
+    bounds: list[float] = report.importance_nats.tolist()
+    return bounds
 
 
 def together(count: int, folder: Path, jobs: list[Job]) -> list[list[object]]:
-    """Do the jobs on ``count`` processes; return :func:`nats` of each, and what it said of each."""
+    """Do the jobs on ``count`` processes; return :func:`nats` and the jobs' results of each."""
     task = folder / "task.json"
     task.write_text(json.dumps([asdict(job) for job in jobs]))
     finished = start(count, task)
@@ -128,7 +127,12 @@ def _forbid_writing(patch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError("this process writes files")
 
-    for name in ("run.save_weights", "checkpoint.save", "run.Metrics.append", "rundir.write_json"):
+    for name in (
+        "run.save_weights",
+        "store.checkpoint.save",
+        "run.Metrics.append",
+        "store.directory.write_json",
+    ):
         patch.setattr(f"mrvae.training.{name}", refuse)
 
 
@@ -183,8 +187,8 @@ def _child(rank: int, task: Path, arguments: list[str]) -> int:
     if arguments:
         return main(arguments)
     bounds = nats(5)
-    said = [run(_read(job)) for job in json.loads(task.read_text())]
-    Path(f"{task}.{rank}").write_text(json.dumps([bounds, *said]))
+    results = [run(_read(job)) for job in json.loads(task.read_text())]
+    Path(f"{task}.{rank}").write_text(json.dumps([bounds, *results]))
     return 0
 
 

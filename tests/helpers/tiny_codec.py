@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from helpers.tiny_vdvae import tiny_vdvae
-from mrvae.compression import Codec, Known, Network
-from mrvae.compression.latents import all_active, of_shapes
+from mrvae.compression import Codec, CodingModel, CodingNetwork
+from mrvae.compression.coding.latents import all_active, units_of
 from mrvae.models import HVAE, ImageFrame, parse_levels
 from mrvae.models.build import hierarchy
 from mrvae.recipes.context import Context
@@ -32,17 +32,17 @@ def tiny_colour() -> HVAE:
 
 
 @cache
-def known(colour: bool = False) -> Known:
+def known(colour: bool = False) -> CodingModel:
     """Return a tiny model under a made-up name."""
-    network = Network.of(tiny_colour() if colour else tiny_vdvae())
-    return Known(Path("tiny-colour" if colour else "tiny"), bytes(range(32)), network)
+    network = CodingNetwork.of(tiny_colour() if colour else tiny_vdvae())
+    return CodingModel(Path("tiny-colour" if colour else "tiny"), bytes(range(32)), network)
 
 
 def codec(colour: bool = False, rows: int = 64, sixteenths: int = 4) -> Codec:
     """Return a codec that codes every unit, and sees ``rows`` images at once."""
-    network = Network(known(colour).network.model, rows)
+    network = CodingNetwork(known(colour).network.model, rows)
     active = all_active(network.shapes)
-    return Codec(network, of_shapes(active, 16), of_shapes(active, sixteenths))
+    return Codec(network, units_of(active, 16), units_of(active, sixteenths))
 
 
 def images(n: int, colour: bool = False, seed: int = 0) -> Tensor:
@@ -63,7 +63,7 @@ def draw_pictures(folder: Path, sizes: list[tuple[int, int]]) -> tuple[Path, ...
     return tuple(paths)
 
 
-def tiny_context(context: Context) -> Network:
+def tiny_context(context: Context) -> CodingNetwork:
     """Return a model of digits with random weights below a context, which is fitted."""
     levels = parse_levels("8x1,8d2,4x1", "4x1,8m4,8x1", [8], [2])
     frame = ImageFrame(1, 8, 8, 8.0, 8.0, 17)
@@ -75,4 +75,4 @@ def tiny_context(context: Context) -> Network:
             noise = torch.randn(parameter.shape, generator=stream, dtype=torch.float64)
             parameter.add_(0.2 * noise)
     model.context.fit(images(100, seed=3))
-    return Network.of(model)
+    return CodingNetwork.of(model)

@@ -16,7 +16,7 @@ from mrvae.data import Stream, images_for
 from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
 from mrvae.training import Interrupted, train
-from mrvae.training.update import Report, Updater
+from mrvae.training.update import Updater, UpdateReport
 
 TINY = (
     "encoder=8x1,8d2,4x1", "decoder=4x1,8m4,8x1", "width=8", "latent=1", "bottleneck=0.5",
@@ -42,7 +42,7 @@ def after_step(patch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) 
     """Let ``act`` happen when the update of ``step`` (from 1) has been made."""
     update = Updater.update
 
-    def stopping(self: Updater, index: int) -> Report:
+    def stopping(self: Updater, index: int) -> UpdateReport:
         report = update(self, index)
         if index + 1 == step:
             act()

@@ -71,7 +71,7 @@ def test_every_output_depends_on_every_pixel_and_on_the_time(size: int, scales: 
     assert ((unet(y, t) - unet(y, t + 1)).abs() > 1e-9).all()
 
 
-def test_it_goes_down_and_up_as_the_letter_says() -> None:
+def test_the_forward_pass_is_its_literal_transcription() -> None:
     """Two scales of one block, written out: every state on the way down is read on the way up."""
     unet, (y, t) = shaken(6, 2, blocks=1), inputs(6)
     e, ladder = unet.embed(time_embedding(t, 8, torch.float64)), Ladder(3, 1)
@@ -113,7 +113,7 @@ def test_the_time_scales_and_shifts_after_the_normalisation() -> None:
     torch.testing.assert_close(block(x, e), expected)
 
 
-def test_times_are_told_apart_by_waves_from_fast_to_slow() -> None:
+def test_the_time_embedding_has_frequencies_from_high_to_low() -> None:
     t = torch.arange(5)
     waves = time_embedding(t, 6, torch.float64)
     for k in range(3):

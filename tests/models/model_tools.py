@@ -1,4 +1,4 @@
-"""Small hierarchies for the laws of the models, with every tensor away from its initial zeros."""
+"""Small hierarchies for the tests of models, with every tensor away from its initial zeros."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mrvae.models import HVAE, ImageFrame, parse_levels
+from mrvae.models import HVAE, ImageFrame, Trace, parse_levels
 from mrvae.models.build import hierarchy
+from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.recipes.schema import (
     VDVAE,
     BernoulliPixels,
@@ -78,7 +79,7 @@ def randomise(model: nn.Module, seed: int) -> None:
 
 
 def images(model: HVAE, count: int, seed: int = 0) -> Tensor:
-    """Draw uint8 images of the model's shape over all its levels."""
+    """Draw uint8 images of the model's shape over all its bins."""
     frame = model.frame
     stream = torch.Generator().manual_seed(seed)
     shape = (count, frame.channels, frame.size, frame.size)
@@ -90,3 +91,8 @@ def noise(model: HVAE, *shape: int, seed: int = 0) -> Tensor:
     stream = torch.Generator().manual_seed(seed)
     size = (*shape, model.latent_noise_size)
     return torch.randn(size, generator=stream, dtype=torch.float64)
+
+
+def posterior_trace(model: HVAE, x: Tensor, drawn: Tensor) -> Trace:
+    """Return the trace of images whose latents are draws from the posterior."""
+    return model.trace(model.observe(x), from_posterior(), drawn)

@@ -18,18 +18,18 @@ from mrvae.models.context.priors.autoregressive import AutoregressivePrior, rast
 from mrvae.models.context.priors.base import (
     ContextPrior,
     ExplicitPrior,
-    FactorisedPrior,
     FixedLattice,
 )
 from mrvae.models.context.priors.diffusion import DiffusionPrior, PredictStart
+from mrvae.models.context.priors.factorised import FactorisedPrior
 from mrvae.models.context.priors.schedule import LinearSchedule
-from mrvae.models.context.transforms import DCTContext, NoContext
+from mrvae.models.context.transforms import DCTContext
 
 ALIKE = FixedLattice((1, 2, 2), MidRise(2).grid(torch.ones(())))
 # Of 5, 3, 3 and 1 levels, as coefficients of falling magnitude have.
 RAGGED = FixedLattice((1, 2, 2), MidTread(1.0).grid(torch.tensor([[[2.0, 1.2], [0.9, 0.1]]])))
 COLOUR = FixedLattice((2, 1, 2), Grid.unit(3))
-LATTICES = {"alike": ALIKE, "ragged": RAGGED, "colour": COLOUR}
+LATTICES = {"ragged": RAGGED, "colour": COLOUR}
 
 
 def normal_prior(lattice: FixedLattice) -> FactorisedPrior:
@@ -188,14 +188,6 @@ def test_context_and_priors_compile_to_one_graph() -> None:
         )
         expected = prior.bound(context.encode(x), noise)
         torch.testing.assert_close(compiled(x, noise), expected)
-
-
-def test_nothing_has_probability_one() -> None:
-    context = NoContext((1, 4, 4))
-    prior = FactorisedPrior(context)
-    c = context.encode(torch.zeros(3, 1, 4, 4, dtype=torch.uint8))
-    assert torch.equal(prior.log_pmf(c), torch.zeros(3))
-    assert torch.equal(prior.sample(3), c)
 
 
 def test_what_cannot_be_is_refused() -> None:

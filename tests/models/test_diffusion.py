@@ -24,6 +24,10 @@ from mrvae.models.context.transforms import DCTContext
 
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
 every_prediction = pytest.mark.parametrize("prediction", PREDICTIONS, ids=str)
+# Every schedule and every prediction: what a prediction reads are the schedule's coefficients.
+every_kind = pytest.mark.parametrize(
+    ("schedule", "prediction"), list(zip(SCHEDULES.values(), PREDICTIONS, strict=True)), ids=str
+)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -46,7 +50,7 @@ def mean_bound(prior: DiffusionPrior, c: Tensor, count: int = 20) -> Tensor:
 
 @every_schedule
 def test_the_chains_coefficients_are_gaussian_conditioning(schedule: Schedule) -> None:
-    """Against the joint law of y_{t-1} and y_t given y_0, conditioned by linear algebra."""
+    """Against p(y_{t-1}, y_t | y_0), conditioned by linear algebra."""
     chain, like = Chain(schedule.betas), torch.zeros((), dtype=torch.float64)
     mean, variance = 1.0, 0.0
     for t, beta in enumerate(schedule.betas, 1):
@@ -54,8 +58,8 @@ def test_the_chains_coefficients_are_gaussian_conditioning(schedule: Schedule) -
         next_mean, next_variance = keep * mean, keep**2 * variance + beta
         at = chain.at(torch.tensor([t]), like)
         state = keep * variance / next_variance
-        assert at.signal.item() == pytest.approx(next_mean, rel=1e-12)
-        assert at.noise.item() == pytest.approx(math.sqrt(next_variance), rel=1e-12)
+        assert at.alpha_t.item() == pytest.approx(next_mean, rel=1e-12)
+        assert at.sigma_t.item() == pytest.approx(math.sqrt(next_variance), rel=1e-12)
         assert at.state.item() == pytest.approx(state, rel=1e-12)
         assert at.start.item() == pytest.approx(mean - state * next_mean, rel=1e-12)
         left = variance - state * keep * variance
@@ -66,9 +70,9 @@ def test_the_chains_coefficients_are_gaussian_conditioning(schedule: Schedule) -
 def test_schedules_are_the_published_ones() -> None:
     short = LinearSchedule.scaled(7)
     assert short.betas == pytest.approx([(1 + i / 6) / 7 for i in range(7)])
-    assert Chain(short.betas).shares[-1] == pytest.approx(0.1825, abs=5e-5)
+    assert Chain(short.betas).alphas_bar[-1] == pytest.approx(0.1825, abs=5e-5)
     assert LinearSchedule.scaled(1000).betas[::999] == pytest.approx((1e-4, 0.02))
-    cosine = Chain(CosineSchedule(40).betas).shares
+    cosine = Chain(CosineSchedule(40).betas).alphas_bar
     angles = [math.pi / 2 * (t / 40 + 0.008) / 1.008 for t in range(40)]
     shares = [math.cos(angle) ** 2 / math.cos(angles[0]) ** 2 for angle in angles]
     assert cosine[:-1] == pytest.approx(shares[1:])
@@ -92,14 +96,13 @@ def test_impossible_schedules_are_refused() -> None:
 # ------------------------------------------------------------------------------------ the bound
 
 
-@every_prediction
-@every_schedule
+@every_kind
 def test_an_exact_way_back_leaves_no_gap(schedule: Schedule, prediction: Prediction) -> None:
     """The mean of the bound is log p(c), which is that of a Gaussian on a fine grid."""
     prior = unit_gaussian(schedule, prediction, spacing=1e-3)
     y = torch.tensor([[0.0, 0.0], [-1.3, 0.7], [2.5, -0.1]], dtype=torch.float64)
     expected = torch.as_tensor(stats.norm.logpdf(y)).sum(1) + 2 * math.log(1e-3)
-    for row, value in zip(prior.lattice.grid.level(y), expected, strict=True):
+    for row, value in zip(prior.lattice.grid.code(y), expected, strict=True):
         actual = mean_bound(prior, row.view(1, 1, 1, 2))
         torch.testing.assert_close(actual, value, rtol=0, atol=1e-5)
 
@@ -134,19 +137,17 @@ def test_the_mean_weight_of_a_trajectory_is_the_probability() -> None:
     assert ((weights.mean(0) - truth).abs() < 4 * error).all()
 
 
-@every_prediction
-@every_schedule
+@every_kind
 def test_a_trajectory_has_the_bound_in_the_mean(schedule: Schedule, prediction: Prediction) -> None:
     """Without a gap every trajectory's weight is log p itself, not only its mean."""
     prior = unit_gaussian(schedule, prediction, spacing=1e-3)
-    c = prior.lattice.grid.level(torch.tensor([-1.3, 0.7])).view(1, 1, 1, 2).expand(50, -1, -1, -1)
+    c = prior.lattice.grid.code(torch.tensor([-1.3, 0.7])).view(1, 1, 1, 2).expand(50, -1, -1, -1)
     expected = mean_bound(prior, c[:1])
     weights = prior.log_weight(c, noise(50, prior.draws, 1, 1, 2))
     torch.testing.assert_close(weights, expected.expand(50), rtol=0, atol=1e-4)
 
 
-@every_prediction
-@every_schedule
+@every_kind
 def test_one_random_term_is_unbiased_for_all(schedule: Schedule, prediction: Prediction) -> None:
     """With the noise of each t fixed, the mean over all t of the estimate is the bound."""
     network = mixing(prediction).network
@@ -202,8 +203,11 @@ def test_a_sample_is_a_function_of_its_own_noise() -> None:
 # ----------------------------------------------------------------------------------- with a net
 
 
-@pytest.mark.parametrize("quantiser", [MidRise(2), MidTread(0.7)], ids=str)
-@every_prediction
+@pytest.mark.parametrize(
+    ("prediction", "quantiser"),
+    list(zip(PREDICTIONS, (MidRise(2), MidTread(0.7), MidRise(2)), strict=True)),
+    ids=str,
+)
 def test_every_weight_of_a_unet_over_a_context_learns(
     prediction: Prediction, quantiser: Quantiser
 ) -> None:

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from model_tools import DECODER, ENCODER, images, noise, randomise
+from model_tools import DECODER, ENCODER, images, noise, posterior_trace, randomise
 from torch import Tensor, nn
 
 from literal.vdvae import VAE, Block, DecBlock, Hyperparameters
 from mrvae.layers import Bottleneck
 from mrvae.models import HVAE, Encoder, ImageFrame, parse_levels
 from mrvae.models.build import hierarchy
-from mrvae.models.cells.base import VDVAECell
+from mrvae.models.cells.vdvae import VDVAECell
 from mrvae.models.heads.pixels import Head
 from mrvae.models.hierarchy.decoder import CellStage
-from mrvae.models.hierarchy.walk import from_posterior, from_prior
+from mrvae.models.hierarchy.walk import from_prior
 from mrvae.recipes.schema import BernoulliPixels, Likelihood, LogisticMixturePixels
 
 PLAIN = Hyperparameters(
@@ -145,7 +145,7 @@ def close(ours: Tensor, theirs: Tensor, scale: float = 1.0) -> None:
 
 def both(ours: HVAE, x: Tensor, given: Tensor, theirs: VAE) -> tuple[tuple[Tensor, ...], ...]:
     """Return (features, KLs, log-likelihood) of ours and of theirs."""
-    h, _ = ours.decoder.walk(ours.features(x), [from_posterior()] * ours.stochastic_depth, given)
+    h = posterior_trace(ours, x, given).state
     head = ours.head
     assert isinstance(head, Head)
     elbo = ours.elbo(x, given)
@@ -193,7 +193,7 @@ def test_outputs_kls_and_gradients_are_the_published_ones(
 def test_samples_are_the_published_ones(shape: Hyperparameters, temperature: float) -> None:
     ours, theirs = twins(shape, torch.float64)
     given = noise(ours, BATCH)
-    h, _ = ours.decoder.walk(None, [from_prior(temperature)] * ours.stochastic_depth, given)
+    h = ours.trace(ours.condition(()), from_prior(temperature), given).state
     published = theirs.decoder.unconditional(ours.decoder.split_noise(given), temperature)
     head = ours.head
     assert isinstance(head, Head)

@@ -69,7 +69,7 @@ def test_a_shared_model_equals_the_unshared_one_with_copied_weights() -> None:
     assert torch.equal(shared.decode(z), unshared.decode(z))
 
 
-def test_repeats_cost_no_parameters_and_names_do_not_tell_them() -> None:
+def test_repeats_change_neither_parameters_nor_their_names() -> None:
     shared, once = shared_model(), visited_once()
     assert {name: p.shape for name, p in shared.named_parameters()} == {
         name: p.shape for name, p in once.named_parameters()

@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 import torch
+from model_tools import posterior_trace
 from msgspec.structs import replace
 from torch import Tensor
 from wavelet_tools import PLAIN, SMALL, DensityHead, Free, pictures, small, stirred, stream
@@ -18,6 +19,7 @@ from mrvae.models import HVAE, stack, super_resolve, unstack
 from mrvae.models.build import make_wavelet_vae
 from mrvae.models.build.weights import save_weights
 from mrvae.models.hierarchy.walk import given
+from mrvae.models.image import unit_image
 from mrvae.models.wavelet.bands import (
     BandCell,
     ConditionalPrior,
@@ -25,7 +27,6 @@ from mrvae.models.wavelet.bands import (
     UnconditionalPrior,
 )
 from mrvae.models.wavelet.encoder import WaveletEncoder
-from mrvae.models.wavelet.surrogate import unit_image
 from mrvae.objectives import importance_bound
 from mrvae.recipes import wavelet as spec
 from mrvae.resolution import Wavelet
@@ -37,10 +38,10 @@ def unit(x: Tensor) -> Tensor:
     return unit_image(x, SMALL.likelihood.bins, torch.float64)
 
 
-def laws(model: HVAE) -> list[UnconditionalPrior | ConditionalPrior]:
+def priors(model: HVAE) -> list[UnconditionalPrior | ConditionalPrior]:
     stages = [cast(SingleCellStage, stage) for stage in model.stages]
     return [
-        cast("UnconditionalPrior | ConditionalPrior", cast(BandCell, stage.cell).law)
+        cast("UnconditionalPrior | ConditionalPrior", cast(BandCell, stage.cell).prior_net)
         for stage in stages
     ]
 
@@ -48,8 +49,10 @@ def laws(model: HVAE) -> list[UnconditionalPrior | ConditionalPrior]:
 # --------------------------------------------------------------------------------- the transform
 
 
-@pytest.mark.parametrize("name", WAVELETS)
-@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [("haar", 1), ("haar", 3), ("db2", 2), ("sym4", 1), ("bior2.2", 2), ("rbio1.3", 3)],
+)
 def test_the_walk_undoes_the_transform(name: str, depth: int) -> None:
     """Synthesis after analysis is the identity, whatever the priors; so is a reconstruction."""
     model = small(replace(PLAIN, wavelet=name, depth=depth))
@@ -57,9 +60,9 @@ def test_the_walk_undoes_the_transform(name: str, depth: int) -> None:
     latents = stack(Wavelet(name).analysis(unit(x), depth))
     choices = [given(z) for z in latents]
     noise = torch.zeros(3, model.latent_noise_size, dtype=torch.float64)
-    h, steps = model.decoder.walk(None, choices, noise)
-    torch.testing.assert_close(h, unit(x), rtol=0, atol=1e-12)
-    assert [step.state.shape[-1] for step in steps] == [8 >> d for d in range(depth, -1, -1)][
+    trace = model.trace(model.condition(()), choices, noise)
+    torch.testing.assert_close(trace.state, unit(x), rtol=0, atol=1e-12)
+    assert [step.state.shape[-1] for step in trace.steps] == [8 >> d for d in range(depth, -1, -1)][
         :1
     ] + [8 >> d for d in range(depth - 1, -1, -1)]
     for z, found in zip(latents, model.encode(x), strict=True):
@@ -75,12 +78,12 @@ def test_a_residual_encoder_begins_at_the_transform_and_another_does_not() -> No
     assert not torch.equal(make_wavelet_vae(free).reconstruct(x), x)
 
 
-@pytest.mark.parametrize("name", WAVELETS)
+@pytest.mark.parametrize("name", ["haar", "sym4", "bior2.2"])
 def test_noise_of_scale_s_adds_s_squared(name: str) -> None:
     """By an orthonormal transform, to the squared error of every draw: s²‖ε‖², no more or less."""
     model = small(replace(PLAIN, wavelet=name, noise=spec.GlobalNoise(0.01, learnt=False)))
     x, noise = pictures(200), model.noise(200, stream())
-    h = model.infer(x, noise)[-1].state
+    h = posterior_trace(model, x, noise).state
     error, expected = (h - unit(x)).square().sum((1, 2, 3)), 1e-4 * noise.square().sum(1)
     ratio = error / expected
     if Wavelet(name).orthogonal:
@@ -106,7 +109,7 @@ def test_noise_has_the_scales_that_are_asked_for(
 ) -> None:
     model = make_wavelet_vae(replace(PLAIN, noise=noise)).double()
     assert sum(p.numel() for p in model.encoder.parameters()) == entries
-    steps = model.infer(pictures(1), model.noise(1))
+    steps = posterior_trace(model, pictures(1), model.noise(1)).steps
     for step, scale in zip(steps, scales, strict=True):
         assert step.posterior is not None
         found = step.posterior.log_scale.exp()
@@ -117,15 +120,15 @@ def test_noise_has_the_scales_that_are_asked_for(
 
 
 def linear_gaussian(seed: int = 0) -> tuple[HVAE, Tensor, Tensor, float]:
-    """Return a model whose every law is Gaussian, with m and b of all coefficients, and σ."""
+    """Return a model of Gaussians only, with m and b of all coefficients, and σ."""
     model = make_wavelet_vae(replace(PLAIN, prior=spec.Independent(spec.GaussianSpec()))).double()
     model.head = DensityHead(17, 0.3)
     means, scales = [], []
-    for law, shape in zip(laws(model), model.shapes, strict=True):
+    for prior, shape in zip(priors(model), model.shapes, strict=True):
         with torch.no_grad():
-            law.log_scale.add_(torch.randn(law.log_scale.shape, generator=stream(seed)))
-        means.append(cast(UnconditionalPrior, law).location.expand(shape).flatten())
-        scales.append(law.log_scale.exp().expand(shape).flatten())
+            prior.log_scale.add_(torch.randn(prior.log_scale.shape, generator=stream(seed)))
+        means.append(cast(UnconditionalPrior, prior).location.expand(shape).flatten())
+        scales.append(prior.log_scale.exp().expand(shape).flatten())
     return model, torch.cat(means).detach(), torch.cat(scales).detach(), 0.3
 
 
@@ -175,14 +178,22 @@ def test_with_the_true_posterior_every_weight_is_the_likelihood() -> None:
     torch.testing.assert_close(weights, evidence.expand(5, 1), rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("family", [spec.LaplaceSpec(), spec.LogisticSpec(), spec.GaussianSpec()])
-@pytest.mark.parametrize("seeing", [False, True])
-def test_the_divergence_is_the_mean_of_the_weights(family: spec.Family, seeing: bool) -> None:
-    prior = spec.CoarseToFine(family, width=8, blocks=1) if seeing else spec.Independent(family)
+@pytest.mark.parametrize(
+    ("family", "conditional"),
+    [
+        (spec.LaplaceSpec(), True),
+        (spec.LogisticSpec(), True),
+        (spec.GaussianSpec(), True),
+        (spec.LaplaceSpec(), False),
+    ],
+)
+def test_the_divergence_is_the_mean_of_the_weights(family: spec.Family, conditional: bool) -> None:
+    coarse_to_fine = spec.CoarseToFine(family, width=8, blocks=1)
+    prior = coarse_to_fine if conditional else spec.Independent(family)
     model = small(replace(SMALL, prior=prior))
     x, count = pictures(1).repeat(2000, 1, 1, 1), 2000
     with torch.no_grad():
-        steps = model.infer(x, model.noise(count, stream()))
+        steps = posterior_trace(model, x, model.noise(count, stream())).steps
         kl = model.elbo(x, model.noise(count, stream())).kl
     ratios = []
     for step in steps:
@@ -201,15 +212,17 @@ def test_the_divergence_is_the_mean_of_the_weights(family: spec.Family, seeing: 
 # ------------------------------------------------------------------------------------- the prior
 
 
-def test_a_prior_that_sees_nothing_is_the_walk_with_networks_that_say_nothing() -> None:
+def test_an_unconditional_prior_equals_a_conditional_one_of_zero_networks() -> None:
     """At the start a network's output is zero: both priors have the same bound, draw for draw."""
-    blind = make_wavelet_vae(replace(PLAIN, prior=spec.Independent())).double()
-    seeing = make_wavelet_vae(replace(PLAIN, prior=spec.CoarseToFine(width=8, blocks=1))).double()
-    x, noise = pictures(3), blind.noise(3, stream())
-    torch.testing.assert_close(blind.elbo(x, noise).kl, seeing.elbo(x, noise).kl)
-    moved = stirred(seeing)
+    unconditional = make_wavelet_vae(replace(PLAIN, prior=spec.Independent())).double()
+    conditional = make_wavelet_vae(
+        replace(PLAIN, prior=spec.CoarseToFine(width=8, blocks=1))
+    ).double()
+    x, noise = pictures(3), unconditional.noise(3, stream())
+    torch.testing.assert_close(unconditional.elbo(x, noise).kl, conditional.elbo(x, noise).kl)
+    moved = stirred(conditional)
     h = torch.rand(2, 2, 2, 2, generator=stream(), dtype=torch.float64)
-    visits = [model.stages[1].visits[0] for model in (blind, moved)]
+    visits = [model.stages[1].visits[0] for model in (unconditional, moved)]
     first, second = (visit.prior(h)[0] for visit in visits)
     other, third = (visit.prior(h + 1)[0] for visit in visits)
     z = torch.zeros(2, 6, 2, 2, dtype=torch.float64)
@@ -225,20 +238,24 @@ def test_a_shared_network_is_there_once_and_learns_from_every_level(
     recipe = replace(SMALL, depth=depth, prior=prior)
     model = small(recipe)
     single = small(replace(recipe, prior=replace(prior, shared=False)))
-    own = [name for name in model.state_dict() if "law.network" in name]
+    own = [name for name in model.state_dict() if "prior_net.network" in name]
     assert own
     assert all("modules_.1." in name for name in own)
-    assert len([n for n in single.state_dict() if "law.network" in n]) == depth * len(own)
+    assert len([n for n in single.state_dict() if "prior_net.network" in n]) == depth * len(own)
     x, noise = pictures(2), model.noise(2, stream())
     kl = model.elbo(x, noise).kl
-    weight = dict(model.named_parameters())["decoder.modules_.1.cell.law.network.enter.weight"]
+    weight = dict(model.named_parameters())[
+        "decoder.modules_.1.cell.prior_net.network.enter.weight"
+    ]
     for column in kl[:, 1:].T:
         (slope,) = torch.autograd.grad(column.sum(), weight, retain_graph=True)
         assert slope.abs().max() > 0
     save_weights(tmp_path / "weights.safetensors", model.state_dict())
     copied = copy.deepcopy(model)
     with torch.no_grad():
-        dict(copied.named_parameters())["decoder.modules_.1.cell.law.network.leave.bias"].add_(1.0)
+        dict(copied.named_parameters())[
+            "decoder.modules_.1.cell.prior_net.network.leave.bias"
+        ].add_(1.0)
     # The copy has one network too: all its levels changed, and none of the model's.
     assert (copied.elbo(x, noise).kl - kl)[:, 1:].abs().min() > 1e-5
     torch.testing.assert_close(model.elbo(x, noise).kl, kl, rtol=0, atol=0)

@@ -28,7 +28,7 @@ PREDICTIONS: tuple[Prediction, ...] = (PredictMean(), PredictStart(), PredictNoi
 
 
 class UnitGaussian(nn.Module):
-    """The exact way back for values that are standard normal, in the words of a prediction.
+    """The exact reverse step of standard normal values, in the terms of a prediction.
 
     All y_t are then standard normal, y_{t-1} given y_t is Normal(√(1 - β_t) y_t, β_t), and the
     bound has no gap: its mean is log Normal(y_0; 0, 1), up to the width of a bin.
@@ -46,9 +46,9 @@ class UnitGaussian(nn.Module):
             case PredictMean():
                 return torch.cat(((1 - beta).sqrt() * y, beta.log().expand_as(y)), dim=1)
             case PredictStart():
-                return torch.cat((at.signal * y, log_ratio), dim=1)
+                return torch.cat((at.alpha_t * y, log_ratio), dim=1)
             case PredictNoise():
-                return torch.cat((at.noise * y, log_ratio), dim=1)
+                return torch.cat((at.sigma_t * y, log_ratio), dim=1)
 
 
 def unit_gaussian(schedule: Schedule, prediction: Prediction, spacing: float) -> DiffusionPrior:
@@ -74,7 +74,7 @@ class Mixing(nn.Module):
 
 
 def mixing(prediction: Prediction) -> DiffusionPrior:
-    """Return a diffusion of two steps over two values of four levels each."""
+    """Return a diffusion of two steps over two values of four codes each."""
     lattice = FixedLattice((1, 1, 2), Grid.unit(4))
     return DiffusionPrior(lattice, Mixing(), LinearSchedule(2, 0.7, 0.8), prediction)
 
@@ -97,6 +97,6 @@ def true_pmf(prior: DiffusionPrior, count: int = 20) -> Tensor:
     middle = prior._reverse(y2, torch.full((len(y2),), 2))
     y1 = torch.cat([middle.sample(each) for each in y2])
     weights = torch.cat([weight * each for each in weight])
-    pmf = prior._law(prior._reverse(y1, torch.ones(len(y1), dtype=torch.int64))).pmf()
+    pmf = prior._rounded(prior._reverse(y1, torch.ones(len(y1), dtype=torch.int64))).pmf()
     first, second = pmf.view(-1, 2, 4).unbind(1)
     return torch.einsum("n,ni,nj->ij", weights, first, second).flatten()

@@ -1,4 +1,4 @@
-"""Small wavelet models in double precision, with parts that a law can be computed for."""
+"""Small wavelet models in double precision, with parts whose distributions are known."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ class Free(nn.Module):
 
 @dataclass(frozen=True)
 class Density:
-    """Independent Gaussians around an image on [0, 1], as a density; what a bound asks for."""
+    """Independent Gaussians around an image on [0, 1], as a density; as a bound needs it."""
 
     image: Tensor
-    levels: int
+    bins: int
     scale: float
 
     def log_prob(self, x: Tensor) -> Tensor:
-        u = x.double() / (self.levels - 1)
+        u = x.double() / (self.bins - 1)
         standard = ((u - self.image) / self.scale).flatten(1)
         constant = standard.shape[1] * math.log(2 * math.pi * self.scale**2)
         return -0.5 * (standard.square().sum(1) + constant)
@@ -86,9 +86,9 @@ class Density:
 class DensityHead(nn.Module):
     """The head of a linear Gaussian model."""
 
-    def __init__(self, levels: int, scale: float) -> None:
+    def __init__(self, bins: int, scale: float) -> None:
         super().__init__()
-        self.levels, self.scale = levels, scale
+        self.bins, self.scale = bins, scale
 
     def forward(self, h: Tensor) -> Density:
-        return Density(h, self.levels, self.scale)
+        return Density(h, self.bins, self.scale)

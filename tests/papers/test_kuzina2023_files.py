@@ -10,9 +10,9 @@ import torch
 
 from helpers.items import made
 from mrvae.compression import open_model, read_container
-from mrvae.compression.unpacking import decoded
+from mrvae.compression.format.unpacking import decode_pictures
 from mrvae.data import Picture
-from mrvae.data.cut import of_split
+from mrvae.data.files.patches import of_split
 from mrvae.evaluation import LOSSLESS, available, psnr
 from mrvae.papers.catalogue import find
 from mrvae.papers.kuzina2023 import cifar, figure5_real
@@ -74,7 +74,7 @@ def test_what_is_scored_is_what_a_file_of_an_unseen_picture_says(
         assert {path.stem for path in files(workspace, name)} == set(unseen)
         known = open_model(workspace.folder / "runs" / name)
         for path in files(workspace, name):
-            ((entry, pixels),) = decoded(read_container(path), known)
+            ((entry, pixels),) = decode_pictures(read_container(path), known)
             scores.append(psnr(unseen[entry.name].pixels, pixels))
     (row,) = (row for row in outcome.rows if row["method"] == "context, 2 of 2 folds")
     assert row["psnr"] == pytest.approx(sum(scores) / len(scores))

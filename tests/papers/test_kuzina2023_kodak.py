@@ -15,8 +15,8 @@ from msgspec import structs
 from helpers.items import made
 from helpers.members import for_all
 from mrvae.data import gallery
+from mrvae.data.patches import cut_patches, join_patches
 from mrvae.distributions import MidTread
-from mrvae.evaluation import cut, join
 from mrvae.models import DCTContext
 from mrvae.papers.kuzina2023 import cifar, figure5, kodak
 from mrvae.papers.kuzina2023.pages import FIGURE6, FIGURE9
@@ -131,11 +131,11 @@ def test_frequencies_that_are_not_quantised_are_a_projection(size: int) -> None:
     picture = cifar.made_up(24)
     found = kodak.unquantised(picture, 8, size)
     context = DCTContext((3, 8, 8), size, MidTread(1e-6))
-    patches = cut(picture.pixels, 8)
+    patches = cut_patches(picture.pixels, 8)
     context.fit(patches)
     u = context.decode(context.encode(patches))
     levels = ((u + 1) * 127.5).round().clamp(0, 255).byte()
-    apart = join(levels, 24, 24).int() - found.pixels.int()
+    apart = join_patches(levels, 24, 24).int() - found.pixels.int()
     assert apart.abs().max() <= 1
     assert (apart != 0).double().mean() < 0.01
     assert torch.equal(found.pixels, picture.pixels) == (size == 8)

@@ -18,9 +18,9 @@ from mrvae.papers.falck2022.autoencoder import (
     Autoencoder,
     AutoencoderTraining,
     ResidualNet,
+    measure_training,
     sampled_constant,
     snapshot,
-    measure_training,
 )
 from mrvae.papers.falck2022.check_compression import digits
 from mrvae.papers.falck2022.theory import EFFORTS, ITEM, findings
@@ -108,7 +108,9 @@ def test_reconstruction_improves_and_bounds_the_transport() -> None:
     assert after.right <= after.reconstruction
     assert after.left_with_defect is not None
     assert after.left_with_defect <= after.right
-    free = measure_training(replace(plan, inversion=0.0), digits()[100:], digits()[:20], (30,), quiet)
+    free = measure_training(
+        replace(plan, inversion=0.0), digits()[100:], digits()[:20], (30,), quiet
+    )
     assert after.inversion is not None
     assert free[0].inversion is not None
     assert free[0].inversion > 5 * after.inversion

@@ -76,7 +76,7 @@ def test_the_process_lives_in_the_space_of_its_level(dims: int) -> None:
     start = image(4, *(1,) * dims)
     noise = bridge.noise(start, (3, 4, 5), generator())
     seen = []
-    for moment in bridge.walk(start, noise):
+    for moment in bridge.trajectory(start, noise):
         finest = ladder(dims).embed(moment.state, 2 - moment.level)
         energies = space.energies(finest)
         for energy in energies[moment.level + 1 :]:
@@ -93,7 +93,7 @@ def test_a_wrong_embedding_leaves_the_space() -> None:
     drift = BridgeStage.homogeneous(lambda z: 1 + 0 * z, lambda z, xi: xi)
     bridge = Bridge(Stuffing(), TIMES, (drift,) * 3)
     start = image(4, 1)
-    moments = list(bridge.walk(start, bridge.noise(start, (1, 1, 1), generator())))
+    moments = list(bridge.trajectory(start, bridge.noise(start, (1, 1, 1), generator())))
     entry = next(moment.state for moment in moments if moment.level == 1)
     assert Basis(Wavelet("haar", 1)).energies(entry)[1].min() > 1e-6
 

@@ -1,4 +1,4 @@
-"""Runs of recipes with a context: S is measured once, saved with the weights, and read again."""
+"""Runs of recipes with a context: S is measured once, and saved with the weights."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from mrvae.evaluation import evaluate, latent_units
 from mrvae.models import DCTContext
 from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import Recipe
-from mrvae.training import checkpoint, train
+from mrvae.training import train
+from mrvae.training.store import checkpoint
 from mrvae.training.update import Updater
 
 STEPS = ("steps=12", "validate_every=6", "checkpoint_every=5")
 DIFFUSION = (*STEPS, "model.context=dct", "unet_width=16", "unet_blocks=1")
 EXPLICIT = (*STEPS, "model.context=pooled", "model.context.prior=autoregressive", "hidden=8")
-MAGNITUDE = "top.prior_.lattice.magnitude"
+MAGNITUDE = "context.prior.lattice.magnitude"
 
 
 @pytest.mark.parametrize("changes", [DIFFUSION, EXPLICIT], ids=["diffusion", "explicit"])
-def test_a_stopped_and_a_killed_run_end_as_the_one_that_was_not(
+def test_a_stopped_and_killed_run_ends_as_an_uninterrupted_one(
     changes: tuple[str, ...], tmp_path: Path
 ) -> None:
     recipe = tiny(*changes)
@@ -36,9 +37,9 @@ def test_a_stopped_and_a_killed_run_end_as_the_one_that_was_not(
     train(recipe, tmp_path / "broken", resume=True, quiet=True)
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     weights = load_file(tmp_path / "whole" / "weights.safetensors")
-    context = mrvae.load(tmp_path / "whole").top
+    context = mrvae.load(tmp_path / "whole").context
     assert isinstance(context, ContextConditioner)
-    assert torch.equal(context.state_dict()["prior_.lattice.magnitude"], weights[MAGNITUDE])
+    assert torch.equal(context.state_dict()["prior.lattice.magnitude"], weights[MAGNITUDE])
     assert int(weights[MAGNITUDE].min()) >= 0
     assert not any(name.endswith(("reach", "degree")) for name in weights)
 
@@ -59,7 +60,7 @@ def resumed_and_killed(recipe: Recipe, out: Path) -> None:
 def test_s_is_that_of_the_training_images_as_the_encoder_sees_them(
     binary: bool, tmp_path: Path
 ) -> None:
-    """Of binary images: the largest coefficient of zeros and ones, not of grey levels."""
+    """Of binary images: the largest coefficient of zeros and ones, not of grey values."""
     changes = ("steps=1", "binary=true", "likelihood=bernoulli") if binary else ("steps=1",)
     recipe = tiny(*DIFFUSION, *changes)
     train(recipe, tmp_path / "run", quiet=True)
@@ -77,7 +78,7 @@ def test_a_checkpoint_brings_back_s_exactly(tmp_path: Path) -> None:
     x = images_for(recipe, "train").take(torch.arange(40))
     state.model.context.fit(x)
     state.update(0)
-    checkpoint.save(tmp_path / "state", state, checkpoint.Progress(1), keep=1)
+    checkpoint.save(tmp_path / "state", state, checkpoint.TrainingProgress(1), keep=1)
     checkpoint.restore(tmp_path / "state", other)
     assert list(other.buffers) == [MAGNITUDE]
     assert torch.equal(other.buffers[MAGNITUDE], state.buffers[MAGNITUDE])
@@ -90,7 +91,7 @@ def noise(state: Updater) -> torch.Tensor:
     return normal(0, 0, range(2), state.model.noise_size)
 
 
-def test_the_term_of_an_image_depends_on_its_place_alone() -> None:
+def test_the_term_of_an_image_depends_only_on_its_index() -> None:
     recipe = tiny(*DIFFUSION)
     state = updater(recipe)
     _, eps, terms = state.inputs(4, range(8))
@@ -109,7 +110,7 @@ def test_evaluation_counts_the_context_once() -> None:
     recipe = tiny(*EXPLICIT)
     model = updater(recipe).model
     images = images_for(recipe, "train")
-    model.context.fit(images.take(torch.arange(len(images))))
+    model.context.fit(images.tensor())
     few = images.subset(torch.arange(5))
     x = few.take(torch.arange(5))
     # An explicit prior needs no noise: log p(c) is the same in both bounds and in any chunk.
@@ -118,7 +119,8 @@ def test_evaluation_counts_the_context_once() -> None:
     cut = evaluate(model, few, samples=4, memory=1)
     torch.testing.assert_close(one.importance_nats, cut.importance_nats, rtol=1e-4, atol=1e-3)
     eps = torch.stack([normal(0, k, range(5), model.latent_noise_size) for k in range(1, 5)])
-    weights = model.weigh(model.features(x), x, eps).detach().double()
+    log_likelihood, trace = model.importance_draws(model.observe(x), x, eps)
+    weights = (log_likelihood + trace.log_ratio()).view(4, 5).detach().double()
     expected = -(weights.logsumexp(0) - torch.tensor(4.0).log() + context)
     torch.testing.assert_close(one.importance_nats, expected, rtol=1e-4, atol=1e-3)
     units = latent_units(model, few)

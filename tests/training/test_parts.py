@@ -11,11 +11,10 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
-from helpers.members import for_all
 from mrvae.recipes.schema import Adamax, AdamW, Constant, Cosine, Training
 from mrvae.training.ema import Ema
-from mrvae.training.metrics import Metrics
 from mrvae.training.optimizer import make_optimizer, rate_factor, set_rate
+from mrvae.training.store.metrics import Metrics
 
 PLAIN = Training(steps=100, batch=1, warmup=10)
 
@@ -35,7 +34,7 @@ def test_the_average_is_its_closed_form() -> None:
     torch.testing.assert_close(ema.averages[0], expected, rtol=1e-12, atol=1e-12)
 
 
-def test_averages_are_the_weights_inside_the_block_only() -> None:
+def test_averages_are_the_weights_only_inside_the_block() -> None:
     layer = nn.Linear(2, 2)
     ema = Ema(layer.parameters(), decay=0.0)
     ema.averages = [torch.ones_like(p) for p in layer.parameters()]
@@ -59,24 +58,23 @@ def test_no_decay_is_no_average() -> None:
     assert torch.equal(ema.averages[0], parameter.detach())
 
 
-@for_all("step", [0, 4, 9, 10, 11, 55, 98, 99])
-def test_the_rate_is_its_closed_form(step: int) -> None:
+def test_the_rate_is_its_closed_form() -> None:
     cosine = replace(PLAIN, schedule=Cosine(final=0.2))
-    if step < 10:
+    for step in range(10):
         assert rate_factor(PLAIN, step) == rate_factor(cosine, step) == (step + 1) / 10
-    else:
+    for step in range(10, 100):
         assert rate_factor(PLAIN, step) == 1.0
         wave = math.cos(math.pi * (step - 10) / 89)
         assert rate_factor(cosine, step) == pytest.approx(0.6 + 0.4 * wave, abs=1e-12)
 
 
-@for_all("schedule", [Constant(), Cosine()])
-@for_all(("steps", "warmup"), [(1, 0), (1, 1), (5, 10), (11, 10), (2, 0)])
-def test_short_runs_have_a_rate(schedule: Constant | Cosine, steps: int, warmup: int) -> None:
-    training = Training(steps=steps, batch=1, warmup=warmup, schedule=schedule)
-    factors = [rate_factor(training, step) for step in range(steps)]
-    assert all(0 <= factor <= 1 for factor in factors)
-    assert max(factors) > 0
+@pytest.mark.parametrize("schedule", [Constant(), Cosine()])
+def test_short_runs_have_a_rate(schedule: Constant | Cosine) -> None:
+    for steps, warmup in ((1, 0), (1, 1), (5, 10), (11, 10), (2, 0)):
+        training = Training(steps=steps, batch=1, warmup=warmup, schedule=schedule)
+        factors = [rate_factor(training, step) for step in range(steps)]
+        assert all(0 <= factor <= 1 for factor in factors)
+        assert max(factors) > 0
 
 
 def one_step(spec: AdamW | Adamax, gradients: list[float]) -> float:
@@ -116,7 +114,7 @@ def test_adamax_is_its_formula() -> None:
     assert found == pytest.approx(weight, rel=1e-9)
 
 
-def test_events_come_back_and_no_number_is_lost(tmp_path: Path) -> None:
+def test_events_are_read_exactly_as_they_were_written(tmp_path: Path) -> None:
     metrics = Metrics(tmp_path / "metrics.jsonl")
     assert metrics.read() == []
     events = [{"step": k, "nats": 1 / 3 * k, "norm": 1e-300 * k} for k in range(1, 6)]
@@ -128,15 +126,16 @@ def test_events_come_back_and_no_number_is_lost(tmp_path: Path) -> None:
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
-def test_what_a_resumed_run_will_write_again_is_forgotten(tmp_path: Path) -> None:
+def test_events_that_a_resumed_run_repeats_are_dropped(tmp_path: Path) -> None:
     metrics = Metrics(tmp_path / "metrics.jsonl")
     for step in (1, 2, 2, 3):
         metrics.append({"step": step})
     with metrics.path.open("a") as file:
-        file.write('{"step": 4, "na')
-    metrics.forget_after(2)
+        file.write('[1]\n{"step": 4, "na')
+    assert [event["step"] for event in metrics.read()] == [1, 2, 2, 3]
+    metrics.drop_after(2)
     assert metrics.read() == [{"step": 1}, {"step": 2}, {"step": 2}]
     assert metrics.path.read_text().endswith("}\n")
     before = metrics.path.read_bytes()
-    metrics.forget_after(9)
+    metrics.drop_after(9)
     assert metrics.path.read_bytes() == before

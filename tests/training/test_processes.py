@@ -1,9 +1,10 @@
-"""What a run is does not depend on the number of processes that share it."""
+"""The result of a run does not depend on the number of processes."""
 
 from __future__ import annotations
 
 import json
 import math
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from helpers.on_processes import Job, nats, run, start, together
 from helpers.tiny_run import kill_after, tiny
 from mrvae.models import HVAE
 from mrvae.models.build import build
-from mrvae.processes import share
+from mrvae.processes import shard
 from mrvae.recipes import Recipe
 
 SHORT = ("steps=6", "validate_every=4", "checkpoint_every=2", "keep=9")
@@ -31,11 +32,9 @@ def events(out: Path) -> list[dict[str, float]]:
 
 
 def equal(out: Path, expected: Path) -> None:
-    """Hold losses, norms, counts and validations together, and weights, averages and moments."""
-    found, wanted = events(out), events(expected)
-    assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
-        assert one == pytest.approx(other, rel=1e-9, nan_ok=True)
+    """Compare losses, norms, counts and validations, and weights, averages and moments."""
+    for event, wanted in zip(events(out), events(expected), strict=True):
+        assert event == pytest.approx(wanted, rel=1e-9, nan_ok=True)
     name = "state/step-00000006/tensors.safetensors"
     tensors, others = load_file(out / name), load_file(expected / name)
     assert tensors.keys() == others.keys()
@@ -48,8 +47,8 @@ def double(recipe: Recipe) -> HVAE:
     return build(recipe).double()
 
 
-def leave_half_done(out: Path) -> None:
-    """Let one process make half of a run, and die."""
+def train_half(out: Path) -> None:
+    """Make half of a run on one process, and kill it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mrvae.training.run.build", double)
         patch.setattr("mrvae.training.run._VALIDATED", 37)
@@ -61,18 +60,18 @@ def check_equality(count: int, folder: Path) -> None:
     parts = (*SHORT, f"accumulate={8 // count}")
     a_file = folder / "file"
     a_file.write_text("mine")
-    leave_half_done(folder / "resumed")
+    train_half(folder / "resumed")
     jobs = [
         Job(str(folder / "whole"), SHORT, broken=BROKEN),
         Job(str(folder / "parts"), parts, broken=BROKEN),
         Job(str(folder / "resumed"), parts, resume=True),
         Job(str(folder / "stopped"), SHORT, fault="stop", place=(1, 3)),
         Job(str(folder / "gradient"), SHORT, fault="gradient", place=(1, 3)),
-        Job(str(folder / "refused"), SHORT, alone=str(a_file)),
+        Job(str(folder / "refused"), SHORT, second_out=str(a_file)),
     ]
-    said = together(count, folder, jobs)
-    assert all(words == said[0] for words in said), "the processes do not agree"
-    bounds, *ends = said[0]
+    results = together(count, folder, jobs)
+    assert all(result == results[0] for result in results), "the processes do not agree"
+    bounds, *ends = results[0]
     # Every image is measured once, on whichever process; five images are no multiple of two.
     assert bounds == pytest.approx(nats(5), rel=1e-9)
     assert str(ends[3]).startswith("Interrupted: stopped after step 3 of 6")
@@ -85,11 +84,11 @@ def check_equality(count: int, folder: Path) -> None:
     for name in ("whole", "parts"):
         equal(folder / name, folder / "faulty")
     equal(folder / "resumed", folder / "smooth")
-    # One process goes on with what several have left, and another one's NaN is everybody's.
+    # One process resumes a run of several, and a NaN on one process is a NaN of the global batch.
     run(Job(str(folder / "stopped"), SHORT, resume=True))
     equal(folder / "stopped", folder / "smooth")
-    run(Job(str(folder / "alone"), SHORT, fault="gradient", place=(0, 3)))
-    equal(folder / "gradient", folder / "alone")
+    run(Job(str(folder / "single"), SHORT, fault="gradient", place=(0, 3)))
+    equal(folder / "gradient", folder / "single")
     assert events(folder / "gradient")[2]["broken"] == 1
 
 
@@ -103,7 +102,7 @@ def test_four_processes_make_the_run_of_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_killed_process_ends_the_others_and_the_run_can_be_resumed(tmp_path: Path) -> None:
     """Within a minute, with one line that says how."""
     out, task = tmp_path / "run", tmp_path / "task.json"
     with pytest.raises(FileNotFoundError):
@@ -113,8 +112,8 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path: Path) ->
     assert lasted < 60
     (survivor,) = json.loads(Path(f"{task}.0").read_text())[1:]
     assert survivor == (
-        "Failed: the run cannot go on: another process has ended, or no longer answers; "
-        f"what was saved before is whole, so mend that and go on with --resume --out {out}"
+        "Failed: the run cannot continue: another process has ended, or no longer answers; "
+        f"the last checkpoint is intact, so fix the cause and continue with --resume --out {out}"
     )
     run(Job(str(out), SHORT, resume=True))
     run(Job(str(tmp_path / "whole"), SHORT))
@@ -122,7 +121,7 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_mistake_is_refused_by_all_with_one_line(tmp_path: Path) -> None:
+def test_an_error_ends_all_processes_with_one_line(tmp_path: Path) -> None:
     for arguments, problem in (
         (("train", "digits-vdvea"), "mrvae: there is no recipe"),
         (("train", "digits-vdvae", "data=mnist", "--data-dir", str(tmp_path)), "mrvae: "),
@@ -135,9 +134,8 @@ def test_a_mistake_is_refused_by_all_with_one_line(tmp_path: Path) -> None:
         assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3, 7])
-@pytest.mark.parametrize("count", [0, 1, 2, 5, 7, 100])
-def test_shares_are_a_partition_into_nearly_equal_parts(count: int, processes: int) -> None:
-    parts = [share(count, index, processes) for index in range(processes)]
-    assert [i for part in parts for i in part] == list(range(count))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+def test_shards_are_a_partition_into_nearly_equal_parts() -> None:
+    for count, processes in product((0, 1, 2, 5, 7, 100), (1, 2, 3, 7)):
+        parts = [shard(count, index, processes) for index in range(processes)]
+        assert [i for part in parts for i in part] == list(range(count))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1

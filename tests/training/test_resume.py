@@ -1,4 +1,4 @@
-"""A run that was interrupted, killed or damaged ends as the one that was not, bit for bit."""
+"""A run that was interrupted, killed or damaged ends as an uninterrupted one, bit for bit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import torch
 
 from helpers.tiny_run import after_step, everything, kill_after, outcome, tiny, train_until, updater
 from mrvae.recipes import Recipe
-from mrvae.training import Interrupted, checkpoint, train
+from mrvae.training import Interrupted, train
+from mrvae.training.store import checkpoint
 
 STEPS, STOP = 24, 12
 ADAMAX = ("optimizer=adamax", "optimizer.rate=0.004")
@@ -48,8 +49,9 @@ def same(run: Path, expected: dict[str, object]) -> None:
 # -------------------------------------------------------------------------------- bit for bit
 
 
-@pytest.mark.parametrize("changes", [(), ADAMAX])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("changes", "number"), [((), signal.SIGINT), (ADAMAX, signal.SIGTERM)], ids=["adamw", "adamax"]
+)
 def test_an_interrupted_run_ends_as_a_whole_one(
     out: Path, changes: tuple[str, ...], number: int
 ) -> None:
@@ -73,7 +75,7 @@ def test_the_whole_run_is_the_same_twice_and_another_seed_is_another_run(out: Pa
     assert everything(out)[name] != everything(out.with_name("other"))[name]
 
 
-def test_an_interruption_says_how_to_go_on(out: Path) -> None:
+def test_an_interruption_names_the_command_that_continues(out: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mrvae.training.run.StopRequest.signal_number", signal.SIGINT, raising=False)
         patch.setattr("mrvae.training.run.StopRequest.__init__", lambda self: None)
@@ -83,7 +85,7 @@ def test_an_interruption_says_how_to_go_on(out: Path) -> None:
     assert str(out) in str(stop.value)
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint(out: Path) -> None:
+def test_a_killed_run_continues_from_its_last_checkpoint(out: Path) -> None:
     """Events after that checkpoint are written again, not twice; half a line is forgotten."""
     kill_after(tiny(), out, 13)
     with (out / "metrics.jsonl").open("a") as file:
@@ -92,7 +94,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(out: Path) -> None:
     same(out, uninterrupted())
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_again(out: Path) -> None:
+def test_a_run_killed_before_its_first_checkpoint_restarts(out: Path) -> None:
     kill_after(tiny(), out, 2)
     train(tiny(), out, resume=True, quiet=True)
     same(out, uninterrupted())
@@ -106,7 +108,7 @@ def test_a_run_killed_while_its_last_checkpoint_is_written_is_finished_later(out
 
     kill_after(tiny(), out, 22)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mrvae.training.checkpoint._flush", die)
+        patch.setattr("mrvae.training.store.checkpoint._flush", die)
         with pytest.raises(SystemExit):
             train(tiny(), out, resume=True, quiet=True)
     train(tiny(), out, resume=True, quiet=True)
@@ -188,10 +190,10 @@ def copy(run: Path, out: Path) -> Path:
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_a_damaged_checkpoint_is_passed_over_whole(
+def test_a_damaged_checkpoint_is_skipped_and_never_half_read(
     stopped: Path, out: Path, case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The one before is taken, with one line that names the damaged one."""
+    """The previous one is used, with one line that names the damaged one; without it, none is."""
     copy(stopped, out)
     DAMAGE[case](out / "state/step-00000012")
     fresh = updater(tiny())
@@ -205,15 +207,13 @@ def test_a_damaged_checkpoint_is_passed_over_whole(
     for mine, other in zip(fresh.parameters, expected.parameters, strict=True):
         assert torch.equal(mine, other)
     assert fresh.updates == expected.updates == 10
+    (out / "state/step-00000010").rename(out / "other")
+    (out / "elsewhere").rename(out / "state/step-00000012")
+    check_nothing_is_restored(out)
 
 
-@pytest.mark.parametrize("case", DAMAGE)
-def test_a_checkpoint_that_cannot_be_read_changes_nothing(
-    stopped: Path, out: Path, case: str
-) -> None:
-    copy(stopped, out)
-    (out / "state/step-00000010").rename(out / "elsewhere")
-    DAMAGE[case](out / "state/step-00000012")
+def check_nothing_is_restored(out: Path) -> None:
+    """The only checkpoint is damaged: neither the files nor the updater change."""
     fresh, expected = updater(tiny()), updater(tiny())
     before = everything(out)
     with pytest.raises(ValueError, match=r"no checkpoint in .* can be read"):
@@ -258,7 +258,7 @@ def kill_during_resume(recipe: Recipe, out: Path, step: int) -> None:
 # ----------------------------------------------------------------- what --resume may and may not
 
 
-def test_resuming_without_a_run_begins_one(out: Path) -> None:
+def test_resuming_without_a_run_starts_one(out: Path) -> None:
     train(tiny(), out, resume=True, quiet=True)
     same(out, uninterrupted())
 
@@ -273,8 +273,8 @@ def test_a_finished_run_is_left_as_it_is(out: Path) -> None:
 
 REFUSED: dict[str, tuple[tuple[str, ...], int, bool, str]] = {
     "no --resume": ((), 0, False, "holds a run already"),
-    "another seed": ((), 1, True, "begun with seed 0, not 1"),
-    "fewer steps": (("steps=23",), 0, True, "begun with 24 steps"),
+    "another seed": ((), 1, True, "started with seed 0, not 1"),
+    "fewer steps": (("steps=23",), 0, True, "started with 24 steps"),
     "another rate": (("rate=0.1",), 0, True, r"training.optimizer.rate was 0.004, not 0.1"),
     "another model": (("width=9",), 0, True, "model.width was"),
     "another kind": (("optimizer=adamax",), 0, True, "training.optimizer.kind was 'adamw'"),
@@ -291,7 +291,7 @@ def test_another_run_is_refused_and_nothing_is_changed(stopped: Path, case: str)
     assert everything(stopped) == before
 
 
-def test_more_steps_go_on_from_where_the_run_was(out: Path) -> None:
+def test_more_steps_continue_a_finished_run(out: Path) -> None:
     train(tiny("schedule=constant"), out, quiet=True)
     summary = train(tiny("schedule=constant", "steps=30"), out, resume=True, quiet=True)
     assert summary.steps == 30
@@ -308,7 +308,7 @@ def test_a_folder_of_other_files_is_refused(out: Path, resume: bool) -> None:
     out.mkdir()
     (out / "precious.txt").write_text("mine")
     before = everything(out)
-    with pytest.raises(ValueError, match="holds files but no run"):
+    with pytest.raises(ValueError, match="has files but no run"):
         train(tiny(), out, resume=resume, quiet=True)
     assert everything(out) == before
     with pytest.raises(ValueError, match="is a file"):
@@ -325,7 +325,7 @@ def test_a_run_with_a_damaged_recipe_is_refused(stopped: Path, out: Path) -> Non
     assert everything(out) == before
 
 
-def test_a_mistake_in_the_data_makes_no_folder(out: Path, tmp_path: Path) -> None:
+def test_a_refused_run_creates_no_folder(out: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         train(tiny("data=mnist"), out, data_dir=tmp_path, quiet=True)
     with pytest.raises(ValueError, match="cannot be split"):

@@ -1,9 +1,8 @@
-"""One update: the gradient of the global batch, and what keeps a bad one away from the weights."""
+"""One update: the gradient of the global batch, the clip, and the skip of bad gradients."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from msgspec import structs
 from torch import Tensor, nn
 
 from helpers.tiny_run import after_step, everything, tiny, updater
-from mrvae.models import Elbo
+from mrvae.models import HVAE
 from mrvae.models.elbo import sum_per_image
 from mrvae.training import Diverged, train
 from mrvae.training.compiling import try_compile
@@ -78,19 +77,21 @@ def test_the_report_is_of_the_weights_before_the_update() -> None:
     assert all(p.grad is None for p in state.parameters)
 
 
-def break_bound(patch: pytest.MonkeyPatch, value: float) -> None:
-    """Let the bound of every image be this value, with gradients of the same kind."""
-    bound = Updater.bound
+def break_bound(patch: pytest.MonkeyPatch, factor: float) -> None:
+    """Multiply log p(x | z) of every image, and its gradient, by a factor."""
+    forward = HVAE.forward
 
-    def broken(self: Updater, x: Tensor, noise: Tensor, term: Tensor | None = None) -> Elbo:
-        elbo = bound(self, x, noise)
-        return replace(elbo, log_likelihood=elbo.log_likelihood * value)
+    def broken(
+        self: HVAE, x: Tensor, noise: Tensor, term: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        log_likelihood, kl = forward(self, x, noise, term)
+        return log_likelihood * factor, kl
 
-    patch.setattr(Updater, "bound", broken)
+    patch.setattr(HVAE, "forward", broken)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_no_number_changes_nothing(value: float) -> None:
+def test_a_loss_that_is_not_finite_changes_nothing(value: float) -> None:
     state = updater(tiny())
     state.update(0)
     before, averages = weights(state), [a.clone() for a in state.ema.averages]
@@ -110,7 +111,7 @@ def test_a_loss_that_is_no_number_changes_nothing(value: float) -> None:
     assert not equal(before, weights(state))
 
 
-def test_a_gradient_that_is_no_number_changes_nothing() -> None:
+def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
     """Though the loss is finite."""
     state = updater(tiny())
 
@@ -138,7 +139,7 @@ def test_an_outlier_changes_nothing_and_is_counted() -> None:
     assert (state.monitor.skipped, state.updates) == (1, 25)
 
 
-def test_a_run_that_breaks_for_good_stops_and_leaves_its_checkpoint(tmp_path: Path) -> None:
+def test_a_diverged_run_stops_and_leaves_its_checkpoint_intact(tmp_path: Path) -> None:
     out, seen = tmp_path / "run", dict[str, bytes]()
     with pytest.MonkeyPatch.context() as patch:
 
@@ -175,7 +176,7 @@ def test_a_batch_that_cannot_be_split_is_refused() -> None:
 # ------------------------------------------------------------------------------- compilation
 
 
-def test_where_compilation_fails_the_run_goes_on_with_one_line(
+def test_after_a_failed_compilation_the_run_continues_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The result is that of a run which was never compiled."""
@@ -189,7 +190,7 @@ def test_where_compilation_fails_the_run_goes_on_with_one_line(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nn.Module, "compile", fail)
         train(tiny("steps=4", "compile=true"), tmp_path / "compiled", quiet=True)
-    line = "mrvae: torch.compile failed (no compiler); going on without it\n"
+    line = "mrvae: torch.compile failed (no compiler); the run continues without it\n"
     assert capsys.readouterr().err == line
     train(tiny("steps=4"), tmp_path / "plain", quiet=True)
     for name in ("weights.safetensors", "state/step-00000004/tensors.safetensors"):

@@ -95,7 +95,7 @@ def test_a_run_is_evaluated_by_its_bound(name: str, trained: Trained) -> None:
 
 
 @pytest.mark.parametrize("name", MOST_SLOWLY)
-def test_every_command_knows_it(
+def test_every_command_reads_it(
     name: str, tmp_path: Path, trained: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def ask(*arguments: object) -> dict[str, object]:

@@ -67,11 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Stopped as stop:
-        return _fail(str(stop), stop.code, stop.raise_together)
+        return _fail(str(stop), stop.code, stop.on_all_processes)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except OSError as error:
-        return _fail(reason(error), 2, raise_together=False)
+        return _fail(reason(error), 2, on_all_processes=False)
     except ValueError as error:
         return _fail(str(error), 2)
 
@@ -101,8 +101,8 @@ def _print(answer: Answer, as_json: bool) -> None:
         print(answer.text, flush=True)
 
 
-def _fail(problem: str, code: int, raise_together: bool = True) -> int:
+def _fail(problem: str, code: int, on_all_processes: bool = True) -> int:
     """Say on one line of stderr what is wrong; of several processes alike, the first one does."""
-    if not raise_together or os.environ.get("RANK", "0") == "0":
+    if not on_all_processes or os.environ.get("RANK", "0") == "0":
         print(f"mrvae: {' '.join(problem.split())}", file=sys.stderr)
     return code

@@ -109,11 +109,11 @@ def _write(path: Path, run: Run, images: Images, report: AttackReport, keep: int
     """Write some images, the strongest attack on each, and reconstructions of both."""
     import torch
 
-    from mrvae.cli.runs import first_images, write_images
+    from mrvae.cli.runs import write_images
     from mrvae.evaluation import read, reconstruction
 
     attacked = report.worst(report.images)[:_SHOWN]
-    x = first_images(images, _SHOWN).to(attacked.dtype)
+    x = images.first(_SHOWN).tensor().to(attacked.dtype)
     rows = [x, attacked]
     with torch.no_grad():
         for row in (x, attacked):

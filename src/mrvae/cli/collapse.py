@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mrvae.cli.runs import Run
     from mrvae.data import Images
     from mrvae.evaluation import Partial, UnitReport, UnitTotal
-    from mrvae.pictures import Pixels
+    from mrvae.image_grid import Pixels
 
 _EXAMPLES = 4
 _COLUMNS = 5
@@ -58,15 +58,14 @@ def examples(run: Run, images: Images, how: Partial) -> tuple[str, Pixels]:
     """Return a row for each of a few images: the image and its partial reconstructions."""
     import torch
 
-    from mrvae.cli.runs import first_images
-    from mrvae.pictures import arrange
+    from mrvae.image_grid import arrange
 
     keep = spaced(run.model.stochastic_depth, _COLUMNS)
-    x = first_images(images, _EXAMPLES)
+    x = images.first(_EXAMPLES).tensor()
     columns = [y.cpu().double() for y in how.images(run.model, x, range(len(x)), keep)]
     rows = torch.stack([x / (run.levels - 1), *columns], dim=1).flatten(0, 1)
     # Values on [0, 1] are the two ends of a scale of two levels, and what lies between.
-    picture = arrange(rows.numpy(), levels=2, columns=1 + len(keep))
+    picture = arrange(rows.numpy(), bins=2, columns=1 + len(keep))
     return f"image, and by its top {', '.join(map(str, keep))} latents", picture
 
 

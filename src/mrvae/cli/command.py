@@ -35,14 +35,13 @@ class Command(Protocol):
 class Stopped(Exception):
     """A command that ended early for a reason that is no mistake, with its exit code.
 
-    If several processes stop ``raise_together``, the first one prints the reason; otherwise each prints its
-    own.
+    With ``on_all_processes`` the first process prints the reason; otherwise each prints its own.
     """
 
-    def __init__(self, message: str, code: int, raise_together: bool = True) -> None:
+    def __init__(self, message: str, code: int, on_all_processes: bool = True) -> None:
         super().__init__(message)
         self.code = code
-        self.raise_together = raise_together
+        self.on_all_processes = on_all_processes
 
 
 @contextmanager
@@ -60,6 +59,6 @@ def stopped_early(interrupted: str | None = None) -> Iterator[None]:
     except Diverged as stop:
         raise Stopped(str(stop), 1) from None
     except OutOfMemory as stop:
-        raise Stopped(str(stop), 2, raise_together=False) from None
+        raise Stopped(str(stop), 2, on_all_processes=False) from None
     except Failed as stop:
-        raise Stopped(str(stop), 1, raise_together=False) from None
+        raise Stopped(str(stop), 1, on_all_processes=False) from None

@@ -16,7 +16,7 @@ from mrvae.files import writable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mrvae.compression import Known, Packed, PackedLayers, Pictures
+    from mrvae.compression import CodingModel, PackedFile, PackedProgressiveFile, Pictures
 
 
 @dataclass(frozen=True)
@@ -58,55 +58,66 @@ class Compress:
         check_positive(keep=self.keep)
         if self.max_bpp is not None and not 0 < self.max_bpp < math.inf:
             raise ValueError(f"--max-bpp is {self.max_bpp}; give a number above 0")
-        from mrvae.compression import Pictures, note, open_model, training_images
+        from mrvae.compression import Pictures, open_model, remember_model, training_images
         from mrvae.models.build.weights import read_recipe
 
-        known = open_model(self.run_path)
-        pictures = Pictures(self.images, known.network)
-        seen = training_images(read_recipe(known.run), self.data_dir)
+        model = open_model(self.run_path)
+        pictures = Pictures(self.images, model.network)
+        calibration = training_images(read_recipe(model.run), self.data_dir)
         layered = self.progressive or self.keep is not None or self.max_bpp is not None
         pack = self._layers if layered else self._whole
-        answer = pack(known, pictures, seen)
-        note(known)
+        answer = pack(model, pictures, calibration)
+        remember_model(model)
         return answer
 
-    def _whole(self, known: Known, pictures: Pictures, seen: Tensor | None) -> Answer:
+    def _whole(self, model: CodingModel, pictures: Pictures, calibration: Tensor | None) -> Answer:
         """Write all of the pictures in the shorter way."""
         from mrvae.compression import ROUNDS, pack
 
         rounds = 0 if self.no_search else ROUNDS
         packed = pack(
-            known, pictures, self.out, seen=seen, verify=not self.no_verify, rounds=rounds
+            model,
+            pictures,
+            self.out,
+            calibration=calibration,
+            verify=not self.no_verify,
+            rounds=rounds,
         )
         mode = "bitsback" if packed.bits_back else "direct"
         values = {
             **self._values(packed, mode),
             "seed_bits": packed.seed_bits,
             "seed_images": packed.seeds,
-            "model": known.hash.hex(),
+            "model": model.hash.hex(),
         }
         overhead = packed.size - packed.payload_bits // 8
         last = f"{mode} coding, {packed.patches:,} patches, {overhead:,} bytes of header and checks"
         return Answer(values, f"{self._wrote(packed)}\n{last}")
 
-    def _layers(self, known: Known, pictures: Pictures, seen: Tensor | None) -> Answer:
+    def _layers(self, model: CodingModel, pictures: Pictures, calibration: Tensor | None) -> Answer:
         """Write the layers that are wanted."""
         from mrvae.compression import pack_layers
 
         packed = pack_layers(
-            known, pictures, self.out, self.keep, self.max_bpp, seen, verify=not self.no_verify
+            model,
+            pictures,
+            self.out,
+            self.keep,
+            self.max_bpp,
+            calibration,
+            verify=not self.no_verify,
         )
         values = {
             **self._values(packed, "progressive"),
             "lossless": packed.lossless,
             "layers": [{"name": name, "bytes": size} for name, size in packed.layers],
-            "model": known.hash.hex(),
+            "model": model.hash.hex(),
         }
         loss = "without loss" if packed.lossless else "lossy"
         each = ", ".join(f"{name} {size:,}" for name, size in packed.layers)
         return Answer(values, f"{self._wrote(packed)}\nprogressive, {loss}; bytes: {each}")
 
-    def _values(self, packed: Packed | PackedLayers, mode: str) -> dict[str, object]:
+    def _values(self, packed: PackedFile | PackedProgressiveFile, mode: str) -> dict[str, object]:
         return {
             "file": str(self.out),
             "bytes": packed.size,
@@ -119,7 +130,7 @@ class Compress:
             "ideal_bits": packed.ideal_bits,
         }
 
-    def _wrote(self, packed: Packed | PackedLayers) -> str:
+    def _wrote(self, packed: PackedFile | PackedProgressiveFile) -> str:
         bpp = 8 * packed.size / packed.pixels
         return (
             f"wrote {self.out}: {len(self.images)} images, {packed.pixels:,} pixels, "

@@ -40,11 +40,11 @@ class Decompress:
             raise ValueError(f"--out is {folder}, and {folder.parent} does not exist; make it")
         if not self.file.is_file():
             raise ValueError(f"{self.file} is no file; name one that mrvae compress wrote")
-        from mrvae.compression import find, open_model, read_container, unpack
+        from mrvae.compression import find_model, open_model, read_container, unpack
 
         container = read_container(self.file)
-        known = open_model(self.run_path or find(container.header.model))
-        written = unpack(container, known, folder)
+        model = open_model(self.run_path or find_model(container.header.model_hash))
+        written = unpack(container, model, folder)
         missing = len(container.header.entries) - len(written)
         if container.cut:
             print(f"mrvae: warning: {_cut(container, missing)}", file=sys.stderr)
@@ -56,7 +56,7 @@ class Decompress:
             "missing": missing,
             "lossless": header.lossless and not (container.cut and header.mode.layered),
             "chunks": len(container.places),
-            "run": str(known.run),
+            "run": str(model.run),
         }
         return Answer(values, f"wrote {len(written)} pictures to {folder}")
 

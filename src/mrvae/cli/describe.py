@@ -14,7 +14,7 @@ from mrvae.cli.tables import table
 from mrvae.recipes import Recipe, override
 
 if TYPE_CHECKING:
-    from mrvae.training.footprint import Footprint
+    from mrvae.training.memory.footprint import Footprint
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Describe:
 
     def _step(self, recipe: Recipe) -> tuple[dict[str, object], str]:
         """Return what a step costs, as values and as text."""
-        from mrvae.training.footprint import footprint
+        from mrvae.training.memory.footprint import footprint
 
         cost, training = footprint(recipe), recipe.training
         days = None

@@ -65,16 +65,16 @@ class Evaluate:
         self._check()
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import latent_units
-        from mrvae.processes import leave, present, raise_together
+        from mrvae.processes import leave_group, process_state, raise_together
 
-        first = present().is_main_process
+        first = process_state().is_main_process
         try:
             with raise_together():
                 run = open_run(self.run_path, self.best, self.repeat)
                 images = run.images(self.split, self.data_dir, self.limit)
             report = self._measure(run.model, images, self.quiet or not first)
         finally:
-            leave()
+            leave_group()
         if not first:
             return Answer({}, "")
         values: dict[str, object] = {
@@ -111,10 +111,10 @@ class Evaluate:
     def _measure(self, model: HVAE, images: Images, quiet: bool) -> LikelihoodReport:
         """Measure every image, each on one of the processes that there are."""
         from mrvae.evaluation import KUZINA2023, draws, evaluate
-        from mrvae.processes import present, share
+        from mrvae.processes import process_state, shard
 
-        state, samples = present(), self.importance_samples
-        part = share(len(images), state.process_index, state.num_processes)
+        state, samples = process_state(), self.importance_samples
+        part = shard(len(images), state.process_index, state.num_processes)
         with _bar(draws(len(part), samples), quiet) as progress:
             report = evaluate(
                 model,

@@ -49,17 +49,13 @@ class Run:
 
     def images(self, split: str, data_dir: Path | None, limit: int | None = None) -> Images:
         """Return the first ``limit`` images of a split, as the model sees them."""
-        import torch
-
         from mrvae.data import images_for
 
         images = images_for(self.recipe, split, data_dir)
-        if images.levels != self.levels:
+        if images.bins != self.levels:
             # The grey training images of a binary recipe, which training draws anew each step.
             images = images.binarised(0)
-        if limit is None or limit >= len(images):
-            return images
-        return images.subset(torch.arange(limit))
+        return images.first(limit)
 
 
 def open_run(path: Path, best: bool = False, repeat: int | None = None) -> Run:
@@ -84,13 +80,6 @@ def open_run(path: Path, best: bool = False, repeat: int | None = None) -> Run:
     return Run(folder, read_recipe(folder), model)
 
 
-def first_images(images: Images, count: int) -> Tensor:
-    """Return the first ``count`` images, or all if there are fewer, (n, C, H, W)."""
-    import torch
-
-    return images.take(torch.arange(min(count, len(images))))
-
-
 def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False) -> Tensor:
     """Return n samples, or their mean levels, in chunks to bound the memory."""
     import torch
@@ -107,7 +96,7 @@ def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool
 
 def write_images(path: Path, images: Tensor, levels: int, columns: int | None = None) -> None:
     """Write images (N, C, H, W) of levels, or of mean levels, as one picture."""
-    from mrvae.pictures import arrange, write_png
+    from mrvae.image_grid import arrange, write_png
 
     # A mean may leave the range of the levels by a rounding error.
     write_png(path, arrange(images.clamp(0, levels - 1).numpy(), levels, columns))

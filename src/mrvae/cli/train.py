@@ -12,10 +12,11 @@ from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Option
 from mrvae.cli.options import DataDir, Json, Overrides, Quiet, RecipeName, Seed, read_recipe
 from mrvae.recipes import Recipe
-from mrvae.report import loss_figure, read_events, write_figure
+from mrvae.report import loss_figure, write_figure
+from mrvae.run_log import read_events
 
 if TYPE_CHECKING:
-    from mrvae.training import Summary
+    from mrvae.training import RunSummary
 
 
 @dataclass(frozen=True)
@@ -48,19 +49,19 @@ class Train:
         recipe = read_recipe(self.recipe, self.overrides, self.steps)
         out = Path("runs") / recipe.name if self.out is None else self.out
         before = _written(out)
-        from mrvae.processes import leave, present
+        from mrvae.processes import leave_group, process_state
 
         try:
             summary = self._train(recipe, out)
         finally:
-            leave()
-        if not present().is_main_process:
+            leave_group()
+        if not process_state().is_main_process:
             return Answer({}, "")
         if _written(out) != before or not _pictures_exist(out):
             _draw(recipe, out)
         return _answer(recipe, summary)
 
-    def _train(self, recipe: Recipe, out: Path) -> Summary:
+    def _train(self, recipe: Recipe, out: Path) -> RunSummary:
         from mrvae.training import train
 
         with stopped_early():
@@ -95,7 +96,7 @@ def _draw(recipe: Recipe, out: Path) -> None:
     write_images(out / "samples.png", draw(run, 64, (1.0,), seed=0), run.levels)
 
 
-def _answer(recipe: Recipe, summary: Summary) -> Answer:
+def _answer(recipe: Recipe, summary: RunSummary) -> Answer:
     from mrvae.models import bits_per_dim
 
     dims = recipe.model.channels * recipe.model.size**2

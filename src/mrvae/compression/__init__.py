@@ -1,46 +1,50 @@
 """The codec: pictures to files whose size is the model's bound, and back, exactly.
 
-A :class:`Codec` is (push, pop) on a :class:`Stack` of bits, and drives the decoder's one walk. A
-file is a header and chunks (docs/format.md); :func:`pack` writes one, :func:`pack_layers` one of
-which every beginning is a coarser picture, and :func:`unpack` reads both.
+From the bits up: :mod:`~mrvae.compression.coding` codes symbols, latents and contexts on a
+:class:`Stack` of bits; a :class:`Codec` pushes and pops batches of images by a model's one top-down
+walk; :mod:`~mrvae.compression.chunks` and :mod:`~mrvae.compression.progressive` make payloads of
+them; :mod:`~mrvae.compression.format` makes files of payloads (docs/format.md). :func:`pack` writes
+a file, :func:`pack_layers` one of which every beginning is a coarser picture, and :func:`unpack`
+reads both.
 """
 
 from __future__ import annotations
 
-from mrvae.compression.calibration import training_images
+from mrvae.compression.calibration import codec_for, training_images
 from mrvae.compression.codec import Codec
-from mrvae.compression.coder import Rounded, Stack, Standard, Table
-from mrvae.compression.container import Container, Header, Mode, read_container
-from mrvae.compression.identity import Known, find, note, open_model
-from mrvae.compression.layers import Layers
-from mrvae.compression.network import Network
-from mrvae.compression.packing import Packed, Pictures, pack
-from mrvae.compression.progressive import PackedLayers, pack_layers
-from mrvae.compression.searching import ROUNDS, search
-from mrvae.compression.unpacking import unpack
+from mrvae.compression.coding.stack import Stack
+from mrvae.compression.format.container import Container, read_container
+from mrvae.compression.format.header import FileHeader, Mode
+from mrvae.compression.format.packing import PackedFile, pack
+from mrvae.compression.format.pictures import Pictures
+from mrvae.compression.format.progressive_packing import PackedProgressiveFile, pack_layers
+from mrvae.compression.format.unpacking import decode_pictures, unpack
+from mrvae.compression.identity import CodingModel, find_model, open_model, remember_model
+from mrvae.compression.network import CodingNetwork
+from mrvae.compression.progressive import ProgressiveLayers
+from mrvae.compression.search import ROUNDS, search
 
 __all__ = [
     "ROUNDS",
     "Codec",
+    "CodingModel",
+    "CodingNetwork",
     "Container",
-    "Header",
-    "Known",
-    "Layers",
+    "FileHeader",
     "Mode",
-    "Network",
-    "Packed",
-    "PackedLayers",
+    "PackedFile",
+    "PackedProgressiveFile",
     "Pictures",
-    "Rounded",
+    "ProgressiveLayers",
     "Stack",
-    "Standard",
-    "Table",
-    "find",
-    "note",
+    "codec_for",
+    "decode_pictures",
+    "find_model",
     "open_model",
     "pack",
     "pack_layers",
     "read_container",
+    "remember_model",
     "search",
     "training_images",
     "unpack",

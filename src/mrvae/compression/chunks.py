@@ -1,20 +1,20 @@
-"""A chunk: some images on one stack, which can be read without the other chunks of a file.
+"""A chunk: some images on one stack, decodable without the other chunks of a file.
 
-In direct mode all batches of a chunk are coded directly. In bits-back mode the first one is, so
-that its bytes are the bits from which the next batch draws its latents: no other bits are needed,
-and none are lost. What the stack holds grows with the images on it, and so may the batches. With a
-*pace* d, the first batch is of d images, and one that finds n images on the stack is of
+In direct mode all batches of a chunk are coded directly. In bits-back mode the first one is, and
+the next batch draws its latents from these bits: no other bits are needed, and none are lost. The
+more images are on the stack, the more bits it holds, and the larger a batch may be. With a *growth*
+d, the first batch has d images, and one that finds n images on the stack has
 
     min(most, max(1, ⌊n/d⌋))
 
-images. A batch of that size borrows no more than the stack holds if an image's latents have less
-than d times the bits of an image. If they have more, the encoder doubles d and begins again; when
-d has reached the number of images, all of them are coded directly.
+images. Such a batch borrows no more than the stack holds if an image's latents have less than d
+times the bits of an image. If they have more, the encoder doubles d and begins again; when d has
+reached the number of images, all of them are coded directly.
 
-A message that is empty stays so if each law's first symbol is pushed: black images of which no
-latent is coded take no bits at all, and come off a stack that has nothing left. All such images are
-alike, and one of them is popped for all. A message so short that it is less than one word has much
-of that; once latents have made it longer, every symbol tells.
+An empty message stays empty if the first symbol of each distribution is pushed: black images of
+which no latent is coded take no bits, and are popped from an empty stack. All such images are
+equal, so one of them is popped for all. A message shorter than one word behaves similarly; once
+latents have made it longer, every symbol makes it grow.
 
 A chunk's bytes are d, a check of its pixels, and the words of the stack.
 """
@@ -26,16 +26,16 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mrvae.compression.codec import Codec, ExhaustedError
-from mrvae.compression.coder import Stack, cheapest
-from mrvae.compression.network import MOST
+from mrvae.compression.coding.stack import Stack
+from mrvae.compression.coding.symbols import min_symbol_bits
+from mrvae.compression.network import MAX_BATCH
 
 _HEAD = struct.Struct("<HI")
-FIRST_PACE = 6
+FIRST_GROWTH = 6
 
 
 class DamagedError(ValueError):
@@ -43,14 +43,14 @@ class DamagedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Written:
-    """A chunk's bytes, and what they consist of in bits.
+class CodedChunk:
+    """A chunk's bytes, and the bits of its parts.
 
     Attributes:
         payload: the bytes.
-        ideal: what the laws say that the images take.
+        ideal: -log₂ P of all its symbols, less those of symbols popped.
         seed: bits of the directly coded first batch of a bits-back chunk.
-        seeds: its images.
+        seeds: images of that batch.
     """
 
     payload: bytes
@@ -59,25 +59,25 @@ class Written:
     seeds: int
 
 
-def write_chunk(codec: Codec, x: Tensor, first: int, most: int, bits_back: bool) -> Written:
+def encode_chunk(codec: Codec, x: Tensor, first: int, most: int, bits_back: bool) -> CodedChunk:
     """Code uint8 images (n, C, S, S), of which the first is number ``first`` of the file."""
-    growth = min(FIRST_PACE, len(x)) if bits_back else 0
+    growth = min(FIRST_GROWTH, len(x)) if bits_back else 0
     while 0 < growth < len(x):
         try:
-            return _write(codec, x, first, most, growth)
+            return _encode(codec, x, first, most, growth)
         except ExhaustedError:
             growth *= 2
-    return _write(codec, x, first, most, 0)
+    return _encode(codec, x, first, most, 0)
 
 
-def read_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) -> Tensor:
+def decode_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) -> Tensor:
     """Return the ``count`` images of a chunk.
 
     Raises:
-        DamagedError: if the bytes are none of a chunk, cannot hold so many images, or decode to
-            others than were written.
+        DamagedError: if the bytes are not a chunk, cannot hold so many images, or decode to other
+            images.
     """
-    growth, check, stack = _open(payload, count, codec)
+    growth, crc, stack = _open(payload, count, codec)
     parts = []
     for start, size in reversed(list(batches(count, growth, most))):
         bits_back = growth > 0 and start > 0
@@ -86,13 +86,13 @@ def read_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) 
         if bits_back:
             parts.append(codec.pop_bits_back(stack, size, first + start))
         elif stack.empty:
-            # Nothing is left: this and all before it are what an empty message says, and alike.
+            # All images that are left decode from an empty message, and so are equal.
             parts.append(codec.pop_direct(stack, 1).expand(start + size, -1, -1, -1))
             break
         else:
             parts.append(codec.pop_direct(stack, size))
     x = torch.cat(parts[::-1])
-    if not stack.empty or _check(x) != check:
+    if not stack.empty or pixel_crc(x) != crc:
         raise DamagedError(
             "it decodes to other pixels than were written; the model is computed differently here"
         )
@@ -102,7 +102,7 @@ def read_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) 
 def batches(count: int, growth: int, most: int) -> Iterator[tuple[int, int]]:
     """Yield the start and the size of each batch, in the order of writing.
 
-    Pace 0 is that of direct coding, where all batches are alike.
+    Growth 0 is direct coding, where all batches have the same size.
 
     Example:
         >>> list(batches(8, growth=2, most=3))
@@ -118,7 +118,12 @@ def batches(count: int, growth: int, most: int) -> Iterator[tuple[int, int]]:
         start += size
 
 
-def _write(codec: Codec, x: Tensor, first: int, most: int, growth: int) -> Written:
+def pixel_crc(x: Tensor) -> int:
+    """Return the CRC-32 of uint8 images in the order (image, channel, row, column)."""
+    return zlib.crc32(x.contiguous().numpy().tobytes())
+
+
+def _encode(codec: Codec, x: Tensor, first: int, most: int, growth: int) -> CodedChunk:
     stack, seed, seeds = Stack(), 0, 0
     for start, size in batches(len(x), growth, most):
         part = x[start : start + size]
@@ -127,34 +132,29 @@ def _write(codec: Codec, x: Tensor, first: int, most: int, growth: int) -> Writt
         else:
             codec.push_direct(stack, part)
             seed, seeds = (stack.bits, size) if growth else (0, 0)
-    words = stack.words.astype("<u4").tobytes()
-    return Written(_HEAD.pack(growth, _check(x)) + words, stack.ideal, seed, seeds)
+    payload = _HEAD.pack(growth, pixel_crc(x)) + stack.to_bytes()
+    return CodedChunk(payload, stack.ideal, seed, seeds)
 
 
 def _open(payload: bytes, count: int, codec: Codec) -> tuple[int, int, Stack]:
-    """Return pace, check and stack of a chunk, or refuse it."""
+    """Return growth, pixel CRC and stack of a chunk, or refuse it."""
     length = len(payload)
-    if length < _HEAD.size or (length - _HEAD.size) % 4:
+    if length < _HEAD.size:
         raise DamagedError(f"its {length} bytes are not those of a chunk")
-    growth, check = _HEAD.unpack_from(payload)
+    growth, crc = _HEAD.unpack_from(payload)
     if growth >= max(count, 1):
         raise DamagedError(f"its first batch is of {growth} images, and it has {count}")
-    if _least(codec, count, growth) > 8 * length:
+    if _min_bits(codec, count, growth) > 8 * length:
         raise DamagedError(f"its {length} bytes cannot hold {count} images")
-    words = np.frombuffer(payload, dtype="<u4", offset=_HEAD.size).astype(np.uint32)
     try:
-        return growth, check, Stack(words)
+        return growth, crc, Stack.from_bytes(payload[_HEAD.size :])
     except ValueError as error:
         raise DamagedError(str(error)) from None
 
 
-def _least(codec: Codec, count: int, growth: int) -> float:
-    """Return the bits that so many images have at least, beyond those that may have none."""
-    says = growth > 0 or any(bool(units.active.any()) for units in codec.direct)
+def _min_bits(codec: Codec, count: int, growth: int) -> float:
+    """Return the fewest bits of so many images, beyond a batch of which all may take none."""
+    grows = growth > 0 or any(bool(units.active.any()) for units in codec.direct)
     channels, size, _ = codec.network.image
-    pixels = channels * size * size * cheapest(codec.network.model.frame.bins)
-    return max(0, count - MOST) * pixels if says else 0.0
-
-
-def _check(x: Tensor) -> int:
-    return zlib.crc32(x.contiguous().numpy().tobytes())
+    pixels = channels * size * size * min_symbol_bits(codec.network.model.frame.bins)
+    return max(0, count - MAX_BATCH) * pixels if grows else 0.0

@@ -1,48 +1,47 @@
 """Two codes for a batch of images, each a pair of push and pop on one stack of bits.
 
-**Direct.** The latents nearest to the posterior's means, or better ones that a search has found,
-are coded by the prior, then the image given them, at a cost of -log p(ẑ) - log p(x | ẑ). It takes
-no bits from the stack, and so serves single images, small sets, and the beginning of every chain.
+**Direct.** The latents ẑ nearest to the posterior's means, or better ones found by a search, are
+coded by the prior, then the image given them, at a cost of -log p(ẑ) - log p(x | ẑ). It takes no
+bits from the stack, and so serves single images, small sets, and the first batch of every chunk.
 
-A context, which is a function of the image, is coded by its prior in both, before all latents.
-
-**Bits back** (Townsend et al. 2019, for a hierarchy). The latents are popped from the stack by the
-posterior, so that they are a draw of it, and what is popped is no loss, for the decoder pushes it
-back:
+**Bits back** (Townsend et al. 2019, for a hierarchy). The encoder pops the latents from the stack
+by the posterior, so that they are a draw of it. Those bits are not lost: the decoder pushes them
+back.
 
     encode    pop z ~ q(z | x),   push x | z,   push z ~ p(z);
     decode    pop z ~ p(z),       pop x | z,    push z ~ q(z | x).
 
-The net cost is -log p(x, z) + log q(z | x), whose mean is minus the bound. A posterior of a
-top-down hierarchy needs all latents context it, and the image: so all are popped before anything is
-pushed, and the stack must hold their bits beforehand.
+The net cost is -log p(x, z) + log q(z | x), whose mean is minus the bound. In a top-down hierarchy
+the posterior of a latent depends on all coarser latents and the image, so the encoder pops all
+latents before it pushes anything, and the stack must hold their bits beforehand.
 
-The walk is the decoder's one. Encoding and decoding differ in what chooses a latent, and that is
-all that is written here.
+A context is a function of the image; both codes code it by its prior, before all latents.
+
+Encoding and decoding both run the model's top-down walk. They differ in the choice of a latent.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from mrvae.compression.coder import Stack
-from mrvae.compression.latents import (
-    Units,
+from mrvae.compression.coding.context import pop_context, push_context
+from mrvae.compression.coding.latents import (
+    CodedUnits,
     choose_by_posterior,
     choose_by_prior,
-    choose_numbers,
+    choose_integers,
     push_by_posterior,
     push_by_prior,
     shared_noise,
 )
-from mrvae.compression.network import Network
-from mrvae.compression.searching import search
-from mrvae.models.hierarchy.walk import Choose, given
+from mrvae.compression.coding.stack import Stack
+from mrvae.compression.network import CodingNetwork
+from mrvae.compression.search import search
+from mrvae.models.hierarchy.walk import given
 
-_SPARE = 64
+_MIN_BITS_LEFT = 64
 
 
 class ExhaustedError(Exception):
@@ -51,75 +50,74 @@ class ExhaustedError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Codec:
-    """The codes of a model's images.
+    """The two codes of a model's images.
 
     Args:
         network: the model.
-        direct: units of the direct code, one entry a latent.
-        chained: units of the bits-back code.
-        rounds: of the search for the latents of a direct code; of no consequence for who decodes.
+        direct: coded units of the direct code, one entry per latent.
+        bits_back: coded units of the bits-back code.
+        rounds: of the search for the latents of the direct code; a decoder does not need them.
 
     Example:
-        >>> import mrvae
-        >>> from mrvae.compression.latents import all_active, of_shapes
-        >>> network = Network.of(mrvae.build(mrvae.recipe("digits-vdvae")))
-        >>> codec = Codec(network, of_shapes(all_active(network.shapes), 32), ())
+        >>> import mrvae, torch
+        >>> from mrvae.compression.coding.latents import all_active, units_of
+        >>> network = CodingNetwork.of(mrvae.build(mrvae.recipe("digits-vdvae")))
+        >>> codec = Codec(network, units_of(all_active(network.shapes), 32), ())
         >>> x, stack = torch.arange(64, dtype=torch.uint8).view(1, 1, 8, 8) % 17, Stack()
         >>> codec.push_direct(stack, x)
         >>> torch.equal(codec.pop_direct(stack, 1), x), stack.empty
         (True, True)
     """
 
-    network: Network
-    direct: tuple[Units, ...]
-    bits_back: tuple[Units, ...]
+    network: CodingNetwork
+    direct: tuple[CodedUnits, ...]
+    bits_back: tuple[CodedUnits, ...]
     rounds: int = 0
 
     def push_direct(self, stack: Stack, x: Tensor) -> None:
         """Push uint8 images (B, C, S, S) by the direct code."""
-        context, found = self.network.context(x), search(self.network, self.direct, x, self.rounds)
-        choices = [choose_numbers(units, k) for units, k in zip(self.direct, found, strict=True)]
-        trace = self.network.trace(choices, (), self._silence(len(x)), context)
-        self.network.push_pixels(stack, trace.state, x)
+        network, observed = self.network, self.network.context(x)
+        integers = search(network, self.direct, x, self.rounds)
+        choices = [choose_integers(*pair) for pair in zip(self.direct, integers, strict=True)]
+        trace = network.trace(observed, choices, network.zero_noise(len(x)))
+        network.push_pixels(stack, trace.state, x)
         push_by_prior(stack, self.direct, trace.steps)
-        self.network.push_context(stack, context)
+        push_context(stack, network.model.context, trace.context)
 
     def pop_direct(self, stack: Stack, count: int) -> Tensor:
         """Pop images that were pushed by the direct code."""
-        context = self.network.pop_context(stack, count)
+        network = self.network
+        observed = network.condition(pop_context(stack, network.model.context, count))
         choices = [choose_by_prior(units, stack) for units in self.direct]
-        trace = self.network.trace(choices, (), self._silence(count), context)
-        return self.network.pop_pixels(stack, trace.state)
+        trace = network.trace(observed, choices, network.zero_noise(count))
+        return network.pop_pixels(stack, trace.state)
 
     def push_bits_back(self, stack: Stack, x: Tensor, first: int) -> None:
         """Push images by the bits-back code; ``first`` is the number of the first one in the file.
 
         Raises:
-            ExhaustedError: if the stack has too few bits to draw the latents from. What is left on
-                it is then of no use.
+            ExhaustedError: if the stack has too few bits to draw the latents from; what it then
+                holds is of no use.
         """
-        noise = shared_noise(first, len(x), self.network.noise_size)
+        network = self.network
+        noise = shared_noise(first, len(x), network.noise_size)
         choices = [choose_by_posterior(units, stack) for units in self.bits_back]
-        features, context = self.network.features(x), self.network.context(x)
-        trace = self.network.trace(choices, features, noise, context)
-        if stack.bits < _SPARE:
+        trace = network.trace(network.observe(x), choices, noise)
+        if stack.bits < _MIN_BITS_LEFT:
             raise ExhaustedError
-        self.network.push_pixels(stack, trace.state, x)
+        network.push_pixels(stack, trace.state, x)
         push_by_prior(stack, self.bits_back, trace.steps)
-        self.network.push_context(stack, context)
+        push_context(stack, network.model.context, trace.context)
 
     def pop_bits_back(self, stack: Stack, count: int, first: int) -> Tensor:
-        """Pop images that were pushed by the bits-back code, and give their latents' bits back."""
-        noise = shared_noise(first, count, self.network.noise_size)
-        context = self.network.pop_context(stack, count)
-        choices: list[Choose] = [choose_by_prior(units, stack) for units in self.bits_back]
-        trace = self.network.trace(choices, (), noise, context)
-        x = self.network.pop_pixels(stack, trace.state)
-        again = [given(step.z) for step in trace.steps]
-        trace = self.network.trace(again, self.network.features(x), noise, context)
+        """Pop images that were pushed by the bits-back code, and push their latents' bits back."""
+        network = self.network
+        noise = shared_noise(first, count, network.noise_size)
+        observed = network.condition(pop_context(stack, network.model.context, count))
+        choices = [choose_by_prior(units, stack) for units in self.bits_back]
+        trace = network.trace(observed, choices, noise)
+        x = network.pop_pixels(stack, trace.state)
+        observed = observed._replace(features=network.features(x))
+        trace = network.trace(observed, [given(step.z) for step in trace.steps], noise)
         push_by_posterior(stack, self.bits_back, trace.steps)
         return x
-
-    def _silence(self, count: int) -> Tensor:
-        """Return noise that is zero: units that are not coded are at their prior's mean."""
-        return torch.zeros(count, self.network.noise_size, dtype=torch.float64)

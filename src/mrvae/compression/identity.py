@@ -1,10 +1,10 @@
-"""Which model made a file, and where it is.
+"""Which model wrote a file, and where it is.
 
-A file names its model by the SHA-256 of what the model is: the part ``model`` of its recipe, as it
-stands in recipe.json, keys sorted and without spaces, then the bytes of weights.safetensors. It
-never names a path. To read a file, the model is looked for among those that ship with the package,
-and then in a note that ``compress`` keeps in the user's cache: from hashes to run directories. What
-is found there is believed only if its hash is the one that was asked for.
+A file names its model by a SHA-256: of the part ``model`` of its recipe, as it is in recipe.json,
+keys sorted and without spaces, then of the bytes of weights.safetensors. It never holds a path. To
+decode a file, the model is looked for among those that ship with the package, then in a list that
+``compress`` keeps in the user's cache, from hashes to run directories. A model found there is used
+only if its hash is the one of the file.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from pathlib import Path
 
 import pooch
 
-from mrvae.compression.network import Network
+from mrvae.compression.network import CodingNetwork
 from mrvae.files import write_json
 from mrvae.models.build.weights import SHIPPED, load, locate, read_recipe
 
-_LARGEST_NOTE = 1 << 22
+_MAX_LIST_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """A model with its name.
+class CodingModel:
+    """A run's model, ready for coding, and its hash.
 
     Attributes:
-        run: its folder.
+        run: the folder.
         hash: its SHA-256.
-        network: the model, ready for coding.
+        network: the model.
     """
 
     run: Path
     hash: bytes
-    network: Network
+    network: CodingNetwork
 
 
 def hash_of(run: Path) -> bytes:
@@ -61,44 +61,44 @@ def hash_of(run: Path) -> bytes:
     return digest.digest()
 
 
-def open_model(run: Path | str) -> Known:
+def open_model(run: Path | str) -> CodingModel:
     """Load a run, or a model that ships with mrvae, for coding.
 
     Raises:
-        ValueError: if it is no run, or its model cannot be coded with.
+        ValueError: if it is no run, or its model cannot code.
     """
     folder = locate(run)
-    return Known(folder, hash_of(folder), Network.of(load(folder)))
+    return CodingModel(folder, hash_of(folder), CodingNetwork.of(load(folder)))
 
 
-def find(wanted: bytes) -> Path:
+def find_model(wanted: bytes) -> Path:
     """Return the folder of the model with a hash.
 
     Raises:
-        ValueError: if it neither ships with mrvae nor is noted.
+        ValueError: if it neither ships with mrvae nor was used by ``compress`` on this machine.
     """
     shipped = sorted(folder for folder in SHIPPED.iterdir() if folder.is_dir())
-    noted = _notes().get(wanted.hex())
-    for folder in [*shipped, *([Path(noted)] if noted else [])]:
+    remembered = _remembered().get(wanted.hex())
+    for folder in [*shipped, *([Path(remembered)] if remembered else [])]:
         if _has_hash(folder, wanted):
             return folder
     raise ValueError(
-        f"the model {wanted.hex()} is neither one that ships with mrvae nor noted on this machine; "
-        "name its run directory with --run"
+        f"the model {wanted.hex()} does not ship with mrvae, and compress has not used it on this "
+        "machine; name its run directory with --run"
     )
 
 
-def note(known: Known) -> None:
-    """Note where a model is, unless it ships with mrvae or the cache cannot be written."""
-    if known.run.parent == SHIPPED:
+def remember_model(model: CodingModel) -> None:
+    """Remember where a model is, unless it ships with mrvae or the cache cannot be written."""
+    if model.run.parent == SHIPPED:
         return
-    path = _note_path()
-    notes = {**_notes(), known.hash.hex(): str(known.run.resolve())}
+    path = _list_path()
+    runs = {**_remembered(), model.hash.hex(): str(model.run.resolve())}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, notes)
+        write_json(path, runs)
     except OSError:
-        # It is a convenience; the file names its model all the same.
+        # The list is a convenience: decompress takes the run directory too.
         return
 
 
@@ -109,19 +109,19 @@ def _has_hash(folder: Path, wanted: bytes) -> bool:
         return False
 
 
-def _note_path() -> Path:
+def _list_path() -> Path:
     return Path(pooch.os_cache("mrvae")) / "models.json"
 
 
-def _notes() -> dict[str, str]:
-    """Return what was noted; nothing if it cannot be read."""
-    path = _note_path()
+def _remembered() -> dict[str, str]:
+    """Return run directories by hash; none if the list cannot be read."""
+    path = _list_path()
     try:
-        if path.stat().st_size > _LARGEST_NOTE:
+        if path.stat().st_size > _MAX_LIST_BYTES:
             return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
+        runs = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(runs, dict):
         return {}
-    return {str(key): value for key, value in found.items() if isinstance(value, str)}
+    return {str(key): value for key, value in runs.items() if isinstance(value, str)}

@@ -1,9 +1,9 @@
-"""A model as the coder uses it: in float64, without gradients, a few images at a time.
+"""A model as the codec runs it: in float64, without gradients, a few images at a time.
 
-Coding needs the same numbers twice, on the way in and on the way out. In float32 an image's
-activations depend on the batch that it is in, and a file cannot be read with another one. In
-float64 they do not, on one kind of processor at least; what is left of rounding errors is far below
-the grids on which the tables are made.
+Encoder and decoder need the same numbers. In float32 an image's activations depend on the other
+images of its batch, and a file could not be read in other batches. In float64 they do not, on one
+kind of processor at least; the remaining rounding errors are far below the grids on which the
+tables are made.
 """
 
 from __future__ import annotations
@@ -17,38 +17,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mrvae.compression.coder import Stack, Table, weights_of
-from mrvae.compression.context_coding import check_conditioner, pop_context, push_context
-from mrvae.compression.parts import StageInParts, cut
+from mrvae.compression.coding.context import check_conditioner
+from mrvae.compression.coding.stack import Stack
+from mrvae.compression.coding.symbols import SymbolTable, weights_of
+from mrvae.compression.microbatches import MicrobatchedStage, microbatches
 from mrvae.models import HVAE
 from mrvae.models.hierarchy.walk import Choose, Shape, from_prior
 from mrvae.models.trace import Latents, Observation, Trace
 
-MOST = 64
+MAX_BATCH = 64
 """Images of one batch, at most."""
 
-_STATES = 1 << 28
-_TABLES = 1 << 22
+_MAX_STATE_BYTES = 1 << 28
+_MAX_TABLE_VALUES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
-    """The parts of a model that coding asks for.
+class CodingNetwork:
+    """A model, and how many images it sees at once.
 
     Args:
         model: in float64, on the CPU.
-        rows: how many images it sees at once; of no consequence for what comes out.
+        rows: images of a microbatch; no number depends on it.
     """
 
     model: HVAE
-    rows: int = MOST
+    rows: int = MAX_BATCH
 
     @classmethod
-    def of(cls, model: HVAE) -> Network:
+    def of(cls, model: HVAE) -> CodingNetwork:
         """Return the network of a model, which is copied.
 
         Raises:
-            ValueError: if the model has a context whose prior is only bounded.
+            ValueError: if the prior of the model's context only bounds its probabilities.
         """
         check_conditioner(model.context)
         return cls(copy.deepcopy(model).to("cpu", torch.float64).eval())
@@ -69,19 +70,25 @@ class Network:
         """Number of latent values of one image."""
         return self.model.latent_noise_size
 
+    def zero_noise(self, count: int) -> Tensor:
+        """Return zero noise (count, noise_size), which sets units to their prior's mean."""
+        return torch.zeros(count, self.noise_size, dtype=torch.float64)
+
     @torch.no_grad()
     def batch(self, copies: int = 1) -> int:
-        """Return how many images' states fit into memory so many times at once, 64 at most."""
-        noise = torch.zeros(1, self.noise_size, dtype=torch.float64)
-        context = tuple(torch.zeros(1, *shape).long() for shape in self.model.context.shapes)
-        steps = self.trace([from_prior(0.0)] * len(self.shapes), (), noise, context).steps
+        """Return how many images' states fit into memory, ``copies`` times; 64 at most."""
+        observed = self.condition(
+            tuple(torch.zeros(1, *shape).long() for shape in self.model.context.shapes)
+        )
+        choices = [from_prior(0.0)] * len(self.shapes)
+        steps = self.trace(observed, choices, self.zero_noise(1)).steps
         image = max(self.model.frame.dims, sum(step.state.numel() for step in steps)) * 8
-        return max(1, min(MOST, _STATES // (copies * image)))
+        return max(1, min(MAX_BATCH, _MAX_STATE_BYTES // (copies * image)))
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Latents:
         """Return the encoder's features of uint8 images, one for each latent."""
-        parts = [self.model.features(part) for part in cut(x, self.rows)]
+        parts = [self.model.features(part) for part in microbatches(x, self.rows)]
         joined: dict[int, Tensor] = {}
         for index, feature in enumerate(parts[0]):
             # One feature serves all cells of a resolution, and is joined once.
@@ -90,41 +97,48 @@ class Network:
         return tuple(joined[id(feature)] for feature in parts[0])
 
     @torch.no_grad()
-    def trace(
-        self, choices: Sequence[Choose], features: Latents, noise: Tensor, context: Latents
-    ) -> Trace:
-        """Descend the hierarchy given a context, the batch in parts; noise is (B, noise_size)."""
-        observed = self._observation(context)._replace(features=features)
+    def context(self, x: Tensor) -> Observation:
+        """Return the observation of the context of uint8 images, without features."""
+        return self.condition(self.model.context.encode(x))
+
+    def observe(self, x: Tensor) -> Observation:
+        """Return the observation of uint8 images."""
+        return self.context(x)._replace(features=self.features(x))
+
+    @torch.no_grad()
+    def condition(self, codes: Latents) -> Observation:
+        """Return the observation of the codes of a context, without features.
+
+        The conditioning is computed one image at a time, so that no sum depends on the batch.
+        """
+        if not codes:
+            return self.model.condition(())
+        single = [self.model.condition((c[None],)).conditioning for c in codes[0]]
+        conditioning = tuple(
+            torch.cat([added for added in column if added is not None])
+            if column[0] is not None
+            else None
+            for column in zip(*single, strict=True)
+        )
+        return Observation((), codes, conditioning)
+
+    @torch.no_grad()
+    def trace(self, observed: Observation, choices: Sequence[Choose], noise: Tensor) -> Trace:
+        """Descend the hierarchy in microbatches; noise is (B, noise_size)."""
         return self.model.trace(
-            observed, choices, noise, wrap=lambda stage: StageInParts(stage, self.rows)
+            observed, choices, noise, wrap=lambda stage: MicrobatchedStage(stage, self.rows)
         )
 
-    def log_likelihood(self, choices: Sequence[Choose], x: Tensor, context: Latents) -> Tensor:
+    def log_likelihood(self, observed: Observation, choices: Sequence[Choose], x: Tensor) -> Tensor:
         """Return log p(x | z) in nats of images, (B,); only this method has gradients by z."""
-        noise = torch.zeros(len(x), self.noise_size, dtype=torch.float64)
-        return self.model.trace(self._observation(context), choices, noise).likelihood.log_prob(x)
-
-    @torch.no_grad()
-    def context(self, x: Tensor) -> Latents:
-        """Return the codes of images' context; nothing if the model has none."""
-        return self.model.context.encode(x)
-
-    @torch.no_grad()
-    def push_context(self, stack: Stack, context: Latents) -> None:
-        """Push contexts, so that :meth:`pop_context` returns them."""
-        push_context(stack, self.model.context, context)
-
-    @torch.no_grad()
-    def pop_context(self, stack: Stack, count: int) -> Latents:
-        """Pop the contexts of ``count`` images."""
-        return pop_context(stack, self.model.context, count)
+        noise = self.zero_noise(len(x))
+        return self.model.trace(observed, choices, noise).likelihood.log_prob(x)
 
     @torch.no_grad()
     def push_pixels(self, stack: Stack, h: Tensor, x: Tensor) -> None:
         """Push images x, given the last state h, so that :meth:`pop_pixels` returns them."""
         for channel in reversed(range(x.shape[1])):
-            parts = list(self._parts(h, x))
-            for h_part, x_part in reversed(parts):
+            for h_part, x_part in reversed(list(self._table_batches(h, x))):
                 table = self._table(h_part, x_part, channel)
                 stack.push(table, x_part[:, channel].flatten().numpy().astype(np.int32))
 
@@ -133,42 +147,29 @@ class Network:
         """Pop images, uint8 (B, C, S, S), given the last state h."""
         x = torch.zeros(len(h), *self.image, dtype=torch.uint8)
         for channel in range(x.shape[1]):
-            for h_part, x_part in self._parts(h, x):
-                found = stack.pop(self._table(h_part, x_part, channel))
-                levels = torch.from_numpy(found.astype(np.uint8))
-                x_part[:, channel] = levels.view(-1, *self.image[1:])
+            for h_part, x_part in self._table_batches(h, x):
+                symbols = stack.pop(self._table(h_part, x_part, channel))
+                values = torch.from_numpy(symbols.astype(np.uint8))
+                x_part[:, channel] = values.view(-1, *self.image[1:])
         return x
 
     @torch.no_grad()
     def mean(self, h: Tensor) -> Tensor:
-        """Return the mean images given the last state h, as levels, uint8 (B, C, S, S)."""
-        parts = [self.model.pixels(part).mean().round() for part in cut(h, self.rows)]
+        """Return the mean images given the last state h, rounded to uint8 (B, C, S, S)."""
+        parts = [self.model.pixels(part).mean().round() for part in microbatches(h, self.rows)]
         return torch.cat(parts).to(torch.uint8)
 
-    def _observation(self, context: Latents) -> Observation:
-        """Condition on contexts one image at a time, so that no sum depends on the batch."""
-        if not context:
-            return self.model.condition(())
-        single = [self.model.condition((c[None],)).conditioning for c in context[0]]
-        conditioning = tuple(
-            torch.cat([added for added in column if added is not None])
-            if column[0] is not None
-            else None
-            for column in zip(*single, strict=True)
-        )
-        return Observation((), context, conditioning)
-
-    def _parts(self, h: Tensor, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def _table_batches(self, h: Tensor, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield states and images whose tables fit into memory; the images are views."""
         _, size, _ = self.image
-        rows = min(self.rows, max(1, _TABLES // (size * size * self.model.frame.bins)))
+        rows = min(self.rows, max(1, _MAX_TABLE_VALUES // (size * size * self.model.frame.bins)))
         yield from zip(torch.split(h, rows), torch.split(x, rows), strict=True)
 
-    def _table(self, h: Tensor, x: Tensor, channel: int) -> Table:
-        """Return the laws of a channel's pixels given the channels before, (B·S·S, levels)."""
-        # What the later channels hold has no influence, and the decoder does not know it.
+    def _table(self, h: Tensor, x: Tensor, channel: int) -> SymbolTable:
+        """Return the table of a channel's pixels given the channels before, (B·S·S, bins)."""
+        # The later channels have no influence, and the decoder does not know them yet.
         known = x.clone()
         known[:, channel:] = 0
         pmf = self.model.pixels(h.contiguous()).pmf(known)[:, channel].flatten(0, -2)
         probabilities: NDArray[np.float64] = pmf.double().numpy()
-        return Table(weights_of(probabilities))
+        return SymbolTable(weights_of(probabilities))

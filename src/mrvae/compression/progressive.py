@@ -1,189 +1,241 @@
-"""From pictures to a progressive file: which layers it has, and in which order they stand.
+"""Layers: a code of images of which every beginning is a code of coarser images.
 
-The chunks of a layer, one for each run of patches, stand together, and the layers stand one behind
-the other from coarse to fine: so the first bytes of a file tell a little of all pictures. How many
-layers there are may be said in two ways. With M the latents of which they tell, a context counted,
-and X bits a pixel, the file of n layers is chosen that is the largest one with
+A hierarchy generates an image from coarse to fine, and a file may hold it in that order. Its layers
+are, in the order of decoding, the context if the model has one, then each latent of which units are
+coded, and last the pixels given all of these:
 
-    m_n ≤ M,        8 · bytes(n) ≤ X · pixels,
+    -log p(c)   - log p(ẑ₁ | c)   …   - log p(ẑ_L | c, ẑ_<L)   - log p(x | c, ẑ).
 
-m_n being the n-th layer's latent. The bytes are all of them, with header and checks, and the header
-does not name units of layers that are left out.
+ẑ are the latents of the direct code, nearest to the posterior's means. A bits-back code cannot be
+cut: it borrows bits from the posterior, which only a decoder with the image can give back.
+
+A decoder of the first layers walks down the hierarchy with them, sets the missing latents to their
+prior's mean, and returns the mean of p(x | z). With the pixels it returns the image. A latent of
+which no unit is coded is at its prior's mean anyway, and has no layer.
+
+Each layer is a stack of its own, so that it is read without the others. Its message starts from the
+number 2²⁴ and not from zero: so every symbol makes it longer, even a nearly certain one, and a
+message of so many symbols has a minimum length.
+
+Source: the order is that of Kuzina & Tomczak 2023, equation 8; the code is ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cached_property
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from mrvae.compression.container import (
-    Entry,
-    Header,
-    Mode,
-    framed_size,
-    read_container,
-    write_header,
+from mrvae.compression.chunks import DamagedError, pixel_crc
+from mrvae.compression.codec import Codec
+from mrvae.compression.coding.context import pop_context, push_context
+from mrvae.compression.coding.latents import (
+    CodedUnits,
+    choose_by_prior,
+    choose_nearest,
+    gaussian,
 )
-from mrvae.compression.container import write_chunk as framed
-from mrvae.compression.identity import Known
-from mrvae.compression.layers import Layers, Message, write_layers
-from mrvae.compression.packing import TRIED, Pictures, codec_for, header_for, verify_exact
-from mrvae.compression.unpacking import decoded
-from mrvae.files import atomic
+from mrvae.compression.coding.stack import Stack
+from mrvae.compression.coding.symbols import min_symbol_bits
+from mrvae.models.hierarchy.walk import Choose, from_prior
+from mrvae.models.trace import Latents
+
+_CRC = struct.Struct("<I")
+_START = np.array([1 << 24], dtype=np.uint32)
+_SPARE_BITS = 64
 
 
-@dataclass(frozen=True)
-class PackedLayers:
-    """What a progressive file holds.
+@dataclass(frozen=True, eq=False)
+class ProgressiveLayers:
+    """The layers of a model's images.
 
-    Attributes:
-        size: bytes of the file.
-        pixels: of all pictures.
-        patches: of all pictures, reflected parts included.
-        layers: the name of each layer, and its bytes, with those of its checks.
-        lossless: whether the last of them makes the pictures exact.
-        payload_bits: of all chunks, without header and checks.
-        ideal_bits: what the laws say that they take.
-    """
-
-    size: int
-    pixels: int
-    patches: int
-    layers: tuple[tuple[str, int], ...]
-    lossless: bool
-    payload_bits: int
-    ideal_bits: float
-
-
-def pack_layers(
-    known: Known,
-    pictures: Pictures,
-    out: Path,
-    keep: int | None = None,
-    max_bpp: float | None = None,
-    seen: Tensor | None = None,
-    verify: bool = True,
-) -> PackedLayers:
-    """Write pictures into a progressive file; all messages are in memory until it is written.
+    The m-th of the model's latents has the mark m, from 1 on, where a context is the first latent;
+    the pixels have the mark after that of the last latent.
 
     Args:
-        known: the model.
-        pictures: what to write.
-        out: the file, which appears when it is whole.
-        keep: the latents of which the file may tell, from the top, a context counted; by default
-            all of them and the pixels, without which it is lossy.
-        max_bpp: bits a pixel that the file has at most.
-        seen: images (N, C, S, S) by which units are chosen; by default some of the patches.
-        verify: whether to decode the file before it gets its name. A lossless one is compared with
-            the pictures, a lossy one must decode.
-
-    Raises:
-        ValueError: if a picture is not the model's, the first layer is too much already, or the
-            file does not decode.
+        codec: the direct code.
+        lossless: whether the pixels are a layer.
 
     Example:
-        >>> import tempfile
-        >>> import numpy as np
-        >>> from PIL import Image
-        >>> from mrvae.compression import open_model
-        >>> known = open_model("digits-vdvae")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Image.fromarray(np.eye(8, dtype=np.uint8)).save(f"{folder}/eye.png")
-        ...     pictures = Pictures((Path(folder, "eye.png"),), known.network)
-        ...     packed = pack_layers(known, pictures, Path(folder, "eye.mrv"))
-        >>> packed.lossless, packed.layers[-1][0]
-        (True, 'pixels')
+        >>> import mrvae
+        >>> from mrvae.compression.coding.latents import all_active, units_of
+        >>> from mrvae.compression.network import CodingNetwork
+        >>> network = CodingNetwork.of(mrvae.build(mrvae.recipe("digits-vdvae")))
+        >>> codec = Codec(network, units_of(all_active(network.shapes), 32), ())
+        >>> layers = ProgressiveLayers(codec, lossless=True)
+        >>> layers.marks[:3], layers.upto(2).marks
+        ((1, 2, 3), (1, 2))
     """
-    mark = None if keep is None else known.network.model.check_keep(keep)
-    every = Layers(codec_for(known.network, pictures.some(TRIED) if seen is None else seen), True)
-    layers = every if mark is None else every.upto(mark)
-    if not layers.marks:
-        raise ValueError(
-            f"keep is {keep}, and of the top {keep} latents nothing is coded; the first layer of "
-            f"these pictures is {every.names[0]}"
+
+    codec: Codec
+    lossless: bool
+
+    @cached_property
+    def marks(self) -> tuple[int, ...]:
+        """The marks of the layers, in the order of decoding."""
+        pixels = (self._pixels,) if self.lossless else ()
+        coded = [mark for mark, units in self._latents if bool(units.active.any())]
+        return (*range(1, self._first), *coded, *pixels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of each layer: context, latent m, or pixels."""
+        return tuple(
+            "context"
+            if mark < self._first
+            else f"latent {mark}"
+            if mark < self._pixels
+            else "pixels"
+            for mark in self.marks
         )
-    most = known.network.batch()
-    per_chunk = header_for(known, layers.codec, (), Mode.PROGRESSIVE).per_chunk
-    messages = [write_layers(layers, x, most) for x in pictures.chunks(per_chunk)]
-    draft = _Draft(known, pictures.entries(), layers, messages)
-    count = len(layers.marks) if max_bpp is None else draft.fitting(max_bpp)
-    with atomic(out) as temporary:
-        temporary.write_bytes(b"".join(draft.parts(count)))
-        if verify:
-            _verify(temporary, known, pictures)
-    return draft.report(count)
+
+    def upto(self, mark: int) -> ProgressiveLayers:
+        """Return the layers up to a mark; units of later latents are not coded."""
+        kept = tuple(
+            units if place <= mark else CodedUnits(torch.zeros_like(units.active), units.sixteenths)
+            for place, units in self._latents
+        )
+        lossless = self.lossless and mark >= self._pixels
+        return ProgressiveLayers(replace(self.codec, direct=kept), lossless)
+
+    def push(self, stacks: Mapping[int, Stack], x: Tensor) -> Latents:
+        """Push uint8 images (B, C, S, S), each layer on the stack of its mark.
+
+        Returns:
+            The context's codes that were pushed.
+        """
+        network = self.codec.network
+        observed = network.context(x)
+        if observed.context:
+            push_context(stacks[1], network.model.context, observed.context)
+        if self.marks[-1] < self._first:
+            return observed.context
+        choices = [choose_nearest(units) for _, units in self._latents]
+        observed = observed._replace(features=network.features(x))
+        trace = network.trace(observed, choices, network.zero_noise(len(x)))
+        for (mark, units), step in zip(self._latents, trace.steps, strict=True):
+            if mark in stacks:
+                k = units.integers(gaussian(step.prior), step.z)
+                stacks[mark].push(units.prior(len(x)), k)
+        if self.lossless:
+            network.push_pixels(stacks[self._pixels], trace.state, x)
+        return observed.context
+
+    def pop(self, stacks: Mapping[int, Stack], count: int) -> tuple[Tensor, Latents]:
+        """Pop the given layers, and return images, uint8 (B, C, S, S), and a context's codes."""
+        network = self.codec.network
+        codes = pop_context(stacks[1], network.model.context, count) if self._first > 1 else ()
+        choices: list[Choose] = [
+            choose_by_prior(units, stacks[mark]) if mark in stacks else from_prior(0.0)
+            for mark, units in self._latents
+        ]
+        trace = network.trace(network.condition(codes), choices, network.zero_noise(count))
+        if self._pixels in stacks:
+            return network.pop_pixels(stacks[self._pixels], trace.state), codes
+        return network.mean(trace.state), codes
+
+    def min_bits(self, mark: int, count: int) -> float:
+        """Return the fewest bits of a layer of ``count`` images."""
+        if mark < self._first:
+            return 0.0
+        if mark < self._pixels:
+            prior = self.codec.direct[mark - self._first].prior(count)
+            return prior.bits(np.zeros(1, dtype=np.int32)) * prior.count
+        frame = self.codec.network.model.frame
+        return count * frame.dims * min_symbol_bits(frame.bins)
+
+    def has_crc(self, mark: int) -> bool:
+        """Return whether a network computes a layer's distributions, so that it needs a check."""
+        return mark < self._first or mark == self._pixels
+
+    def crc(self, mark: int, x: Tensor, codes: Latents) -> bytes:
+        """Return the CRC-32 of a layer's values as bytes; none for a latent."""
+        if mark < self._first:
+            return _CRC.pack(zlib.crc32(codes[mark - 1].numpy().astype("<i4").tobytes()))
+        if mark < self._pixels:
+            return b""
+        return _CRC.pack(pixel_crc(x))
+
+    @property
+    def _first(self) -> int:
+        """The mark of the coarsest latent of the hierarchy."""
+        return 1 + len(self.codec.network.model.context.shapes)
+
+    @property
+    def _pixels(self) -> int:
+        """The mark of the pixels."""
+        return self._first + len(self.codec.direct)
+
+    @property
+    def _latents(self) -> list[tuple[int, CodedUnits]]:
+        """The marks of the latents of the hierarchy, and their coded units."""
+        return list(enumerate(self.codec.direct, self._first))
 
 
 @dataclass(frozen=True)
-class _Draft:
-    """The messages [span][layer] of pictures, of which a file may have the first layers."""
+class CodedLayer:
+    """The bytes of one layer of some images, and -log₂ P of its symbols."""
 
-    known: Known
-    entries: tuple[Entry, ...]
-    layers: Layers
-    messages: Sequence[Sequence[Message]]
-
-    @property
-    def pixels(self) -> int:
-        """Pixels of all pictures."""
-        return sum(entry.height * entry.width for entry in self.entries)
-
-    def first(self, count: int) -> Layers:
-        """Return the first layers."""
-        return self.layers.upto(self.layers.marks[count - 1])
-
-    def header(self, count: int) -> Header:
-        """Return the header of the file of so many layers."""
-        kept = self.first(count)
-        header = header_for(self.known, kept.codec, self.entries, Mode.PROGRESSIVE)
-        return replace(header, layers=count, lossless=kept.lossless)
-
-    def parts(self, count: int) -> Iterator[bytes]:
-        """Yield the header and the chunks of the file of so many layers."""
-        front = write_header(self.header(count))
-        yield front
-        chunks = [span[layer].payload for layer in range(count) for span in self.messages]
-        for index, payload in enumerate(chunks):
-            yield framed(front, index, payload)
-
-    def size(self, count: int) -> int:
-        """Return the bytes of the file of so many layers."""
-        return sum(map(len, self.parts(count)))
-
-    def fitting(self, max_bpp: float) -> int:
-        """Return the largest number of layers that has no more bits a pixel."""
-        for count in range(len(self.layers.marks), 0, -1):
-            if 8 * self.size(count) / self.pixels <= max_bpp:
-                return count
-        least = 8 * self.size(1) / self.pixels
-        raise ValueError(
-            f"max_bpp is {max_bpp:g}, and header and first layer, {self.layers.names[0]}, take "
-            f"{least:.4g} bits a pixel; allow more"
-        )
-
-    def report(self, count: int) -> PackedLayers:
-        """Return what the file of so many layers holds."""
-        header, chosen = self.header(count), [span[:count] for span in self.messages]
-        sizes = [sum(framed_size(m.payload) for m in layer) for layer in zip(*chosen, strict=True)]
-        flat = [message for span in chosen for message in span]
-        return PackedLayers(
-            self.size(count),
-            self.pixels,
-            header.patches,
-            tuple(zip(self.first(count).names, sizes, strict=True)),
-            header.lossless,
-            sum(8 * len(message.payload) for message in flat),
-            sum(message.ideal for message in flat),
-        )
+    payload: bytes
+    ideal: float
 
 
-def _verify(path: Path, known: Known, pictures: Pictures) -> None:
-    """Decode a file that was just written, and compare what is exact."""
-    container = read_container(path)
-    if container.header.lossless:
-        verify_exact(path, known, pictures)
-    elif len(list(decoded(container, known))) != len(pictures.paths):
-        raise ValueError("the file does not decode to all pictures; nothing is written")
+def encode_layers(layers: ProgressiveLayers, x: Tensor, most: int) -> tuple[CodedLayer, ...]:
+    """Code uint8 images (n, C, S, S) in batches of ``most``, and return every layer."""
+    stacks = {mark: Stack(_START) for mark in layers.marks}
+    codes = _joined([layers.push(stacks, part) for part in torch.split(x, most)])
+    return tuple(
+        CodedLayer(layers.crc(mark, x, codes) + stack.to_bytes(), stack.ideal)
+        for mark, stack in stacks.items()
+    )
+
+
+def decode_layers(
+    layers: ProgressiveLayers, payloads: Sequence[bytes], count: int, most: int
+) -> Tensor:
+    """Return ``count`` images of which the first layers are given.
+
+    They are exact if the pixels are among these, else the mean given the first layers.
+
+    Raises:
+        DamagedError: if bytes are not a layer, cannot hold so many images, or decode to other
+            images.
+    """
+    opened = {
+        mark: _open(payload, layers.has_crc(mark), layers.min_bits(mark, count))
+        for mark, payload in zip(layers.marks, payloads, strict=False)
+    }
+    stacks = {mark: stack for mark, (_, stack) in opened.items()}
+    sizes = [min(most, count - start) for start in range(0, count, most)]
+    parts = [layers.pop(stacks, size) for size in reversed(sizes)][::-1]
+    x, codes = torch.cat([part for part, _ in parts]), _joined([part for _, part in parts])
+    for mark, (crc, stack) in opened.items():
+        if stack.words.tolist() != _START.tolist() or crc != layers.crc(mark, x, codes):
+            raise DamagedError(
+                "it decodes to other values than were written; the model computes differently here"
+            )
+    return x
+
+
+def _joined(parts: Sequence[Latents]) -> Latents:
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def _open(payload: bytes, has_crc: bool, min_bits: float) -> tuple[bytes, Stack]:
+    """Return the CRC and the stack of a layer, or refuse it."""
+    head = _CRC.size if has_crc else 0
+    length = len(payload) - head
+    if length < 0:
+        raise DamagedError(f"its {len(payload)} bytes are not those of a layer")
+    if min_bits > 8 * length + _SPARE_BITS:
+        raise DamagedError(f"its {len(payload)} bytes cannot hold so many images")
+    try:
+        return payload[:head], Stack.from_bytes(payload[head:])
+    except ValueError as error:
+        raise DamagedError(str(error)) from None

@@ -1,19 +1,27 @@
 """Data: uint8 images of shape (N, C, H, W), where they come from, and in which order they are used.
 
-The values that leave this room are levels, 0 … n-1; only :mod:`mrvae.distributions` knows how they
-lie on [-1, 1]. Which images a split holds is fixed for ever, the order in which training visits
-them is a function of (seed, step), and so is every random draw. Files are read as if they were
-hostile: nothing in them is run, nothing is allocated on their word, and what is wrong with them is
-said in one line.
+Pixels are integers 0 … n-1, with n the number of bins; only :mod:`mrvae.distributions` maps them
+to [-1, 1]. The images of a split are fixed, the order in which training visits them is a function
+of (seed, step), and so is every random draw. Files are untrusted: nothing in them is run, a
+declared size is checked before memory is allocated, and an error is one line that names the file.
+
+    images, rows            a set of images, in memory or read on demand
+    stream, prefetch        training batches as a function of the step
+    randomness, splits      noise, and which images are held out
+    prepare, loading        from a recipe, or a source's name, to images
+    location                the data folder
+    sources/                data sets by name: digits, MNIST, OMNIGLOT, CIFAR-10, the hub
+    files/                  image files, folders, arrays, shards, galleries, patches
 """
 
-from mrvae.data.gallery import Picture, gallery
+from mrvae.data.files.gallery import Picture, gallery
 from mrvae.data.images import Images, all_batches
+from mrvae.data.loading import NAMES, load
+from mrvae.data.location import data_folder
 from mrvae.data.prefetch import Prefetch
 from mrvae.data.prepare import images_for
 from mrvae.data.randomness import Purpose, generator, normal, whole
 from mrvae.data.rows import Rows
-from mrvae.data.sources import NAMES, data_folder, load
 from mrvae.data.splits import SPLITS
 from mrvae.data.stream import Stream
 

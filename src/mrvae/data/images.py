@@ -1,14 +1,14 @@
 """A data set is uint8 images of shape (N, C, H, W) with a name and a split.
 
-A pixel's value is its *level*, 0 … levels-1. Three laws change the values, each image by itself:
+A pixel is an integer 0 … bins-1. Three transforms change the pixels, each image by itself:
 
-* ``binarised(seed)``: the grey value v of image i becomes 1 with probability v / (levels-1), by
+* ``binarised(seed)``: the grey value v of image i becomes 1 with probability v / (bins-1), by
   one draw that is fixed by (seed, i). Validation and test sets are binarised so, once for all;
 * ``keep_bits(b)``: v becomes v >> (8-b), the b leading bits of an 8-bit value;
 * ``fitted(side)``: the shorter side is resized to ``side`` and the centre cropped.
 
 Small sets are one tensor. A set larger than memory is a :class:`~mrvae.data.rows.Rows`, and then
-the same laws are applied to a batch when it is taken.
+the same transforms are applied to a batch when it is taken.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mrvae.data.pictures import fit, from_tensor, to_tensor
+from mrvae.data.files.image_files import fit, from_tensor, to_tensor
 from mrvae.data.randomness import Purpose, generator
 from mrvae.data.rows import MappedRows, PickedRows, Rows, RowTransform, TensorRows
 
@@ -29,13 +29,13 @@ _CHUNK = 256
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Uint8 images of shape (N, C, H, W) whose pixels take the values 0 … levels-1.
+    """Uint8 images of shape (N, C, H, W) whose pixels are integers 0 … bins-1.
 
     Raises ``ValueError`` for another type or shape, for no images, and for a value that is too
     large: at once for a tensor, when it is taken for images that are read when asked for.
 
     Example:
-        >>> grey = Images(torch.tensor([[[[0, 16]]]], dtype=torch.uint8), "two", "test", levels=17)
+        >>> grey = Images(torch.tensor([[[[0, 16]]]], dtype=torch.uint8), "two", "test", bins=17)
         >>> len(grey), grey.shape
         (1, (1, 1, 2))
         >>> grey.binarised(seed=0).take(torch.tensor([0])).tolist()
@@ -46,20 +46,18 @@ class Images:
     pixels: Tensor | Rows = field(repr=False)
     name: str
     split: str
-    levels: int = 256
+    bins: int = 256
 
     def __post_init__(self) -> None:
-        if not 2 <= self.levels <= 256:
-            raise ValueError(f"{self.name}: levels is {self.levels}; it must be in 2…256")
+        if not 2 <= self.bins <= 256:
+            raise ValueError(f"{self.name}: bins is {self.bins}; it must be in 2…256")
         shape = tuple(self.pixels.shape)
         if len(shape) != 4 or min(shape) < 1:
             raise ValueError(f"{self.name}: shape is {shape}; give images as (N, C, H, W), N ≥ 1")
         if isinstance(self.pixels, Tensor):
             if self.pixels.dtype != torch.uint8:
-                raise ValueError(
-                    f"{self.name}: pixels are {self.pixels.dtype}; give their levels as uint8"
-                )
-            check_levels(self.pixels, self.levels, self.name)
+                raise ValueError(f"{self.name}: pixels are {self.pixels.dtype}; give them as uint8")
+            check_bins(self.pixels, self.bins, self.name)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -80,8 +78,12 @@ class Images:
         if isinstance(self.pixels, Tensor):
             return self.pixels[indices]
         images = self.pixels.rows(indices)
-        check_levels(images, self.levels, self.name)
+        check_bins(images, self.bins, self.name)
         return images
+
+    def tensor(self) -> Tensor:
+        """Return all images as one uint8 tensor (N, C, H, W)."""
+        return self.take(torch.arange(len(self)))
 
     def subset(self, indices: Tensor) -> Images:
         """Return the images at ``indices`` as a set of its own.
@@ -93,38 +95,55 @@ class Images:
         self._check_indices(indices)
         return replace(self, pixels=PickedRows(self.pixels, indices))
 
-    def with_levels(self, levels: int) -> Images:
-        """Return the same images, read as values 0 … levels-1 (a file does not say how many).
+    def first(self, count: int | None) -> Images:
+        """Return the first ``count`` images as a set of its own; all if None or fewer are there.
+
+        Raises ``ValueError`` for a count below 1.
+
+        Example:
+            >>> five = Images(torch.zeros(5, 1, 2, 2, dtype=torch.uint8), "zeros", "test")
+            >>> len(five.first(2)), len(five.first(9)), five.first(None) is five
+            (2, 5, True)
+
+        """
+        if count is not None and count < 1:
+            raise ValueError(f"count is {count}; take at least 1 image of {self.name}")
+        if count is None or count >= len(self):
+            return self
+        return self.subset(torch.arange(count))
+
+    def with_bins(self, bins: int) -> Images:
+        """Return the same images, read as values 0 … bins-1 (a file does not say how many).
 
         Raises ``ValueError`` if a pixel is larger.
         """
-        return replace(self, levels=levels)
+        return replace(self, bins=bins)
 
     def binarised(self, seed: int) -> Images:
-        """Return binary images: pixel v is 1 with probability v / (levels-1), fixed by the seed.
+        """Return binary images: pixel v is 1 with probability v / (bins-1), fixed by the seed.
 
-        The draw of image i depends on (seed, i) alone, on no other image.
+        The draw of image i depends on (seed, i) only.
         """
-        law = partial(_binarise_fixed, seed=seed, levels=self.levels)
-        return self._through(law, self.shape, levels=2)
+        transform = partial(_binarise_fixed, seed=seed, bins=self.bins)
+        return self._transformed(transform, self.shape, bins=2)
 
     def keep_bits(self, bits: int) -> Images:
-        """Return the ``bits`` leading bits of 8-bit values: v >> (8-bits), of 2^bits levels.
+        """Return the ``bits`` leading bits of 8-bit values: v >> (8-bits), of 2^bits bins.
 
-        Raises ``ValueError`` unless 1 ≤ bits ≤ 8 and the images have 256 levels.
+        Raises ``ValueError`` unless 1 ≤ bits ≤ 8 and the images have 256 bins.
         """
         if not 1 <= bits <= 8:
             raise ValueError(f"bits is {bits}; it must be in 1…8")
-        if self.levels != 256:
+        if self.bins != 256:
             raise ValueError(
-                f"{self.name} has {self.levels} levels; bits are kept of 8-bit values (256 levels)"
+                f"{self.name} has {self.bins} bins; bits are kept of 8-bit values (256 bins)"
             )
-        return self._through(partial(_keep_bits, bits=bits), self.shape, levels=2**bits)
+        return self._transformed(partial(_keep_bits, bits=bits), self.shape, bins=2**bits)
 
     def fitted(self, side: int) -> Images:
         """Return square images: the shorter side resized to ``side``, the centre cropped.
 
-        Resizing is bicubic with antialiasing (Pillow), clamped to the levels. Raises
+        Resizing is bicubic with antialiasing (Pillow), clamped to 0 … bins-1. Raises
         ``ValueError`` for side < 1, and for images of other than 1 or 3 channels.
         """
         channels, height, width = self.shape
@@ -132,25 +151,27 @@ class Images:
             return self
         if channels not in (1, 3):
             raise ValueError(f"{self.name} has {channels} channels; only 1 or 3 can be resized")
-        law = partial(_fit_batch, side=side, levels=self.levels)
-        return self._through(law, (channels, side, side), levels=self.levels)
+        transform = partial(_fit_batch, side=side, bins=self.bins)
+        return self._transformed(transform, (channels, side, side), bins=self.bins)
 
     def when_taken(self) -> Images:
-        """Return the same images as a set whose laws are applied when images are taken."""
+        """Return the same images, whose transforms are then applied when images are taken."""
         if not isinstance(self.pixels, Tensor):
             return self
         return replace(self, pixels=TensorRows(self.pixels))
 
-    def _through(self, law: RowTransform, image: tuple[int, int, int], levels: int) -> Images:
-        """Apply a law to every image: now for a tensor, else when images are taken."""
+    def _transformed(
+        self, transform: RowTransform, image: tuple[int, int, int], bins: int
+    ) -> Images:
+        """Transform every image: now for a tensor, else when images are taken."""
         if not isinstance(self.pixels, Tensor):
-            checked = partial(_after_check, law=law, levels=self.levels, name=self.name)
-            return replace(self, pixels=MappedRows(self.pixels, checked, image), levels=levels)
+            checked = partial(_after_check, transform=transform, bins=self.bins, name=self.name)
+            return replace(self, pixels=MappedRows(self.pixels, checked, image), bins=bins)
         pixels = torch.empty((len(self), *image), dtype=torch.uint8)
         for start in range(0, len(self), _CHUNK):
             indices = torch.arange(start, min(start + _CHUNK, len(self)))
-            pixels[indices] = law(indices, self.pixels[indices])
-        return replace(self, pixels=pixels, levels=levels)
+            pixels[indices] = transform(indices, self.pixels[indices])
+        return replace(self, pixels=pixels, bins=bins)
 
     def _check_indices(self, indices: Tensor) -> None:
         """Refuse an index that no image has."""
@@ -161,15 +182,15 @@ class Images:
             )
 
 
-def check_levels(images: Tensor, levels: int, name: str) -> None:
-    """Refuse uint8 images with a value that is none of the levels 0 … levels-1.
+def check_bins(images: Tensor, bins: int, name: str) -> None:
+    """Refuse uint8 images with a pixel outside 0 … bins-1.
 
     Raises ``ValueError``.
     """
-    if levels < 256 and images.numel() and (largest := int(images.max())) >= levels:
+    if bins < 256 and images.numel() and (largest := int(images.max())) >= bins:
         raise ValueError(
-            f"{name}: holds a pixel of {largest}, but with {levels} levels the largest is "
-            f"{levels - 1}; give levels, not values scaled to 255"
+            f"{name}: holds a pixel of {largest}, but with {bins} bins the largest is "
+            f"{bins - 1}; give integers 0…{bins - 1}, not values scaled to 255"
         )
 
 
@@ -196,8 +217,8 @@ def all_batches(
         yield indices, images.take(torch.arange(indices.start, indices.stop))
 
 
-def bernoulli(image: Tensor, levels: int, stream: torch.Generator) -> Tensor:
-    """Draw a binary image: pixel v is 1 with probability v / (levels-1); 0 and levels-1 are sure.
+def bernoulli(image: Tensor, bins: int, stream: torch.Generator) -> Tensor:
+    """Draw a binary image: pixel v is 1 with probability v / (bins-1).
 
     ``image`` is uint8 of any shape, and the result has its shape.
 
@@ -207,19 +228,19 @@ def bernoulli(image: Tensor, levels: int, stream: torch.Generator) -> Tensor:
 
     """
     uniform = torch.rand(image.shape, generator=stream)
-    return (uniform < image / (levels - 1)).to(torch.uint8)
+    return (uniform < image / (bins - 1)).to(torch.uint8)
 
 
 def _after_check(
-    indices: Tensor, images: Tensor, *, law: RowTransform, levels: int, name: str
+    indices: Tensor, images: Tensor, *, transform: RowTransform, bins: int, name: str
 ) -> Tensor:
-    check_levels(images, levels, name)
-    return law(indices, images)
+    check_bins(images, bins, name)
+    return transform(indices, images)
 
 
-def _binarise_fixed(indices: Tensor, images: Tensor, *, seed: int, levels: int) -> Tensor:
+def _binarise_fixed(indices: Tensor, images: Tensor, *, seed: int, bins: int) -> Tensor:
     draws = [
-        bernoulli(image, levels, generator(seed, Purpose.FIXED_PIXELS, int(index)))
+        bernoulli(image, bins, generator(seed, Purpose.FIXED_PIXELS, int(index)))
         for index, image in zip(indices, images, strict=True)
     ]
     return torch.stack(draws)
@@ -229,6 +250,6 @@ def _keep_bits(indices: Tensor, images: Tensor, *, bits: int) -> Tensor:
     return images >> (8 - bits)
 
 
-def _fit_batch(indices: Tensor, images: Tensor, *, side: int, levels: int) -> Tensor:
+def _fit_batch(indices: Tensor, images: Tensor, *, side: int, bins: int) -> Tensor:
     fitted = [to_tensor(fit(from_tensor(image), side)) for image in images]
-    return torch.stack(fitted).clamp(max=levels - 1)
+    return torch.stack(fitted).clamp(max=bins - 1)

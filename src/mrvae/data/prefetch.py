@@ -1,9 +1,9 @@
 """The next batch, made while this one is used.
 
-A batch is a function of its step (:mod:`mrvae.data.stream`), so whoever makes it, and when, changes
-no bit. While a step computes, one thread makes what will be asked for next: the next part of the
-global batch, and after the last one the first of the next step. Whatever else is asked for is made
-when it is asked for.
+A batch is a function of its step (:mod:`mrvae.data.stream`), so it does not matter which thread
+makes it, or when. While a step computes, one thread makes the batch that comes next: the next part
+of the global batch, and after the last part the first one of the next step. Any other batch is made
+when it is taken.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class Prefetch:
         members = range(self.stream.size) if part is None else part
         key = (step, members)
         begun = self._begun.pop(key, None) or self._begin(key)
-        found = begun.result()
+        images = begun.result()
         self._begun.clear()
         if members in self._next:
             later, after = self._next[members]
             self._begun[step + later, after] = self._begin((step + later, after))
-        return found
+        return images
 
     def _begin(self, key: _Key) -> Future[Tensor]:
         return self._thread.submit(self.stream.batch, *key)

@@ -1,6 +1,6 @@
 """The images that a recipe asks for: loaded, brought to its values and its shape, or refused.
 
-Binary recipes draw their training pixels anew at every step, so their training images stay grey
+Binary recipes draw their training pixels again at every step, so their training images stay grey
 and the stream draws; validation and test images are drawn once, by a fixed seed, so that every
 evaluation of every model sees the same binary images.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mrvae.data.cut import load_patches
+from mrvae.data.files.patches import load_patches
 from mrvae.data.images import Images
-from mrvae.data.sources import load
+from mrvae.data.loading import load
 from mrvae.recipes.cut import Patches
 from mrvae.recipes.schema import Recipe
 
@@ -19,7 +19,7 @@ _BINARISATION_SEED = 0
 
 
 def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -> Images:
-    """Return a split of the recipe's images, with the model's channels, size and levels.
+    """Return a split of the recipe's images, with the model's channels, size and bins.
 
     Training images of a binary recipe are returned grey.
 
@@ -42,9 +42,9 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
         return images if split == "train" else images.binarised(_BINARISATION_SEED)
     if data.bits < 8:
         images = images.keep_bits(data.bits)
-    # A file does not say how many levels its values have; reading it with fewer checks them all.
-    levels = model.likelihood.bins
-    return images if images.levels == levels else images.with_levels(levels)
+    # A file does not say how many bins its values have; reading it with fewer checks them all.
+    bins = model.likelihood.bins
+    return images if images.bins == bins else images.with_bins(bins)
 
 
 def _check_shape(images: Images, expected: tuple[int, int, int]) -> None:

@@ -59,7 +59,7 @@ def normal(
 ) -> Tensor:
     """Draw ``count`` standard normals for each index, with shape (len(indices), count).
 
-    Row i is a function of (seed, step, indices[i]) and of ``count`` alone: any part of a batch
+    Row i is a function of (seed, step, indices[i]) and of ``count`` only: any part of a batch
     gets the rows it would have in the whole.
 
     Example:
@@ -79,7 +79,7 @@ def normal(
 def whole(seed: int, step: int, indices: Sequence[int], most: int) -> Tensor:
     """Draw one whole number, uniform in 1 … most, for each index: int64 (len(indices),).
 
-    As in :func:`normal`, an entry is a function of (seed, step, index) and ``most`` alone.
+    As in :func:`normal`, an entry is a function of (seed, step, index) and ``most`` only.
 
     Example:
         >>> every = whole(0, 7, range(100), 3)

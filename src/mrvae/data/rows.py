@@ -1,8 +1,8 @@
-"""Images that are read when they are asked for.
+"""Images that are read on demand.
 
 A set larger than memory is a file and a rule. :class:`Rows` is what such a set must offer: its
 shape, and the images at given indices. The members compose: a memory-mapped array, some of its
-rows, and a law applied to each image, so that nothing is read before it is needed. Everything
+rows, and a transform applied to each image, so that nothing is read before it is needed. Everything
 here is a pure function of the indices.
 """
 
@@ -91,10 +91,10 @@ class PickedRows:
 
 @dataclass(frozen=True, eq=False)
 class MappedRows:
-    """The images of ``source`` after ``law``, of which each is ``image`` = (C, H, W) large."""
+    """The images of ``source`` after ``transform``, each of shape ``image`` = (C, H, W)."""
 
     source: Rows
-    law: RowTransform
+    transform: RowTransform
     image: tuple[int, int, int]
 
     @property
@@ -103,5 +103,5 @@ class MappedRows:
         return (self.source.shape[0], *self.image)
 
     def rows(self, indices: Tensor) -> Tensor:
-        """Return the images at ``indices`` after the law."""
-        return self.law(indices, self.source.rows(indices))
+        """Return the images at ``indices``, transformed."""
+        return self.transform(indices, self.source.rows(indices))

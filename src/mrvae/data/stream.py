@@ -2,11 +2,11 @@
 
 Count the examples of a run: number i = step·batch + j is the j-th image of the global batch at
 this step. With N images, epoch e = i div N visits image π_e(i mod N), where π_e is a random
-permutation that depends on (seed, e) alone. So the batch of step n is had without steps 0…n-1,
+permutation that depends on (seed, e) only. So the batch of step n needs no steps 0…n-1,
 any process can take its part of it, and every epoch visits every image exactly once, whether or
 not the batch divides N.
 
-Dynamic binarisation (Salakhutdinov & Murray 2008) draws each pixel anew whenever its image is
+Dynamic binarisation (Salakhutdinov & Murray 2008) draws each pixel again whenever its image is
 used: here from the stream (seed, step, j).
 """
 
@@ -23,7 +23,7 @@ class Stream:
     """Batches of training images as a pure function of the step.
 
     ``batch`` is the global batch, whatever the number of processes; it may exceed the number of
-    images. ``binary`` draws each pixel v as 1 with probability v / (levels-1), anew at each step.
+    images. ``binary`` draws each pixel v as 1 with probability v / (bins-1), again at each step.
 
     Raises ``ValueError`` for a batch below 1 or a negative seed.
 
@@ -63,9 +63,9 @@ class Stream:
         if not self.binary or not members:
             return x
         streams = (generator(self.seed, Purpose.DYNAMIC_PIXELS, step, j) for j in members)
-        levels = self.images.levels
+        bins = self.images.bins
         return torch.stack(
-            [bernoulli(image, levels, stream) for image, stream in zip(x, streams, strict=True)]
+            [bernoulli(image, bins, stream) for image, stream in zip(x, streams, strict=True)]
         )
 
     def indices(self, step: int, members: range) -> Tensor:

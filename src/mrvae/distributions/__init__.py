@@ -1,13 +1,13 @@
 """Log-probabilities, divergences and samples: the probability theory of the package.
 
-Latents are diagonal :class:`Gaussian`; images are uint8 and every likelihood of theirs, a
-:class:`PixelDistribution`, is a normalised probability mass function over levels 0 … n-1, so that
-a bound computed with it is a bound and a code built on it can be decoded. Everything is in nats
-and in float32 or wider, and images meet the real line in :class:`Bins` alone.
+Latents are diagonal :class:`Gaussian`; images are uint8. Every likelihood of an image is a
+:class:`PixelDistribution`, a normalised probability mass function over the pixel values 0 … n-1, so
+that a bound computed with it is a bound and a code built on it can be decoded. Everything is in
+nats and in float32 or wider. Only :class:`Bins` maps pixel values to the real line.
 
-A discrete latent is quantised to a :class:`Grid`, and a :class:`DiscretizedGaussian` is its law. A
-prior of any family is a :class:`Distribution`: those of wavelet details are :class:`Laplace` and
-:class:`Logistic`.
+A discrete latent is quantised to a :class:`Grid`; its distribution is a
+:class:`DiscretizedGaussian`. A prior of any family is a :class:`Distribution`: those of wavelet
+details are :class:`Laplace` and :class:`Logistic`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mrvae.distributions.pixels import require_levels, widen
+from mrvae.distributions.pixels import require_pixels, widen
 
 
 class Bernoulli:
@@ -31,7 +31,7 @@ class Bernoulli:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, of shape (B,), for uint8 images (B, C, H, W) of 0 and 1."""
-        require_levels(x, self.logits.shape)
+        require_pixels(x, self.logits.shape)
         sign = 2 * x.to(self.logits.dtype) - 1
         return functional.logsigmoid(sign * self.logits).sum(dim=(1, 2, 3))
 

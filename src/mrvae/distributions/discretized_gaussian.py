@@ -1,12 +1,12 @@
-"""A Gaussian rounded to a grid: the law of an ordered discrete variable.
+"""A Gaussian rounded to a grid: the distribution of an ordered discrete variable.
 
-Φ is the normal distribution function. Rounded to the nearest level, a variable of mean μ and scale
-σ is at level v, whose bin is [l, r], with probability (Kuzina & Tomczak 2023, equations 14 and 15)
+Φ is the normal distribution function. Rounded to the nearest code, a variable of mean μ and scale
+σ is at code v, whose bin is [l, r], with probability (Kuzina & Tomczak 2023, equations 14 and 15)
 
     P(v) = Φ(b) - Φ(a),    a = (l - μ)/σ,  b = (r - μ)/σ,
 
 the first bin reaching to -∞ and the last to ∞. The sum telescopes to one for every μ and σ, if
-the bins touch. In the code released with the paper they overlap: levels are 2/2^n apart and half
+the bins touch. In the code released with the paper they overlap: codes are 2/2^n apart and half
 a bin is 1/(2^n - 1) wide. There is no tolerance here, and no floor for the probability.
 
 The logarithm is taken in one of two ways. The bin is first mirrored to the right of μ, so that
@@ -40,59 +40,59 @@ _WEIGHTS = (0.3626837833783620, 0.3137066458778873, 0.2223810344533745, 0.101228
 
 
 class DiscretizedGaussian:
-    """A Gaussian for each element, rounded to the levels of a grid.
+    """A Gaussian for each element, rounded to the codes of a grid.
 
     Args:
         mean: μ, of any shape.
         scale: σ, positive, broadcasting with ``mean``.
-        levels: how many, equally spaced on [-1, 1] with both ends included; or a :class:`Grid`.
+        bins: how many, equally spaced on [-1, 1] with both ends included; or a :class:`Grid`.
 
     Raises:
-        ValueError: if there is no level.
+        ValueError: if there is no code.
 
     Source: Kuzina & Tomczak 2023, equations 14 and 15, with bins that touch.
 
     Example:
-        >>> law = DiscretizedGaussian(torch.zeros(1), torch.ones(1), levels=3)
-        >>> law.pmf()
+        >>> three = DiscretizedGaussian(torch.zeros(1), torch.ones(1), bins=3)
+        >>> three.pmf()
         tensor([[0.3085, 0.3829, 0.3085]])
-        >>> law.log_prob(torch.tensor([1]))
+        >>> three.log_prob(torch.tensor([1]))
         tensor([-0.9599])
     """
 
-    def __init__(self, mean: Tensor, scale: Tensor, levels: int | Grid) -> None:
+    def __init__(self, mean: Tensor, scale: Tensor, bins: int | Grid) -> None:
         self.mean, self.scale = widen(mean), widen(scale)
-        self.grid = levels if isinstance(levels, Grid) else Grid.unit(levels)
+        self.grid = bins if isinstance(bins, Grid) else Grid.unit(bins)
 
-    def log_prob(self, level: Tensor) -> Tensor:
-        """Return log P(level) in nats, for integers 0 … count-1 that broadcast with the mean.
+    def log_prob(self, code: Tensor) -> Tensor:
+        """Return log P(code) in nats, for integers 0 … count-1 that broadcast with the mean.
 
-        Levels outside are not looked for: ``grid.check`` refuses them, at borders.
+        Codes outside that range are not checked here; ``grid.check`` refuses them.
         """
-        return _log_mass(level, self.mean, self.scale, self.grid)
+        return _log_mass(code, self.mean, self.scale, self.grid)
 
     def pmf(self) -> Tensor:
-        """Return the probabilities, of shape (…, n), n being the largest number of levels.
+        """Return the probabilities, of shape (…, n), n being the largest number of codes.
 
-        Where an element has fewer levels than another, the rest of its row is zero.
+        Where an element has fewer codes than another, the rest of its row is zero.
         """
-        levels = torch.arange(self.grid.most, device=self.mean.device)
-        levels = levels.view(-1, *[1] * max(self.mean.dim(), self.scale.dim()))
-        inside = levels <= self.grid.last(levels)
-        mass = _log_mass(levels, self.mean, self.scale, self.grid).exp()
+        codes = torch.arange(self.grid.most, device=self.mean.device)
+        codes = codes.view(-1, *[1] * max(self.mean.dim(), self.scale.dim()))
+        inside = codes <= self.grid.last(codes)
+        mass = _log_mass(codes, self.mean, self.scale, self.grid).exp()
         return torch.where(inside, mass, torch.zeros_like(mass)).movedim(0, -1)
 
     def sample(self, noise: Tensor) -> Tensor:
-        """Return the level nearest to μ + σ·noise: a draw, if ``noise`` is standard normal."""
-        return self.grid.level(self.mean + self.scale * noise)
+        """Return the code nearest to μ + σ·noise: a draw, if ``noise`` is standard normal."""
+        return self.grid.code(self.mean + self.scale * noise)
 
 
-def _log_mass(level: Tensor, mean: Tensor, scale: Tensor, grid: Grid) -> Tensor:
-    """Return the logarithm of the mass of levels' bins, the tails folded in."""
-    lower = (grid.edge(level, mean.dtype) - mean) / scale
-    upper = (grid.edge(level + 1, mean.dtype) - mean) / scale
+def _log_mass(code: Tensor, mean: Tensor, scale: Tensor, grid: Grid) -> Tensor:
+    """Return the logarithm of the mass of codes' bins, the tails folded in."""
+    lower = (grid.edge(code, mean.dtype) - mean) / scale
+    upper = (grid.edge(code + 1, mean.dtype) - mean) / scale
     width = torch.as_tensor(grid.spacing, dtype=mean.dtype, device=mean.device) / scale
-    first, last = level <= 0, level >= grid.last(level)
+    first, last = code <= 0, code >= grid.last(code)
     # An outermost bin has one edge, and its mass is one function of that edge, mirrored or not.
     outer = _log_phi(torch.where(first, upper, -lower))
     inner = _log_between(lower, upper, width)

@@ -15,7 +15,7 @@ from mrvae.distributions.gaussian import Gaussian
 
 
 class Distribution(Protocol):
-    """A law p(z) for each element of a latent."""
+    """A distribution p(z) for each element of a latent."""
 
     @property
     def exact_kl(self) -> bool:

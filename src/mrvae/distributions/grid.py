@@ -1,6 +1,6 @@
 """Equally spaced values on the line: what a discrete variable with an order takes.
 
-Level v of n has the value u_v = first + v·spacing, and its bin reaches half a spacing to either
+Code v of n has the value u_v = first + v·spacing, and its bin reaches half a spacing to either
 side. Only then do the bins of neighbours touch, so that the masses of all bins, the outermost ones
 reaching to infinity, sum to one. Two grids matter here:
 
@@ -11,7 +11,7 @@ the second of which has ±1 as the outer *edges* of its bins. An edge is compute
 number, so that the upper edge of one bin is bit for bit the lower edge of the next.
 
 The elements of a tensor may have grids of their own, such as the frequencies of an image, of which
-low ones need more levels: a field of the grid is then a tensor that broadcasts with them.
+low ones need more codes: a field of the grid is then a tensor that broadcasts with them.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The levels 0 … count-1 at first + v·spacing.
+    """The codes 0 … count-1 at first + v·spacing.
 
     Args:
-        count: number of levels, 1 or more; one number, or integers that broadcast with the
+        count: number of codes, 1 or more; one number, or integers that broadcast with the
             elements.
-        first: value of level 0; one number, or as ``count``.
-        spacing: distance between two levels, positive; one number, or as ``count``.
+        first: value of code 0; one number, or as ``count``.
+        spacing: distance between two codes, positive; one number, or as ``count``.
 
     Raises:
-        ValueError: if there is no level, or the spacing is not positive.
+        ValueError: if there is no code, or the spacing is not positive.
 
     Example:
         >>> grid = Grid(count=4, first=-0.75, spacing=0.5)
         >>> grid.value(torch.arange(4))
         tensor([-0.7500, -0.2500,  0.2500,  0.7500])
-        >>> grid.level(torch.tensor([-9.0, 0.0, 0.6]))
+        >>> grid.code(torch.tensor([-9.0, 0.0, 0.6]))
         tensor([0, 2, 3])
     """
 
@@ -51,13 +51,13 @@ class Grid:
         if torch.compiler.is_compiling():
             return  # a compiler cannot look at what a tensor holds
         if _least(self.count) < 1:
-            raise ValueError(f"count is {self.count}; a grid has one level or more")
+            raise ValueError(f"count is {self.count}; a grid has at least one code")
         if not _least(self.spacing) > 0:
             raise ValueError(f"spacing is {self.spacing}; it must be positive")
 
     @classmethod
     def unit(cls, count: int) -> Grid:
-        """Return ``count`` levels on [-1, 1], both ends included; a single one sits at 0.
+        """Return ``count`` codes on [-1, 1], both ends included; a single one sits at 0.
 
         Example:
             >>> Grid.unit(5).value(torch.arange(5)).tolist()
@@ -67,47 +67,47 @@ class Grid:
 
     @property
     def most(self) -> int:
-        """The largest number of levels of an element."""
+        """The largest number of codes of an element."""
         return int(self.count.max()) if isinstance(self.count, Tensor) else self.count
 
-    def value(self, level: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """Return the value of levels, of any shape; torch's default type if none is given."""
+    def value(self, code: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Return the value of codes, of any shape; torch's default type if none is given."""
         dtype = dtype or torch.get_default_dtype()
-        first, spacing = self._line(level.device, dtype)
-        return first + level.to(dtype) * spacing
+        first, spacing = self._line(code.device, dtype)
+        return first + code.to(dtype) * spacing
 
-    def edge(self, level: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return the lower edge of levels' bins: that of v + 1 is the upper edge of v."""
-        first, spacing = self._line(level.device, dtype)
-        return first + (level.to(dtype) - 0.5) * spacing
+    def edge(self, code: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the lower edge of codes' bins: that of v + 1 is the upper edge of v."""
+        first, spacing = self._line(code.device, dtype)
+        return first + (code.to(dtype) - 0.5) * spacing
 
-    def level(self, value: Tensor) -> Tensor:
-        """Return the nearest levels, as int64: the upper one of two, and the ends beyond them."""
+    def code(self, value: Tensor) -> Tensor:
+        """Return the nearest codes, as int64: the upper one of two, and the ends beyond them."""
         first, spacing = self._line(value.device, value.dtype)
         nearest = torch.floor((value - first) / spacing + 0.5).clamp(min=0)
         return torch.minimum(nearest, self.last(nearest)).long()
 
     def place(self, value: Tensor) -> Tensor:
-        """Return (value - first)/spacing, the level before it is rounded, cut to -½ … count - ½."""
+        """Return (value - first)/spacing, the code before it is rounded, cut to -½ … count - ½."""
         first, spacing = self._line(value.device, value.dtype)
         place = ((value - first) / spacing).clamp(min=-0.5)
         return torch.minimum(place, self.last(place) + 0.5)
 
     def last(self, like: Tensor) -> Tensor:
-        """Return the last level, count - 1, in the type and on the device of a tensor."""
+        """Return the last code, count - 1, in the type and on the device of a tensor."""
         return torch.as_tensor(self.count, dtype=like.dtype, device=like.device) - 1
 
-    def check(self, level: Tensor) -> None:
-        """Refuse what is no level of this grid; it reads the values, so it belongs at borders.
+    def check(self, code: Tensor) -> None:
+        """Refuse what is no code of this grid; it reads the values, so it belongs at borders.
 
         Raises:
-            ValueError: if ``level`` is not int64, or outside 0 … count-1.
+            ValueError: if ``code`` is not int64, or outside 0 … count-1.
         """
-        if level.dtype != torch.int64:
-            raise ValueError(f"levels are {level.dtype}; expected torch.int64, convert them")
-        if level.numel() and bool(((level < 0) | (level > self.last(level))).any()):
+        if code.dtype != torch.int64:
+            raise ValueError(f"codes are {code.dtype}; expected torch.int64, convert them")
+        if code.numel() and bool(((code < 0) | (code > self.last(code))).any()):
             raise ValueError(
-                f"levels are {int(level.min())} … {int(level.max())}; expected 0 … count-1 with"
+                f"codes are {int(code.min())} … {int(code.max())}; expected 0 … count-1 with"
                 f" count {self.most} at most, quantise on this grid first"
             )
 

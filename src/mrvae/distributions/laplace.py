@@ -79,7 +79,7 @@ def _divergence(mean: Tensor, log_scale: Tensor, log_rate: Tensor) -> Tensor:
 
 
 class Laplace(NamedTuple):
-    """A Laplace law for each element, by its location m and log b, which broadcast.
+    """A Laplace distribution for each element, by its location m and log b, which broadcast.
 
     Source: Kiruluta 2025, equation 20, with a location.
 
@@ -118,7 +118,7 @@ class Laplace(NamedTuple):
 
 
 class Logistic(NamedTuple):
-    """A logistic law for each element, by its location m and log b, which broadcast.
+    """A logistic distribution for each element, by its location m and log b, which broadcast.
 
     Example:
         >>> prior = Logistic(torch.zeros(2), torch.zeros(2))

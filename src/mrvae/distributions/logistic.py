@@ -1,9 +1,10 @@
 """Mixtures of discretised logistics: the likelihood of grey and colour images.
 
 A logistic variable of mean m and scale s has the distribution function σ((u - m)/s). Rounded to
-the nearest of n levels, it takes level v, whose bin is [l, r], with probability σ(a) - σ(b), where
-a = (r - m)/s and b = (l - m)/s; the first and the last bin reach to infinity, so the n values sum
-to one. Their difference loses all digits when both are close, so the logarithm is taken by
+the nearest of n pixel values, it takes the value v, whose bin is [l, r], with probability
+σ(a) - σ(b), where a = (r - m)/s and b = (l - m)/s; the first and the last bin reach to infinity,
+so the n values sum to one. Their difference loses all digits when both are close, so the logarithm
+is taken by
 
     log(σ(a) - σ(b)) = log σ(a) + log σ(-b) + log(1 - e^{-d}),    d = a - b = 2h/s,
 
@@ -19,7 +20,7 @@ channel c moves with the earlier channels (Salimans et al. 2017, section 2.2), h
 
     p(x) = Σ_k π_k Π_c P(x_c; m_ck + Σ_{j<c} tanh(γ_cjk) u_j, s_ck),
 
-where u_j in [-1, 1] is the centre of level x_j.
+where u_j in [-1, 1] is the centre of the bin of x_j.
 
 The conditional of one channel reweighs the components by what the earlier channels were,
 p(x_c | x_<c) = Σ_k π_k(x_<c) P_k(x_c), π_k(x_<c) ∝ π_k Π_{j<c} P_k(x_j), with or without the
@@ -36,10 +37,10 @@ from torch.nn import functional
 
 from mrvae.distributions.categorical import draw
 from mrvae.distributions.discretize import Bins
-from mrvae.distributions.pixels import require_levels, widen
+from mrvae.distributions.pixels import require_pixels, widen
 
-# A floor for log-scales, as published; and a ceiling for sampling, beyond which the law of a
-# rounded logistic no longer changes but its scale would overflow.
+# The smallest log-scale, as published, and the largest one for sampling: beyond it the distribution
+# of a rounded logistic no longer changes, but its scale would overflow.
 _MIN_LOG_SCALE = -7.0
 _MAX_LOG_SCALE = 60.0
 
@@ -48,13 +49,13 @@ _NARROW = 1e-20
 
 
 def log_mass(x: Tensor, mean: Tensor, log_scale: Tensor, bins: Bins) -> Tensor:
-    """Return the log-probability of levels under discretised logistics, in nats.
+    """Return the log-probability of pixel values under discretised logistics, in nats.
 
     Args:
-        x: levels, of any integer type.
-        mean: means on the scale where the levels span [-1, 1].
+        x: pixel values, of any integer type.
+        mean: means on the scale where the bins' centres span [-1, 1].
         log_scale: logarithms of the scale, -80 or more; all three shapes broadcast.
-        bins: the levels.
+        bins: of the pixels.
 
     Example:
         >>> log_mass(torch.arange(2), torch.zeros(1), torch.zeros(1), Bins(2)).exp()
@@ -73,7 +74,7 @@ def log_mass(x: Tensor, mean: Tensor, log_scale: Tensor, bins: Bins) -> Tensor:
 
 
 def masses(mean: Tensor, log_scale: Tensor, bins: Bins) -> Tensor:
-    """Return the probabilities of all levels on a new last axis, exp of :func:`log_mass`.
+    """Return the probabilities of all values on a new last axis, exp of :func:`log_mass`.
 
     The three factors σ(a) σ(-b) (1 - e^{-d}) are multiplied as they are: each keeps its digits,
     and what underflows is no number of this precision. It is several times faster than the
@@ -100,7 +101,7 @@ class DiscretizedLogisticMixture:
             logit; C means; C log-scales, taken as at least -7; and if autoregressive C(C-1)/2
             coefficients before their tanh, channel 1 on 0, 2 on 0, 2 on 1, 3 on 0, …
         channels: C.
-        bins: number of levels, 2 … 256.
+        bins: number of bins, 2 … 256.
         autoregressive: whether the means of later channels depend on earlier ones.
 
     Raises:
@@ -148,7 +149,7 @@ class DiscretizedLogisticMixture:
         return joint.logsumexp(dim=1).sum(dim=(1, 2))
 
     def pmf(self, given: Tensor | None = None) -> Tensor:
-        """Return the probabilities of every level, of shape (B, C, H, W, bins).
+        """Return the probabilities of every value, of shape (B, C, H, W, bins).
 
         Channel c is conditional on channels 0 … c-1 of ``given``, uint8 (B, C, H, W); what its
         channels c … hold has no influence. Without ``given`` it is marginal.
@@ -172,57 +173,57 @@ class DiscretizedLogisticMixture:
         return total
 
     def mean(self) -> Tensor:
-        """Return the mean in units of levels, of shape (B, C, H, W).
+        """Return the mean in pixel values, of shape (B, C, H, W).
 
         Each component's mean is Σ_{v<n-1} P(x > v), exact for the rounded and folded logistic.
         If autoregressive, the channels follow one another: channel c has the mean of its
-        conditional pmf when the earlier channels are at their own means, rounded to levels.
+        conditional pmf when the earlier channels are at their own means, rounded.
         """
         if not self.autoregressive:
             component_means = self._component_means(self.means, self.log_scales)
             return (component_means * self.log_weights.exp().unsqueeze(1)).sum(dim=2)
-        log_weights, levels, result = self.log_weights, self._no_levels(), []
+        log_weights, pixels, result = self.log_weights, self._no_pixels(), []
         for channel in range(self.channels):
-            means, log_scales = self._means(channel, levels), self.log_scales[:, channel]
+            means, log_scales = self._means(channel, pixels), self.log_scales[:, channel]
             weights = log_weights.softmax(dim=1)
             result.append((self._component_means(means, log_scales) * weights).sum(dim=1))
-            level = result[-1].round().to(torch.uint8)
-            log_weights = log_weights + log_mass(level.unsqueeze(1), means, log_scales, self.bins)
-            levels = torch.cat((levels, level.unsqueeze(1)), dim=1)
+            rounded = result[-1].round().to(torch.uint8)
+            log_weights = log_weights + log_mass(rounded.unsqueeze(1), means, log_scales, self.bins)
+            pixels = torch.cat((pixels, rounded.unsqueeze(1)), dim=1)
         return torch.stack(result, dim=1)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Draw one uint8 image (B, C, H, W) for each element of the batch.
 
         A component is drawn for each pixel, then its channels in order: a logistic draw rounded
-        to the nearest level, on which the next channels depend. The law is that of ``pmf``.
+        to the nearest value, on which the next channels depend. The distribution is ``pmf``.
         """
         component = draw(self.log_weights, 1, generator).unsqueeze(1)
-        levels = self._no_levels()
+        pixels = self._no_pixels()
         for channel in range(self.channels):
-            means = self._means(channel, levels).gather(1, component)
+            means = self._means(channel, pixels).gather(1, component)
             log_scales = self.log_scales[:, channel].gather(1, component)
             uniform = torch.rand(
                 means.shape, generator=generator, dtype=means.dtype, device=means.device
             )
             draws = means + log_scales.clamp(max=_MAX_LOG_SCALE).exp() * uniform.logit()
-            levels = torch.cat((levels, self.bins.to_level(draws)), dim=1)
-        return levels
+            pixels = torch.cat((pixels, self.bins.to_bin(draws)), dim=1)
+        return pixels
 
-    def _no_levels(self) -> Tensor:
+    def _no_pixels(self) -> Tensor:
         """Return an image without channels, (B, 0, H, W)."""
         batch, _, height, width = self.log_weights.shape
         return torch.empty(
             batch, 0, height, width, dtype=torch.uint8, device=self.log_weights.device
         )
 
-    def _means(self, channel: int, levels: Tensor) -> Tensor:
-        """Return one channel's means (B, K, H, W) given at least the earlier channels' levels."""
+    def _means(self, channel: int, pixels: Tensor) -> Tensor:
+        """Return one channel's means (B, K, H, W) given at least the earlier channels."""
         means = self.means[:, channel]
         if not self.autoregressive:
             return means
         first = channel * (channel - 1) // 2
-        known = self.bins.to_unit(levels[:, :channel], means.dtype)
+        known = self.bins.to_unit(pixels[:, :channel], means.dtype)
         for earlier in range(channel):
             value = known[:, earlier].unsqueeze(1)
             means = torch.addcmul(means, self.coefficients[:, first + earlier], value)
@@ -236,7 +237,7 @@ class DiscretizedLogisticMixture:
 
     def _log_mass(self, x: Tensor) -> Tensor:
         """Return the log-probability of each channel under each component, (B, C, K, H, W)."""
-        require_levels(x, self.means[:, :, 0].shape)
+        require_pixels(x, self.means[:, :, 0].shape)
         return log_mass(x.unsqueeze(2), self._all_means(x), self.log_scales, self.bins)
 
     def _posterior_weights(self, x: Tensor) -> Tensor:
@@ -247,10 +248,10 @@ class DiscretizedLogisticMixture:
         return (self.log_weights.unsqueeze(1) + earlier).log_softmax(dim=2)
 
     def _component_means(self, means: Tensor, log_scales: Tensor) -> Tensor:
-        """Return Σ_v P(x > v) for each component, in units of levels."""
+        """Return Σ_v P(x > v) for each component, in pixel values."""
         precision = torch.exp(-log_scales)
         total = torch.zeros_like(means)
-        for level in range(self.bins.count - 1):
-            _, upper = self.bins.edges(torch.tensor(level), means.dtype)
+        for value in range(self.bins.count - 1):
+            _, upper = self.bins.edges(torch.tensor(value), means.dtype)
             total = total + torch.sigmoid((means - upper) * precision)
         return total

@@ -1,6 +1,6 @@
 """What a likelihood of an image must offer.
 
-An image is uint8 of shape (B, C, H, W) with levels 0 … n-1. Whatever the family, log_prob and pmf
+An image is uint8 of shape (B, C, H, W) with values 0 … n-1. Whatever the family, log_prob and pmf
 agree by the chain rule over the channels of each pixel, pixels being independent given the
 parameters:
 
@@ -23,7 +23,7 @@ class PixelDistribution(Protocol):
         ...
 
     def pmf(self, given: Tensor | None = None) -> Tensor:
-        """Return the probabilities of every level, of shape (B, C, H, W, n).
+        """Return the probabilities of every value, of shape (B, C, H, W, n).
 
         Channel c is conditional on channels 0 … c-1 of ``given``, and only on them; without
         ``given`` it is marginal.
@@ -31,7 +31,7 @@ class PixelDistribution(Protocol):
         ...
 
     def mean(self) -> Tensor:
-        """Return the mean in units of levels, 0 … n-1, of shape (B, C, H, W)."""
+        """Return the mean in pixel values, 0 … n-1, of shape (B, C, H, W)."""
         ...
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
@@ -44,9 +44,9 @@ def widen(parameters: Tensor) -> Tensor:
     return parameters.to(torch.promote_types(parameters.dtype, torch.float32))
 
 
-def require_levels(x: Tensor, shape: torch.Size) -> None:
+def require_pixels(x: Tensor, shape: torch.Size) -> None:
     """Refuse what is not a uint8 image of the expected shape, without reading a value."""
     if x.dtype != torch.uint8:
-        raise ValueError(f"images are {x.dtype}; expected torch.uint8 levels, convert them")
+        raise ValueError(f"images are {x.dtype}; expected torch.uint8 pixels, convert them")
     if x.shape != shape:
         raise ValueError(f"images have shape {tuple(x.shape)}; expected {tuple(shape)}")

@@ -1,16 +1,16 @@
 """From numbers of known magnitude to integers, and back.
 
 A coefficient c, whose magnitude over the training set is at most S, becomes one of finitely many
-levels. Two quantisers do this; each says on which grid, in units where the levels span [-1, 1], and
+codes. Two quantisers do this; each has a grid, in units where its values span [-1, 1], and
 is the identity on its own values:
 
-    mid-rise  2^b levels, u = c/S at ±(2k + 1)/2^b: no level is 0, and all S are alike;
-    mid-tread 2n + 1 levels, c at k·step for |k| ≤ n = round(S/step): 0 is a level, rare
-              coefficients cost little, and the number of levels falls with S (as in JPEG).
+    mid-rise  2^b values, u = c/S at ±(2k + 1)/2^b: no value is 0, and all S are alike;
+    mid-tread 2n + 1 values, c at k·step for |k| ≤ n = round(S/step): 0 is a value, rare
+              coefficients cost little, and the number of codes falls with S (as in JPEG).
 
-What is beyond S goes to the outermost level. Rounding is to the nearest level, and upwards from the
+What is beyond S goes to the outermost code. Rounding is to the nearest code, and upwards from the
 middle of two, whatever the sign. There is no dither: the published code adds uniform noise of a
-quarter of a level before it rounds, so that the context of one image is not one context.
+quarter of a spacing before it rounds, so that the context of one image is not one context.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from mrvae.distributions.grid import Grid
 
 
 class Quantiser(Protocol):
-    """A map from coefficients to levels, with the grid that the levels lie on."""
+    """A map from coefficients to codes, with the grid that the codes lie on."""
 
     def grid(self, scale: Tensor) -> Grid:
-        """Return the grid of the levels, in units where they span [-1, 1]."""
+        """Return the grid of the codes, in units where the values span [-1, 1]."""
         ...
 
     def encode(self, c: Tensor, scale: Tensor) -> Tensor:
-        """Return the nearest levels, int64, of coefficients c of magnitude S = ``scale``."""
+        """Return the nearest codes, int64, of coefficients c of magnitude S = ``scale``."""
         ...
 
     def place(self, c: Tensor, scale: Tensor) -> Tensor:
-        """Return where c lies on the line of levels before it is rounded, cut to their bins."""
+        """Return where c lies on the line of codes before it is rounded, cut to their bins."""
         ...
 
-    def decode(self, level: Tensor, scale: Tensor) -> Tensor:
-        """Return the coefficients that levels stand for, in the type of ``scale``."""
+    def decode(self, code: Tensor, scale: Tensor) -> Tensor:
+        """Return the coefficients that codes stand for, in the type of ``scale``."""
         ...
 
 
 @dataclass(frozen=True)
 class MidRise:
-    """2^bits levels at ±S, ±3S, … over 2^bits, each S/2^bits from the edges of its bin.
+    """2^bits values at ±S, ±3S, … over 2^bits, each S/2^bits from the edges of its bin.
 
     Raises:
         ValueError: if ``bits`` is not in 1 … 16.
@@ -55,8 +55,8 @@ class MidRise:
 
     Example:
         >>> scale = torch.tensor(8.0)
-        >>> levels = MidRise(bits=2).encode(torch.tensor([-9.0, -1.0, 0.0, 7.0]), scale)
-        >>> levels, MidRise(bits=2).decode(levels, scale)
+        >>> codes = MidRise(bits=2).encode(torch.tensor([-9.0, -1.0, 0.0, 7.0]), scale)
+        >>> codes, MidRise(bits=2).decode(codes, scale)
         (tensor([0, 1, 2, 3]), tensor([-6., -2.,  2.,  6.]))
     """
 
@@ -67,13 +67,13 @@ class MidRise:
             raise ValueError(f"bits is {self.bits}; expected 1 … 16")
 
     def grid(self, scale: Tensor) -> Grid:
-        """Return the 2^bits levels, the same for every S."""
+        """Return the 2^bits codes, the same for every S."""
         half = 2.0**-self.bits
         return Grid(1 << self.bits, half - 1, 2 * half)
 
     def encode(self, c: Tensor, scale: Tensor) -> Tensor:
-        """Return the nearest levels; a coefficient whose S is zero has a level by its sign."""
-        return self.grid(scale).level(self._standard(c, scale))
+        """Return the nearest codes; a coefficient whose S is zero has the code of its sign."""
+        return self.grid(scale).code(self._standard(c, scale))
 
     def place(self, c: Tensor, scale: Tensor) -> Tensor:
         """Return (c/S - first)/spacing, cut to -½ … count - ½; differentiable in c.
@@ -88,17 +88,17 @@ class MidRise:
         """Return c/S, and c itself where S is zero."""
         return c / torch.where(scale > 0, scale, torch.ones_like(scale))
 
-    def decode(self, level: Tensor, scale: Tensor) -> Tensor:
-        """Return S u for the levels' values u."""
-        return self.grid(scale).value(level, scale.dtype) * scale
+    def decode(self, code: Tensor, scale: Tensor) -> Tensor:
+        """Return S u for the codes' values u."""
+        return self.grid(scale).value(code, scale.dtype) * scale
 
 
 @dataclass(frozen=True)
 class MidTread:
-    """2·round(S/step) + 1 levels at the multiples of ``step``.
+    """2·round(S/step) + 1 values at the multiples of ``step``.
 
     Args:
-        step: distance of two levels, in the units of the coefficients.
+        step: distance of two values, in the units of the coefficients.
 
     Raises:
         ValueError: if ``step`` is not positive.
@@ -107,8 +107,8 @@ class MidTread:
         >>> scale = torch.tensor([8.0, 2.0, 0.5])
         >>> MidTread(step=3.0).grid(scale).count
         tensor([7, 3, 1])
-        >>> levels = MidTread(step=3.0).encode(torch.tensor([-9.0, 1.7, 0.5]), scale)
-        >>> levels, MidTread(step=3.0).decode(levels, scale)
+        >>> codes = MidTread(step=3.0).encode(torch.tensor([-9.0, 1.7, 0.5]), scale)
+        >>> codes, MidTread(step=3.0).decode(codes, scale)
         (tensor([0, 2, 0]), tensor([-9.,  3.,  0.]))
     """
 
@@ -119,7 +119,7 @@ class MidTread:
             raise ValueError(f"step is {self.step}; it must be positive")
 
     def grid(self, scale: Tensor) -> Grid:
-        """Return the levels k/n, |k| ≤ n, for each S; where n is 0, the one level 0."""
+        """Return the values k/n, |k| ≤ n, for each S; where n is 0, the single value 0."""
         n = self._reach(scale)
         some = n > 0
         return Grid(
@@ -143,9 +143,9 @@ class MidTread:
         n = self._reach(scale)
         return torch.minimum((c / self.step + n).clamp(min=-0.5), 2 * n + 0.5)
 
-    def decode(self, level: Tensor, scale: Tensor) -> Tensor:
+    def decode(self, code: Tensor, scale: Tensor) -> Tensor:
         """Return k·step."""
-        return (level - self._reach(scale)) * self.step
+        return (code - self._reach(scale)) * self.step
 
     def _reach(self, scale: Tensor) -> Tensor:
         """Return n, the largest multiple of the step on either side of 0."""

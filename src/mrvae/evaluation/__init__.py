@@ -1,47 +1,30 @@
-"""What a trained model is worth: its likelihood, its latents, and how easily they are misled.
+"""Evaluation of a trained model: its likelihood, its latents, its images, and their robustness.
 
-Everything here reads a model and a set of images and returns numbers. Every image counts once,
+Everything here takes a model and a set of images and returns numbers. Every image counts once,
 the noise of an image is a function of its index, and memory has a bound, so that a result depends
-neither on the machine nor on how the work was cut into pieces.
+neither on the machine nor on the size of the batches.
+
+    likelihood, published   bounds on log p(x), and a published estimator that is none
+    cost, memory            parameters and FLOPs; rows of a batch within a memory bound
+    statistics              standard errors, also by the jackknife
+    latents/                active units, nats, state norms, bands, partial reconstructions
+    quality/                similarity, pixel errors, distortion, Fréchet distance
+    rate_distortion/        sketches from the top latents, image codecs
+    robustness/             attacks on the latents
 """
 
-from mrvae.evaluation.ascent import Ascent, PlainGradient, SignGradient
-from mrvae.evaluation.attack import AttackReport, attack, read, reconstruction
-from mrvae.evaluation.bands import Band, BandReport, band_report, layout
-from mrvae.evaluation.codecs import (
-    LOSSLESS,
-    LOSSY,
-    PNG,
-    Codec,
-    File,
-    around,
-    available,
-    comparable,
-    written,
-)
 from mrvae.evaluation.cost import Description, describe
-from mrvae.evaluation.distortion import ms_ssim, psnr
-from mrvae.evaluation.images import (
-    BandFeatures,
-    cross_entropy,
-    frechet_distance,
-    inception,
-    squared_error,
-)
-from mrvae.evaluation.latents import LatentUnits, latent_units, layer_nats
+from mrvae.evaluation.latents.active_units import LatentUnits, latent_units, layer_nats
+from mrvae.evaluation.latents.bands import Band, BandReport, band_report, layout
+from mrvae.evaluation.latents.partial import Partial, PartialReport, partial_report
+from mrvae.evaluation.latents.state_norms import PassNorms, state_norms
+from mrvae.evaluation.latents.unit_report import UnitReport, UnitTotal, unit_report
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
-from mrvae.evaluation.norms import PassNorms, state_norms
-from mrvae.evaluation.partial import Partial, PartialReport, partial_report
-from mrvae.evaluation.patches import cut, join
 from mrvae.evaluation.published import KUZINA2023, Defects
-from mrvae.evaluation.rate_distortion import (
-    Sketch,
-    context_clipped,
-    context_picture,
-    sketch,
-    sketches,
-)
-from mrvae.evaluation.similarity import (
+from mrvae.evaluation.quality.distortion import ms_ssim, psnr
+from mrvae.evaluation.quality.frechet import BandFeatures, frechet_distance, inception
+from mrvae.evaluation.quality.pixel_errors import cross_entropy, squared_error
+from mrvae.evaluation.quality.similarity import (
     MSSSIM,
     PSNR,
     SSIM,
@@ -51,7 +34,26 @@ from mrvae.evaluation.similarity import (
     fitting,
     usual,
 )
-from mrvae.evaluation.units import UnitReport, UnitTotal, unit_report
+from mrvae.evaluation.rate_distortion.codecs import (
+    LOSSLESS,
+    LOSSY,
+    PNG,
+    File,
+    ImageCodec,
+    around,
+    available,
+    comparable,
+    written,
+)
+from mrvae.evaluation.rate_distortion.sketch import (
+    Sketch,
+    context_clipped,
+    context_picture,
+    sketch,
+    sketches,
+)
+from mrvae.evaluation.robustness.ascent import Ascent, PlainGradient, SignGradient
+from mrvae.evaluation.robustness.attack import AttackReport, attack, read, reconstruction
 
 __all__ = [
     "KUZINA2023",
@@ -66,10 +68,10 @@ __all__ = [
     "Band",
     "BandFeatures",
     "BandReport",
-    "Codec",
     "Defects",
     "Description",
     "File",
+    "ImageCodec",
     "LatentUnits",
     "LikelihoodReport",
     "PaperMSSSIM",
@@ -91,14 +93,12 @@ __all__ = [
     "context_clipped",
     "context_picture",
     "cross_entropy",
-    "cut",
     "describe",
     "draws",
     "evaluate",
     "fitting",
     "frechet_distance",
     "inception",
-    "join",
     "latent_units",
     "layer_nats",
     "layout",

@@ -5,7 +5,7 @@ of any size is described in seconds. One image is scored there: ``flops_per_imag
 convolutions, a multiply-add as 2 (a training step takes about three times that), and
 ``bytes_per_image`` is what is alive between the forward and the backward pass: the image, its noise
 and what autograd keeps, which is less where the recipe has blocks computed again.
-:mod:`mrvae.training.footprint` predicts a whole step.
+:mod:`mrvae.training.memory.footprint` predicts a whole step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mrvae.recipes import Recipe
 
 @dataclass(frozen=True)
 class Description:
-    """What there is to know of a model without training it."""
+    """Counts of a model, from its shapes."""
 
     recipe: str
     parameters: int
@@ -50,7 +50,7 @@ def describe(recipe: Recipe) -> Description:
     if recipe.training.activation_checkpointing:
         model.enable_activation_checkpointing()
     described = _levels(model)
-    flops, held = _cost(model)
+    flops, kept = _cost(model)
     return Description(
         recipe.name,
         sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -58,17 +58,17 @@ def describe(recipe: Recipe) -> Description:
         sum(level["latents"] for level in described),
         described,
         flops,
-        held,
+        kept,
     )
 
 
 def _levels(model: HVAE) -> list[dict[str, int]]:
-    """Describe each resolution, coarse to fine, below a context, on which no state stands."""
-    above = [
+    """Describe each resolution, coarse to fine, after a context, which has no state."""
+    context = [
         {"size": size, "width": 0, "latent": channels, "layers": 1, "latents": channels * size**2}
         for channels, size, _ in model.context.shapes
     ]
-    return above + [
+    return context + [
         {
             "size": stage.level.size,
             "width": stage.level.width,
@@ -81,11 +81,11 @@ def _levels(model: HVAE) -> list[dict[str, int]]:
 
 
 def _cost(model: HVAE) -> tuple[int, int]:
-    """Return the FLOPs of one image's bound, and the bytes that wait for its backward pass."""
+    """Return the FLOPs of one image's bound, and the bytes that its backward pass needs."""
     frame = model.frame
     with Meter() as meter, torch.device("meta"):
         x = torch.empty(1, frame.channels, frame.size, frame.size, dtype=torch.uint8)
         bound = model(x, torch.empty(1, model.noise_size))
-    held = meter.now
+    kept = meter.now
     del bound
-    return meter.flops, held
+    return meter.flops, kept

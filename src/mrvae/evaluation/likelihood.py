@@ -22,7 +22,7 @@ bound of the context itself, from J trajectories y_j of its diffusion with noise
     -log p(c) ≤ -log (1/J) Σ_j p(c, y_j) / q(y_j | c),
 
 and the sum of the two bounds is the tighter. Estimators that are no bounds, those of
-:mod:`mrvae.evaluation.published`, are computed from the same draws when they are asked for.
+:mod:`mrvae.evaluation.published`, are computed from the same draws on request.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ from torch import Tensor
 from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.published import ContextTerms, Defects, context_terms
+from mrvae.evaluation.statistics import standard_error
 from mrvae.models import HVAE, bits_per_dim
 from mrvae.models.trace import Latents, Observation
-from mrvae.processes import joined
+from mrvae.processes import all_gather_rows
 
 Progress = Callable[[int], None]
 
@@ -58,7 +59,7 @@ class LikelihoodReport:
         samples: K of the importance-weighted bound.
         dims: number of values of one image.
         context_samples: J of the context's own importance-weighted bound; None without it.
-        estimates: what was asked for beside the bounds, shape (N,) each.
+        estimates: minus each further estimator, shape (N,) each.
 
     Example:
         >>> two = torch.tensor([8.0, 16.0], dtype=torch.float64) * math.log(2.0)
@@ -76,13 +77,13 @@ class LikelihoodReport:
     estimates: tuple[Tensor, ...] = ()
 
     def joined(self) -> LikelihoodReport:
-        """Return the report of all processes' images, where each measured its own part of them."""
+        """Return the report of all processes' images, where each process measured its own part."""
         return replace(
             self,
-            nats=joined(self.nats),
-            importance_nats=joined(self.importance_nats),
-            kl=joined(self.kl),
-            estimates=tuple(joined(each) for each in self.estimates),
+            nats=all_gather_rows(self.nats),
+            importance_nats=all_gather_rows(self.importance_nats),
+            kl=all_gather_rows(self.kl),
+            estimates=tuple(all_gather_rows(each) for each in self.estimates),
         )
 
     def summary(self) -> dict[str, int | float | list[float] | None]:
@@ -125,14 +126,14 @@ def evaluate(
 
     Args:
         model: the model.
-        images: of its shape and number of levels.
+        images: of its shape and number of bins.
         samples: K of the importance-weighted bound.
         seed: of the latents' noise.
         memory: bytes that activations may take, about; one row at least always goes through.
-        progress: told after each chunk how many draws it made, of :func:`draws` in all.
+        progress: called after each chunk with the number of its draws, of :func:`draws` in all.
         context_samples: J of the context's importance-weighted bound, which then stands in the
             second bound; by default its bound in the mean stands in both.
-        estimators: which are wanted beside the bounds, from the same draws.
+        estimators: computed beside the bounds, from the same draws.
         part: which of the images, in steps of 1; all by default. Each has the bounds that it has
             among all of them.
 
@@ -150,7 +151,7 @@ def evaluate(
     """
     rows = rows_within(memory, model)
     plan = _Plan(samples, seed, rows, context_samples, tuple(estimators))
-    measure = _Measure(model, plan, progress or _silent)
+    measure = _BoundEvaluation(model, plan, progress or _no_progress)
     none = torch.zeros(0, dtype=torch.float64)
     parts = [(none, none, none.view(0, model.stochastic_depth), *[none] * len(estimators))]
     parts += [measure.chunk(x, indices) for indices, x in all_batches(images, rows, part)]
@@ -171,21 +172,9 @@ def draws(images: int, samples: int) -> int:
     return images * (samples + 1)
 
 
-def standard_error(values: Tensor) -> float | None:
-    """Return sd/√N of the mean of N values, sd with N - 1; None for a single one.
-
-    Example:
-        >>> standard_error(torch.tensor([0.0, 0.0, 4.0, 4.0])) == math.sqrt(4 / 3)
-        True
-    """
-    if len(values) < 2:
-        return None
-    return float(values.double().std()) / math.sqrt(len(values))
-
-
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be measured, and of how many draws a chunk is made."""
+    """The settings of an evaluation, and the rows of a chunk."""
 
     samples: int
     seed: int
@@ -205,7 +194,7 @@ class _Plan:
 
 
 @dataclass(frozen=True)
-class _Measure:
+class _BoundEvaluation:
     """The bounds and estimates of a few images at a time."""
 
     model: HVAE
@@ -235,12 +224,12 @@ class _Measure:
     def _importance(
         self, observed: Observation, x: Tensor, indices: range
     ) -> tuple[Tensor, Tensor]:
-        """Return the importance-weighted bound (B,) but for the context, and its false twin.
+        """Return the importance-weighted bound (B,) without the context, and its analytic form.
 
-        The twin has the closed-form KL in the place of log q(z | x) - log p(z). It is the bound
-        itself where nobody asks for it.
+        The analytic form has the closed-form KL in the place of log q(z | x) - log p(z). It is
+        computed only if an estimator needs it, and else equal to the bound.
         """
-        twin = any(defects.analytic for defects in self.plan.estimators)
+        needed = any(defects.analytic for defects in self.plan.estimators)
         samples, together = self.plan.samples, max(self.plan.rows // len(x), 1)
         count = self.model.latent_noise_size
         sums = torch.full((2, len(x)), -math.inf, dtype=torch.float64)
@@ -249,8 +238,8 @@ class _Measure:
             noise = torch.stack([self._noise(sample + 1, indices, count) for sample in part])
             log_likelihood, trace = self.model.importance_draws(observed, x, noise)
             ratio = trace.log_ratio()
-            false = -trace.kl().sum(dim=1) if twin else ratio
-            both = torch.stack([ratio, false]) + log_likelihood
+            with_kl = -trace.kl().sum(dim=1) if needed else ratio
+            both = torch.stack([ratio, with_kl]) + log_likelihood
             values = both.view(2, len(part), len(x)).cpu().double()
             sums = torch.logaddexp(sums, values.logsumexp(dim=1))
             self.progress(len(part) * len(x))
@@ -260,7 +249,7 @@ class _Measure:
     def _estimates(
         self, context: Latents, indices: range, weighed: Tensor, analytic: Tensor
     ) -> list[Tensor]:
-        """Return minus each estimator asked for, of shape (B,)."""
+        """Return minus each further estimator, of shape (B,)."""
         if not self.plan.estimators:
             return []
         terms = self._context(context, indices)
@@ -296,5 +285,5 @@ class _Measure:
         return next(self.model.parameters())
 
 
-def _silent(draws: int) -> None:
-    """Tell nobody."""
+def _no_progress(draws: int) -> None:
+    """Ignore the progress."""

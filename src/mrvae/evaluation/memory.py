@@ -1,14 +1,15 @@
 """How many images, or samples of one image, go through a hierarchy at a time.
 
-A *row* is one latent sample of one image. Without gradients a walk over it holds, until its end,
+A *row* is one latent sample of one image. Without gradients a forward pass of it keeps, until its
+end,
 
     the encoder's features,
-    at every visit the state, the output of the prior's network (as wide as the state) and a
+    at every cell the state, the output of the prior's network (as wide as the state) and a
     latent's noise, value, and two Gaussians,
 
 and besides, for a moment, the intermediates of the widest cell and of the pixels' distribution.
-The numbers of copies below were counted on the models of this package, and a test holds the
-estimate against the tensors that are really alive.
+The numbers of copies below were counted on the models of this package, and a test compares
+the estimate with the tensors that are alive.
 """
 
 from __future__ import annotations
@@ -53,13 +54,13 @@ def row_bytes(model: HVAE) -> int:
 def _bytes(model: HVAE, features: Sequence[Tensor]) -> int:
     distinct = {id(feature): 2 * feature.numel() for feature in features}
     states = [feature.numel() for feature in features]
-    held = sum(distinct.values()) + 2 * sum(states) + _LATENT_COPIES * model.latent_noise_size
-    values = held + _STATE_COPIES * max(states, default=0) + _PIXEL_COPIES * model.frame.dims
+    kept = sum(distinct.values()) + 2 * sum(states) + _LATENT_COPIES * model.latent_noise_size
+    values = kept + _STATE_COPIES * max(states, default=0) + _PIXEL_COPIES * model.frame.dims
     return values * next(model.parameters()).element_size()
 
 
 def _useful_rows(model: HVAE, features: Sequence[Tensor]) -> int:
-    """Return the number of rows beyond which more make nothing faster."""
+    """Return the number of rows beyond which a pass gets no faster per row."""
     weight = next(model.parameters())
     if weight.device.type != "cpu":
         return _MOST_ROWS
@@ -69,7 +70,7 @@ def _useful_rows(model: HVAE, features: Sequence[Tensor]) -> int:
 
 @torch.no_grad()
 def _features(model: HVAE) -> Sequence[Tensor]:
-    """Return what the encoder hands to each visit for one image, as wide as the state there."""
+    """Return the encoder's feature of one image for each cell, as wide as its state."""
     frame, device = model.frame, next(model.parameters()).device
     shape = (1, frame.channels, frame.size, frame.size)
     return model.features(torch.zeros(shape, dtype=torch.uint8, device=device))

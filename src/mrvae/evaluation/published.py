@@ -1,27 +1,28 @@
-r"""The estimator of the code released with Kuzina & Tomczak (2023), and what is wrong with it.
+r"""The estimator of the code released with Kuzina & Tomczak (2023), and its four defects.
 
-Beside a bound there may stand, under its own name, the number that a paper has reported. The
+A bound may be reported beside the number of a paper, each under its own name. The
 released code estimates log p(x) of a hierarchy below a context c = f(x) by
 
     log (1/K) Σ_k exp(log p(x | z_k) - Σ_l KL_l(z_k))  +  log (1/10) Σ_i exp(B_i),
 
-which differs from the bound of :mod:`mrvae.evaluation.likelihood` in four places. Each is a value
-of its own here, so that its price can be told from the others':
+which differs from the bound of :mod:`mrvae.evaluation.likelihood` in four places. Each has a
+field of its own here, so that their effects can be measured one by one:
 
     analytic    D1   closed-form KL inside the mean over z, in the place of log p(z) - log q(z | x);
     averaged    D2   the mean of exp(B_i) over ten Monte-Carlo values B_i of the diffusion's bound,
                      in the place of one;
     open_end    D3   B without L_T = KL(q(y_T | c) ‖ N(0, 1));
-    wide_bins   D4   B with bins about the levels whose half-width is 1/(n - 1) for n levels, where
-                     mid-rise levels are 2/n apart: the "probabilities" add up to more than one.
+    wide_bins   D4   B with bins of half-width 1/(n - 1) for n codes, where the values of mid-rise
+                     codes are 2/n apart: the "probabilities" add up to more than one.
 
-By Jensen's inequality D1 and D2 lift the number towards log E exp(·), which log p(x) does not hold
-down; D3 leaves out what is never negative; D4 never makes a probability smaller. What D1 lifts may
+By Jensen's inequality D1 and D2 lift the number towards log E exp(·), which may exceed
+log p(x); D3 leaves out a non-negative term; D4 never makes a probability smaller. What D1 lifts may
 still lie below log p(x), if the posterior is bad enough: the number is a bound neither way. On a
 grid with both ends of [-1, 1] bins of half-width 1/(n - 1) touch, and D4 is none.
 
-D2 to D4 are of the diffusion: without a context, or under a prior that knows log p(c), they change
-nothing. The Gaussian's distribution function is exact here; the released code approximates it.
+D2 to D4 are of the diffusion: without a context, or under a prior with an exact log p(c), they
+change nothing. The Gaussian's distribution function is exact here; the released code approximates
+it.
 """
 
 from __future__ import annotations
@@ -108,19 +109,19 @@ def context_terms(context: Conditioner, codes: Latents, noise: Sequence[Tensor])
     if isinstance(context, ContextConditioner) and isinstance(prior, DiffusionPrior):
         parts = [_diffusion(prior, codes[0], context.per_draw(draw)) for draw in noise]
     else:
-        parts = [_whole(context.nats(codes, draw, None).sum(dim=1)) for draw in noise]
+        parts = [_single_term(context.nats(codes, draw, None).sum(dim=1)) for draw in noise]
     columns = zip(*parts, strict=True)
     return ContextTerms(*(torch.stack(column).cpu().double() for column in columns))
 
 
-def wide_log_mass(mean: Tensor, scale: Tensor, level: Tensor, grid: Grid) -> Tensor:
-    """Return the logarithm of the "mass" of levels' bins of half-width 1/(n - 1), tails folded in.
+def wide_log_mass(mean: Tensor, scale: Tensor, code: Tensor, grid: Grid) -> Tensor:
+    """Return the logarithm of the "mass" of codes' bins of half-width 1/(n - 1), tails folded in.
 
     Args:
         mean: μ.
         scale: σ, positive, of the shape of ``mean``.
-        level: int64, of the shape of ``mean``.
-        grid: of n levels.
+        code: int64, of the shape of ``mean``.
+        grid: of n codes.
 
     Source: the code released with Kuzina & Tomczak 2023, with the exact distribution function.
 
@@ -131,13 +132,13 @@ def wide_log_mass(mean: Tensor, scale: Tensor, level: Tensor, grid: Grid) -> Ten
         >>> round(float(masses.sum()), 2)
         1.33
     """
-    value = grid.value(level, mean.dtype)
-    inner = level > 0, level < grid.last(level)
+    value = grid.value(code, mean.dtype)
+    inner = code > 0, code < grid.last(code)
     width = 2 / grid.last(value).clamp(min=1) + torch.zeros_like(value)
-    # A grid for each element, on which the wide bin is the bin of one level of at most three.
+    # A grid for each element, on which the wide bin is the bin of one code of at most three.
     below, above = (side.to(value.dtype) for side in inner)
-    alone = Grid((1 + below + above).long(), value - width * below, width)
-    return DiscretizedGaussian(mean, scale, alone).log_prob(below.long())
+    widened = Grid((1 + below + above).long(), value - width * below, width)
+    return DiscretizedGaussian(mean, scale, widened).log_prob(below.long())
 
 
 def _diffusion(prior: DiffusionPrior, c: Tensor, noise: Tensor) -> ContextTerms:
@@ -159,7 +160,7 @@ def _last_step(prior: DiffusionPrior, c: Tensor, noise: Tensor) -> Gaussian:
     return prior.prediction.reverse(prior.network(y, t), y, at)
 
 
-def _whole(nats: Tensor) -> ContextTerms:
+def _single_term(nats: Tensor) -> ContextTerms:
     """Return nats that have no parts."""
     zero = torch.zeros_like(nats)
     return ContextTerms(nats, nats, zero, zero)

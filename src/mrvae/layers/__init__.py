@@ -1,4 +1,4 @@
-"""Small trainable parts: convolutions, the blocks of the cells, the U-Net of a diffusion."""
+"""Neural-network layers: convolutions, residual blocks of the cells, the U-Net of a diffusion."""
 
 from mrvae.layers.activation_checkpointing import checkpointed
 from mrvae.layers.convolution import Depthwise, convolution, drawn_convolution, scale_weight

@@ -1,9 +1,9 @@
-"""Memory for time: a block that keeps its ends, and is computed again for the backward pass.
+"""Activation checkpointing: a block keeps its inputs, and is recomputed in the backward pass.
 
-A network of n blocks holds the activations inside all of them until its backward pass. If only the
-states between the blocks are kept and each block is run once more when its gradient is wanted, it
-holds n states and the inside of one block, for a third more operations (Chen et al. 2016, *Training
-deep nets with sublinear memory cost*). The gradients are the same, because a block draws nothing.
+A network of n blocks keeps the activations inside all of them until its backward pass. If only the
+states between the blocks are kept and each block is recomputed for its gradient, it keeps n states
+and the activations of one block, for a third more operations (Chen et al. 2016, *Training deep nets
+with sublinear memory cost*). The gradients are the same, because a block draws no random numbers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def checkpointed(
 ) -> Callable[[Unpack[Inputs]], Result]:
     """Return ``block`` as a function that keeps only its inputs for the backward pass.
 
-    The block must be a function of its inputs: what it draws would be drawn anew.
+    The block must be a function of its inputs; random numbers would be drawn again.
 
     Example:
         >>> import torch
@@ -33,7 +33,7 @@ def checkpointed(
     """
 
     def run(*inputs: *Inputs) -> Result:
-        found = checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
-        return cast(Result, found)
+        result = checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return cast(Result, result)
 
     return run

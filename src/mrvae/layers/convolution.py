@@ -5,8 +5,8 @@ n v. Child (2021) therefore multiplies the last convolution of every block by 1/
 zero those whose output has to vanish at the start: the prior's, so that every latent begins as a
 standard normal. Biases begin at zero; all other weights as PyTorch sets them.
 
-Where a network is to see a state of zeros, its biases have to be drawn as its weights are, or it
-would be zero throughout, with no gradient to leave that by. Their convolutions may have weight
+Where the input of a network is zero, its biases have to be drawn as its weights are, or its states
+and gradients would all be zero. Their convolutions may have weight
 normalisation (Salimans & Kingma 2016): w = g v / ‖v‖ for each output channel, with g and v learnt.
 """
 
@@ -54,7 +54,7 @@ def normed(layer: nn.Conv2d, weight_norm: bool) -> nn.Conv2d:
 
 
 class Depthwise(nn.Conv2d):
-    """A convolution of each channel by itself that keeps the image's size.
+    """A convolution of each channel separately that keeps the image's size.
 
     On the CPU it stays in float32 under autocast to bfloat16, in which the gradient of its weights
     is slower there than all that is gained elsewhere.
@@ -74,7 +74,7 @@ class Depthwise(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape."""
-        # What a step needs is foretold on tensors without values, which stand for the CPU's.
+        # The memory of a step is predicted on meta tensors, which stand for the CPU's.
         if x.device.type not in ("cpu", "meta"):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
@@ -82,7 +82,7 @@ class Depthwise(nn.Conv2d):
 
 
 def scale_weight(layer: nn.Conv2d, factor: float) -> None:
-    """Multiply the layer's weight by ``factor``, in place; 0 makes a block begin silent.
+    """Multiply the layer's weight by ``factor``, in place; with 0 a residual block starts as S.
 
     Example:
         >>> layer = convolution(1, 1, 1)

@@ -1,10 +1,10 @@
-"""The order of channels and pixels in memory, which is to be the convolutions' own on the way back.
+"""Gradients keep the memory layout of their tensors.
 
-Convolutions are fastest where the channels of a pixel lie side by side (*channels last*), and every
-state of a model lies so. What its loss makes of it need not: the gradient of a sum is one number
-seen many times, and becomes a tensor with its channels apart once it is multiplied by another. A
-sum of two tensors has the order of the first, and so one such gradient can spread along the states,
-and every convolution on the way reorders what it is given.
+Convolutions are fastest where the channels of a pixel are adjacent in memory (*channels last*), the
+layout of every state of a model. The gradient of a loss may have another one: that of a sum is one
+number with strides of zero, and becomes a contiguous tensor once it is multiplied by another. A sum
+of two tensors has the layout of the first, so such a gradient spreads along the states, and every
+convolution of the backward pass reorders its input.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.autograd.function import FunctionCtx
 
 
 def preserve_memory_format(x: Tensor) -> Tensor:
-    """Return x, whose gradient will have its channels last in memory if x has.
+    """Return x, with a gradient that is channels last if x is.
 
     Example:
         >>> x = torch.ones(1, 2, 3, 3).to(memory_format=torch.channels_last).requires_grad_()
@@ -24,13 +24,13 @@ def preserve_memory_format(x: Tensor) -> Tensor:
         (18, 1, 6, 2)
     """
     if torch.compiler.is_compiling():
-        return x  # a compiler lays out memory by itself
-    found: Tensor = _PreserveMemoryFormat.apply(x)  # type: ignore[no-untyped-call]
-    return found
+        return x  # a compiler chooses layouts itself
+    result: Tensor = _PreserveMemoryFormat.apply(x)  # type: ignore[no-untyped-call]
+    return result
 
 
 class _PreserveMemoryFormat(torch.autograd.Function):
-    """The identity, with a gradient in the order of memory of what went in."""
+    """The identity, with a gradient in the memory layout of its input."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
@@ -39,8 +39,8 @@ class _PreserveMemoryFormat(torch.autograd.Function):
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *slopes: Tensor) -> Tensor:
-        """Return the slope, reordered if need be."""
-        (slope,) = slopes
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> Tensor:
+        """Return the gradient, reordered if necessary."""
+        (gradient,) = gradients
         last: bool = ctx.last  # type: ignore[attr-defined]
-        return slope.contiguous(memory_format=torch.channels_last) if last else slope
+        return gradient.contiguous(memory_format=torch.channels_last) if last else gradient

@@ -1,8 +1,8 @@
-"""The state divided by its norm: what is left of a residual network that cannot tell the time.
+"""The state divided by its norm after every block.
 
 The norm of the state of a very deep VAE grows from block to block, and Falck et al. (2022, section
-3.2) read it as a clock by which blocks of equal weights tell where they are. Their test is to take
-it away: h ← h / ‖h‖₂ after every block (Table 2).
+3.2) interpret it as the time of the process, which blocks with shared weights can read. Their
+ablation removes it: h ← h / ‖h‖₂ after every block (Table 2).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LEAST = 1e-12
 
 
 def unit_norm(h: Tensor) -> Tensor:
-    """Return h / ‖h‖₂ for each image of a batch (B, …); a state of zeros stays one.
+    """Return h / ‖h‖₂ for each image of a batch (B, …); a state of zeros stays zero.
 
     Example:
         >>> unit_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))

@@ -1,4 +1,4 @@
-"""The bottleneck of four convolutions, the one building block of VDVAE (Child 2021, figure 3).
+"""The bottleneck of four convolutions, the building block of VDVAE (Child 2021, figure 3).
 
     f(x) = C₄ g(C₃ g(C₂ g(C₁ g(x)))),   g = GELU,
 
@@ -39,7 +39,7 @@ class Bottleneck(nn.Module):
         """Return f([x, e]) where ``activated`` = g(e) was computed once for many blocks.
 
         The pointwise convolution of a concatenation is the sum of two, so neither the
-        concatenation nor g(e), which all cells of a resolution share, is formed again.
+        concatenation nor g(e), which all cells of a resolution share, is computed again.
         """
         of_x, of_e = torch.split(self.enter.weight, [x.shape[1], activated.shape[1]], dim=1)
         entered = functional.conv2d(functional.gelu(x), of_x, self.enter.bias)

@@ -1,16 +1,16 @@
-"""The blocks of Kuzina & Tomczak (2023): four convolutions, and a scalar that lets them in.
+"""The blocks of Kuzina & Tomczak (2023): four convolutions scaled by a learnt scalar (ReZero).
 
 With g = SiLU, C₁ and C₄ pointwise and one or two spatial convolutions C between them, a network
 has its activations before every convolution, or behind every one but the last:
 
     N(x) = C₄ g(C g(C g(C₁ g(x)))),            N(x) = C₄ g(C g(C g(C₁ x))).
 
-As a residual block it is let in by a learnt scalar (ReZero, Bachlechner et al. 2021),
+As a residual block it is scaled by a learnt scalar (ReZero, Bachlechner et al. 2021),
 
     S x + β N(x),    β = 0 at the start,
 
 S the identity, or a pointwise convolution where the width changes; at the start a deep network of
-such blocks is S alone. With a shortcut the roles are exchanged: N(x) + β S x.
+such blocks is a product of S. With a shortcut the roles are exchanged: N(x) + β S x.
 
 β multiplies a convolution's result, so it can as well multiply its few weights and biases, and β's
 gradient is then a sum over these instead of over all pixels: β (C₄ h) = (β C₄) h.
@@ -110,7 +110,7 @@ def activated_before(
 def activated_after(
     inputs: int, middle: int, outputs: int, *, depthwise: bool = False, weight_norm: bool = False
 ) -> nn.Sequential:
-    """Return C₄ g C g C g C₁, or C₄ g D g C₁ with one D that is 5×5 on each channel by itself.
+    """Return C₄ g C g C g C₁, or C₄ g D g C₁ with a depthwise 5×5 convolution D.
 
     With weight norm all have it but the last, which can then be given its first weights.
 

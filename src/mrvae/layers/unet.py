@@ -1,14 +1,14 @@
-"""A small U-Net that knows the time: the backbone of a diffusion over contexts.
+"""A small U-Net conditioned on time: the backbone of a diffusion over contexts.
 
-It goes down a resolution ladder and up again. On every scale residual blocks follow one another,
+It goes down through the resolutions and up again. On every scale there are residual blocks,
 
     x ← S x + C₂ g((1 + a) N₂(h) + b),      h = C₁ g(N₁(x)),      (a, b) = W g(e),
 
 with N a group normalisation, g = SiLU, C 3×3 convolutions, e an embedding of the time t, and S the
 identity, or a pointwise convolution where the width changes. Every state on the way down is kept,
-and the way up reads them in reverse, each stacked upon the state there. At the bottom stand two
-blocks with one of attention between them. C₂, the last map of the attention and the last
-convolution begin at zero: blocks begin as the identity and the output as 0.
+and the way up concatenates them to its states, in reverse. At the bottom are two blocks with one of
+attention between them. C₂, the last map of the attention and the last convolution begin at zero:
+blocks begin as the identity and the output as 0.
 
 Between scales the ladder's projection averages 2×2 pixels and its embedding repeats them; in the
 Haar basis this is a crop, and zeros in its place (Falck et al. 2022, theorem 2).
@@ -118,8 +118,8 @@ class SelfAttention(nn.Module):
         # (B, 3, heads, width/heads, H·W), and attention wants the pixels before the channels.
         parts = self.ask(self.norm(x)).view(batch, 3, self.heads, -1, height * width)
         query, key, value = parts.transpose(-1, -2).unbind(1)
-        seen = functional.scaled_dot_product_attention(query, key, value)
-        result: Tensor = x + self.answer(seen.transpose(-1, -2).reshape(x.shape))
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        result: Tensor = x + self.answer(attended.transpose(-1, -2).reshape(x.shape))
         return result
 
 

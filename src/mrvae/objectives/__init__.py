@@ -1,4 +1,4 @@
-"""What is optimised and what is reported, as pure functions of a bound's terms."""
+"""Training losses and reported bounds, as pure functions of the terms of the ELBO."""
 
 from mrvae.objectives.bound import training_loss
 from mrvae.objectives.importance import importance_bound

@@ -2,8 +2,8 @@
 
     log (1/K) Σ_k p(x, z_k) / q(z_k | x) ≤ log p(x) in expectation,  z_k ~ q independent,
 
-which grows with K to log p(x). The weights are ratios of densities at the drawn z. An analytic KL
-in their place would make it no bound at all.
+which grows with K to log p(x). The weights are ratios of densities at the drawn z; with an
+analytic KL in their place it would not be a bound.
 """
 
 from __future__ import annotations

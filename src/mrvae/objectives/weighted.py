@@ -1,13 +1,13 @@
-"""The KL of the training loss, where it is not that of the bound.
+"""The weighted KL of the training loss.
 
-The bound asks for Σ_l KL_l. At the start of training that sum can drive every posterior onto its
-prior before the decoder has learnt to use a latent, and there the run stays. Three remedies change
-the loss of an image to Σ_l β γ_l max(λ, KL_l):
+The bound has Σ_l KL_l. At the start of training this sum can collapse every posterior onto its
+prior before the decoder has learnt to use the latents, for the rest of the run. Three remedies
+change the loss of an image to Σ_l β γ_l max(λ, KL_l):
 
 - β rises from 0 to 1, so that the latents cost nothing at first (Bowman et al. 2016, section 3.1;
   Sønderby et al. 2016, section 2.3);
 - the first λ nats of each layer are free: its gradient is zero below them (Kingma et al. 2016,
-  equation 15, who take the maximum of the mean over a minibatch; taken of each image, it is no
+  equation 15, who take the maximum of the mean over a minibatch; taken of each image, it is not
   lower, and does not depend on how the batch is split over processes);
 - γ_l spreads the cost over the layers in proportion to the nats that each of their values carries,
 
@@ -16,7 +16,7 @@ the loss of an image to Σ_l β γ_l max(λ, KL_l):
   with s_l values in layer l, and no gradient through γ (Vahdat & Kautz 2020, appendix A, as their
   code has it, but again of each image).
 
-All three are for the way; what is reported is the bound.
+All three change only the training loss; the reported value is the bound.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import cast
 from mrvae import evaluation
 from mrvae.evaluation import LikelihoodReport
 from mrvae.papers.workspace import Job, Measures, Workspace
-from mrvae.report import read_events
+from mrvae.run_log import read_events
 
 BOUNDS = ("nats", "importance_nats")
 
@@ -94,9 +94,8 @@ def _name(kind: str, samples: int, limit: int | None) -> str:
 
 def curve(run: Path) -> tuple[Validation, ...]:
     """Return the validations of a run in the order of their steps."""
-    path = run / "metrics.jsonl"
     found, compiling = [], 0.0
-    for event in read_events(path) if path.is_file() else []:
+    for event in read_events(run / "metrics.jsonl"):
         compiling += cast("float", event.get("compile_seconds") or 0.0)
         nats, seconds, step = (event.get(k) for k in ("validation_nats", "seconds", "step"))
         if isinstance(nats, float) and isinstance(seconds, float) and isinstance(step, int):

@@ -35,7 +35,7 @@ from mrvae.models import HVAE
 from mrvae.models.build.weights import load, read_recipe
 from mrvae.papers.outcome import Budget
 from mrvae.recipes import Recipe
-from mrvae.report import read_events
+from mrvae.run_log import read_events
 
 Measures = dict[str, object]
 
@@ -68,7 +68,7 @@ class Workspace:
     Attributes:
         folder: where everything is kept; made when something is.
         budget: how large the work may be.
-        data_dir: local folder with the data; see :mod:`mrvae.data.sources`.
+        data_dir: local folder with the data; see :mod:`mrvae.data.loading`.
         quiet: show no progress.
         only: names of the entries to work on; none for an item's own choice.
         used: every run that an item asked for, by its name, for the provenance of a result.
@@ -143,10 +143,7 @@ class Workspace:
         Raises:
             ValueError: if the data are missing or do not fit the recipe.
         """
-        images = images_for(job.recipe, "test", self.data_dir)
-        if limit is None or limit >= len(images):
-            return images
-        return images.subset(torch.arange(limit))
+        return images_for(job.recipe, "test", self.data_dir).first(limit)
 
     def log(self, text: str) -> None:
         """Print a line of progress on stderr."""
@@ -185,8 +182,7 @@ def _last_step(run: Path) -> int:
     if checkpoints:
         return int(checkpoints[-1].name.removeprefix("step-"))
     # A run that was copied without its checkpoints is known by its last validation.
-    metrics = run / "metrics.jsonl"
-    events = read_events(metrics) if metrics.is_file() else []
+    events = read_events(run / "metrics.jsonl")
     steps = [e["step"] for e in events if e.get("validation_nats") is not None]
     return max((step for step in steps if isinstance(step, int)), default=0)
 

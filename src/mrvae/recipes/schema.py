@@ -118,8 +118,8 @@ class TopDown(Choice, frozen=True, tag="top_down"):
     """The cell, encoder and head of Kuzina & Tomczak (2023).
 
     ``shortcut`` gives the networks of posterior and prior their skip, β S x with β = 0 at the
-    start; the released code builds it and leaves it out of the sum. ``top_latent_skip`` tells every level the
-    value of the first latent, as the released baseline for CIFAR-10 does. With ``weight_norm``
+    start; the released code builds it and never adds it. ``top_latent_skip`` adds the first latent
+    to the state of every level, as the released baseline for CIFAR-10 does. With ``weight_norm``
     direction and length of most weights are learnt apart.
     """
 
@@ -308,8 +308,8 @@ class SkipRule(Spec, frozen=True):
 class Training(Spec, frozen=True):
     """How the weights are found. ``batch`` is the global batch, whatever the number of devices.
 
-    ``activation_checkpointing`` stores no activation inside a block or a cell and recomputes it in the
-    backward pass: a third more operations for a fraction of the memory. A run is refused if its
+    ``activation_checkpointing`` stores no activation inside a block or a cell, and computes them
+    again in the backward pass: a third more operations for a fraction of the memory. A run is refused if its
     predicted peak of memory is more than ``overcommit`` times what is free.
     """
 

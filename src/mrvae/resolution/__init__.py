@@ -1,4 +1,4 @@
-"""The mathematics of scale: a ladder of nested spaces of images, without weights or chance.
+"""Multi-resolution analysis: nested spaces of images, without weights or random numbers.
 
 V_0 ⊂ V_1 ⊂ … ⊂ V_J are images of b, 2b, …, b·2^J pixels a side, a coarser image being a finer one
 that is constant on blocks. A :class:`Ladder` holds the projection P from V_j to V_{j-1}, which
@@ -6,15 +6,15 @@ averages, and the embedding E back, which repeats. P after E is the identity; E 
 orthogonal projection of V_j onto V_{j-1}.
 
 What a projection loses is an orthogonal complement, and :class:`Haar` is the orthonormal change of
-basis V_j = V_{j-1} ⊕ details that names it: in d dimensions P is 2^{-d/2} times its coarse part
+basis V_j = V_{j-1} ⊕ details that contains it: in d dimensions P is 2^{-d/2} times its coarse part
 (Falck et al. 2022, section 2), so a U-Net that averages works in the Haar basis.
 :func:`conjugacy_residual` measures this, for Haar and for every other orthogonal
 :class:`Wavelet`, each of which has a P and an E of its own, :class:`WaveletPooling`.
 
 A :class:`Basis` reads images as functions, with the norm of L². A :class:`Bridge` is a stochastic
-process that climbs the ladder in time.
+process whose resolution grows with time.
 
-A wavelet keeps place and scale; the :class:`DCT` keeps frequency, and cuts an image to the lowest.
+A wavelet localises in space and scale; the :class:`DCT` keeps the lowest frequencies of an image.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Images as functions: the spaces V_j with the norm of L², and two orthonormal bases of each.
 
-An array x of n pixels a side stands for the function f = n^{-d/2} Σ_k x_k φ_k on the unit interval
+An array x of n pixels a side represents the function f = n^{-d/2} Σ_k x_k φ_k on the unit interval
 (d = 1) or square (d = 2), φ_k being the orthonormal scaling functions of V_j. For Haar they are
 n^{d/2} on pixel k and 0 elsewhere, so that x_k is the value of f there. Then
 
@@ -37,7 +37,7 @@ class Basis:
     """The orthonormal bases of V_0 ⊂ V_1 ⊂ … that belong to one wavelet.
 
     Args:
-        wavelet: an orthogonal one; it says how many axes there are.
+        wavelet: an orthogonal one, with its number of axes.
 
     Raises:
         ValueError: if the wavelet is not orthogonal.

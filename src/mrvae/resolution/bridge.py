@@ -1,4 +1,4 @@
-"""A stochastic process that climbs the ladder: on [t_j, t_{j+1}) it lives in V_j.
+"""A stochastic process over nested resolutions: on [t_j, t_{j+1}) it takes values in V_j.
 
 Let times t_0 < t_1 < … < t_{J+1} be given, and for each level j a drift μ_j and a diffusion σ_j,
 functions of the time and of an image of V_j. The process of Falck et al. 2022, theorem 1, is
@@ -6,24 +6,25 @@ functions of the time and of an image of V_j. The process of Falck et al. 2022, 
     dZ_t = μ_j(t, Z_t) dt + σ_j(t, Z_t) dW_t,    Z_t ∈ V_j,    for t_j ≤ t < t_{j+1},
     Z_{t_{j+1}} = E Z_{t_{j+1}-},                              between the levels,
 
-E being the embedding V_j → V_{j+1}, which changes the array and not the function. Its laws are a
-*multi-resolution bridge* (definition 2): their support grows with the level, and the finest image
-is made in pieces of finite dimension. In the space of the finest level, the same process has the
-coefficients E μ_j P and E σ_j of the level in which it is, and is constant across V_j; the
-simulation saves that work, and tests hold the two to be equal.
+E being the embedding V_j → V_{j+1}, which changes the array and not the function. Its distributions
+are a *multi-resolution bridge* (definition 2): their support grows with the level, and the finest
+image is generated in finite-dimensional parts. In the space of the finest level, the same process
+has the coefficients E μ_j P and E σ_j of its level, and is constant across V_j; the simulation
+saves that work, and tests compare the two.
 
 It is simulated by the method of Euler and Maruyama, in N_j steps of h = (t_{j+1} - t_j)/N_j:
 
     Z ← Z + h μ_j(t, Z) + √h σ_j(t, Z) ξ,    ξ standard normal.
 
-The noise ξ comes from outside as one tensor a level, of shape (N_j, …), whose length says how many
-steps there are; so one Brownian path can be run in steps of two lengths (:func:`coarser_noise`).
+The noise ξ is an argument, one tensor per level of shape (N_j, …), whose length is the number of
+steps; so one Brownian path can be run in steps of two lengths (:func:`coarser_noise`).
 σ_j is a map (t, Z, ξ) ↦ σ_j(t, Z) ξ, linear in ξ, and so may be a number, a number for each pixel,
 or any matrix, also one that makes states from noise of another shape. ξ has one value for each
 *pixel*; the noise that is white on the unit square, and the same at every level, has σ ∝ n^{d/2}.
 
 A process whose coefficients do not depend on t within a level is *time-homogeneous* there: such are
-cells that share their weights (Falck et al. 2022, section 3.1), and :meth:`BridgeStage.homogeneous`.
+cells that share their weights (Falck et al. 2022, section 3.1), and
+:meth:`BridgeStage.homogeneous`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Diffusion = Callable[[float, Tensor, Tensor], Tensor]
 
 
 class Embedding(Protocol):
-    """Whatever goes up a ladder: :class:`Ladder`, :class:`WaveletPooling`."""
+    """An embedding into finer images: :class:`Ladder`, :class:`WaveletPooling`."""
 
     def embed(self, x: Tensor, steps: int = 1) -> Tensor:
         """Go ``steps`` levels up."""
@@ -129,10 +130,10 @@ class Bridge:
         if not all(start < stop for start, stop in pairwise(self.times)):
             raise ValueError(f"times are {self.times}; each must be later than the one before")
 
-    def walk(self, z: Tensor, noise: Sequence[Tensor]) -> Iterator[Moment]:
+    def trajectory(self, z: Tensor, noise: Sequence[Tensor]) -> Iterator[Moment]:
         """Yield the process from t_0 on, at the beginning and after every step of each level.
 
-        At t_{j+1} it is seen twice, as the last moment of level j and as the first of level j+1.
+        At t_{j+1} it is yielded twice, as the last moment of level j and as the first of level j+1.
 
         Args:
             z: the state at t_0, an array of level 0, of any leading shape.
@@ -152,12 +153,12 @@ class Bridge:
                 z = moment[1]
 
     def end(self, z: Tensor, noise: Sequence[Tensor]) -> Tensor:
-        """Return the state at t_{J+1}, an array of level J; the arguments are those of ``walk``.
+        """Return the state at t_{J+1}, an array of level J; arguments as :meth:`trajectory`.
 
         Raises:
-            ValueError: as :meth:`walk`.
+            ValueError: as :meth:`trajectory`.
         """
-        for moment in self.walk(z, noise):
+        for moment in self.trajectory(z, noise):
             z = moment.state
         return z
 
@@ -165,9 +166,9 @@ class Bridge:
         """Return the states at t_1-, …, t_{J+1}-, one array a level, coarse to fine.
 
         Raises:
-            ValueError: as :meth:`walk`.
+            ValueError: as :meth:`trajectory`.
         """
-        last = {moment.level: moment.state for moment in self.walk(z, noise)}
+        last = {moment.level: moment.state for moment in self.trajectory(z, noise)}
         return tuple(last[level] for level in range(len(self.stages)))
 
     def noise(

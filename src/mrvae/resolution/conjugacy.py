@@ -1,6 +1,6 @@
 """Average pooling is a crop in the Haar basis; and so for every orthogonal wavelet.
 
-The pixels x of an image stand for the function n^{-d/2} Σ_k x_k φ_k on the unit square, and π_j x
+The pixels x of an image represent the function n^{-d/2} Σ_k x_k φ_k on the unit square, and π_j x
 are its coordinates in the orthonormal wavelet basis of V_j (:class:`~mrvae.resolution.Basis`).
 Theorem 2 of Falck et al. 2022 says, for average pooling and Haar,
 
@@ -32,7 +32,7 @@ from mrvae.resolution.wavelet import Wavelet
 
 
 class Pooling(Protocol):
-    """Whatever goes down a ladder of images: :class:`Ladder`, :class:`WaveletPooling`."""
+    """A projection to coarser images: :class:`Ladder`, :class:`WaveletPooling`."""
 
     def project(self, x: Tensor, steps: int = 1) -> Tensor:
         """Go ``steps`` levels down."""
@@ -47,7 +47,7 @@ class WaveletPooling:
     nearest neighbour. Images in channels-last memory stay so.
 
     Args:
-        wavelet: an orthogonal one; it says how many axes there are.
+        wavelet: an orthogonal one, with its number of axes.
 
     Raises:
         ValueError: if the wavelet is not orthogonal.
@@ -132,7 +132,7 @@ class WaveletPooling:
 def conjugacy_residual(
     x: Tensor, wavelet: Wavelet, depth: int, pool: Pooling | None = None
 ) -> Tensor:
-    """Return how far theorem 2 is from holding at one depth: max |π_{j-1} pool z - proj π_j z|.
+    """Return the residual of theorem 2 at one depth: max |π_{j-1} pool z - proj π_j z|.
 
     The images x of V_J are first brought to V_j, j = J - depth + 1, as z = P^{depth - 1} x with
     the wavelet's own pooling: depth 1 is the finest step. The coordinates are those of functions on
@@ -142,7 +142,7 @@ def conjugacy_residual(
         x: images, of shape (…, H, W) or (…, L), floating point, read as scaling coefficients.
         wavelet: the basis, orthogonal.
         depth: the step, from 1 to as many as the sides can be halved.
-        pool: what to hold against the basis; the wavelet's own pooling if left out, which is
+        pool: the pooling to compare; the wavelet's own by default, which is
             average pooling for Haar.
 
     Returns:

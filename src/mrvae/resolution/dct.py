@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mrvae.resolution.product import along, kept
+from mrvae.resolution.product import cached_matrix, matmul_along
 from mrvae.resolution.shapes import check_axes, check_floating
 
 
@@ -70,7 +70,7 @@ class DCT:
         check_floating(x)
         check_axes(x, 2)
         rows, columns = (self._basis(side, x) for side in x.shape[-2:])
-        return along(columns, along(rows, x, -2), -1)
+        return matmul_along(columns, matmul_along(rows, x, -2), -1)
 
     def synthesis(self, c: Tensor, height: int, width: int) -> Tensor:
         """Return the images that have these frequencies and no others.
@@ -95,7 +95,7 @@ class DCT:
                 " frequencies that analysis returns"
             )
         rows, columns = (self._basis(side, c) for side in (height, width))
-        return along(rows.mT, along(columns.mT, c, -1), -2)
+        return matmul_along(rows.mT, matmul_along(columns.mT, c, -1), -2)
 
     def _basis(self, side: int, like: Tensor) -> Tensor:
         """Return C_m for a side of an image, once the image is known to be large enough."""
@@ -107,7 +107,7 @@ class DCT:
         return _cosines(self.size, operator.index(side), like.dtype, like.device)
 
 
-@kept
+@cached_matrix
 def _cosines(size: int, side: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the first ``size`` rows of C for ``side`` values."""
     # All angles are multiples of π/2n: as whole numbers they keep every digit at any n.

@@ -1,4 +1,4 @@
-"""Filter banks: the numbers of a wavelet, orthonormal to the last bit.
+"""Filter banks of wavelets, orthonormal to the last bit.
 
 One step of a periodised wavelet transform correlates a signal of n samples with a low-pass filter
 h and a high-pass filter g of F taps each (F even), and keeps every other value,
@@ -12,8 +12,8 @@ dbN, symN, coifN) the two pairs are one, which asks for
     Σ_k h_k h_{k+2m} = δ_{m0}    and    g_k = ± (-1)^k h_{F-1-k},
 
 and a wavelet with p vanishing moments has Σ_k (-1)^k k^q h_k = 0 for q < p. Tables of some families
-hold to 1e-11 only. So h is polished once, by Newton steps on these equations from the tabulated
-filter: residuals in extended precision, steps of least norm. It moves by less than 1e-10.
+are accurate only to 1e-11. So h is refined once, by Newton steps on these equations from the
+tabulated filter: residuals in extended precision, steps of least norm. The change is below 1e-10.
 
 In the biorthogonal families (biorN.M, and rbioN.M with the two pairs exchanged) the filters are
 those of the tables.
@@ -112,7 +112,7 @@ def filter_bank(name: str) -> FilterBank:
 
 
 def _check(name: str) -> None:
-    """Refuse a name that is not a wavelet's, and tell near ones."""
+    """Refuse an unknown wavelet, and suggest similar names."""
     known = wavelet_names()
     if name in known:
         return

@@ -10,9 +10,9 @@ with the names and the order of PyWavelets: cH answers to horizontal edges, cV t
 to diagonal ones. The map W is orthonormal, so analysis keeps the sum of squares and synthesis,
 W⁻¹ = Wᵀ, is the gradient of analysis. Blocks do not overlap, hence no boundary and no padding.
 
-Without a compiler the time goes into temporary tensors. So results are written where they are to
-stay, and the pair of maps is known to autograd as each other's derivative; a compiler, which would
-find that out by itself, sees plain sums and differences.
+Without a compiler most of the time goes into temporary tensors. So results are written in place,
+and autograd knows the two maps as each other's derivative. A compiler traces plain sums and
+differences, and removes the temporaries itself.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _split(x: Tensor, dims: int) -> tuple[Tensor, Tensor]:
 
 
 def _merge(coarse: Tensor, details: Tensor, dims: int) -> Tensor:
-    """Return what one step split."""
+    """Return the input of one step from its coarse part and details."""
     if dims == 1:
         return _interleave(coarse, details.squeeze(-2), -1).mul_(math.sqrt(0.5))
     horizontal, vertical, diagonal = details.unbind(-3)
@@ -128,7 +128,7 @@ def _merge(coarse: Tensor, details: Tensor, dims: int) -> Tensor:
 def _butterfly(
     x: Tensor, dim: int, total: Tensor | None = None, difference: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return the sums and the differences of the pairs along one axis, in the given places."""
+    """Return the sums and the differences of the pairs along one axis, in the given tensors."""
     even, odd = torch.unflatten(x, dim, (-1, 2)).unbind(dim)
     return torch.add(even, odd, out=total), torch.sub(even, odd, out=difference)
 
@@ -147,14 +147,14 @@ def _interleave(total: Tensor, difference: Tensor, dim: int) -> Tensor:
     return x
 
 
-class _Context(Protocol):
-    """What a step remembers for its transpose."""
+class _StepContext(Protocol):
+    """The context that autograd passes from a step to its transpose."""
 
     dims: int
 
 
-class _Batch(Protocol):
-    """What vmap tells about the axis that it adds."""
+class _VmapInfo(Protocol):
+    """The information of vmap about the axis that it adds."""
 
     batch_size: int
 
@@ -167,20 +167,20 @@ class _Split(Function):
         return _split(x, dims)
 
     @staticmethod
-    def setup_context(ctx: _Context, inputs: tuple[Tensor, int], output: object) -> None:
+    def setup_context(ctx: _StepContext, inputs: tuple[Tensor, int], output: object) -> None:
         ctx.dims = inputs[1]
 
     @staticmethod
-    def backward(ctx: _Context, coarse: Tensor, details: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: _StepContext, coarse: Tensor, details: Tensor) -> tuple[Tensor, None]:
         return _up(coarse, details, ctx.dims), None
 
     @staticmethod
-    def jvp(ctx: _Context, x: Tensor, _: None) -> tuple[Tensor, Tensor]:
+    def jvp(ctx: _StepContext, x: Tensor, _: None) -> tuple[Tensor, Tensor]:
         return _down(x, ctx.dims)
 
     @staticmethod
     def vmap(
-        info: _Batch, in_dims: tuple[int, None], x: Tensor, dims: int
+        info: _VmapInfo, in_dims: tuple[int, None], x: Tensor, dims: int
     ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
         return _down(x.movedim(in_dims[0], 0), dims), (0, 0)
 
@@ -193,20 +193,22 @@ class _Merge(Function):
         return _merge(coarse, details, dims)
 
     @staticmethod
-    def setup_context(ctx: _Context, inputs: tuple[Tensor, Tensor, int], output: object) -> None:
+    def setup_context(
+        ctx: _StepContext, inputs: tuple[Tensor, Tensor, int], output: object
+    ) -> None:
         ctx.dims = inputs[2]
 
     @staticmethod
-    def backward(ctx: _Context, x: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: _StepContext, x: Tensor) -> tuple[Tensor, Tensor, None]:
         return *_down(x, ctx.dims), None
 
     @staticmethod
-    def jvp(ctx: _Context, coarse: Tensor, details: Tensor, _: None) -> Tensor:
+    def jvp(ctx: _StepContext, coarse: Tensor, details: Tensor, _: None) -> Tensor:
         return _up(coarse, details, ctx.dims)
 
     @staticmethod
     def vmap(
-        info: _Batch,
+        info: _VmapInfo,
         in_dims: tuple[int | None, int | None, None],
         coarse: Tensor,
         details: Tensor,

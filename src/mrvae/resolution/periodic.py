@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mrvae.resolution.filters import FilterBank, Filters
-from mrvae.resolution.product import along, exactly, kept
+from mrvae.resolution.product import cached_matrix, full_precision, matmul_along
 from mrvae.resolution.shapes import check_even, check_parts
 
 _DENSE = 1024
@@ -90,10 +90,10 @@ def analyse(x: Tensor, filters: Filters, dim: int) -> Tensor:
     if dim < -2:
         flat = analyse(x.flatten(dim + 1), filters, -2)
         return torch.unflatten(flat, -1, x.shape[dim + 1 :])
-    # A matrix has one size, also where a compiler would rather leave it open: index says so.
+    # A matrix has one size, also where a compiler would trace a symbolic one: index fixes it.
     size = operator.index(x.shape[dim])
     if size <= _DENSE:
-        return along(_matrix(filters, size, x.dtype, x.device), x, dim)
+        return matmul_along(_matrix(filters, size, x.dtype, x.device), x, dim)
     return _in_rows(x, filters, dim, _correlate)
 
 
@@ -104,7 +104,7 @@ def synthesise(y: Tensor, filters: Filters, dim: int) -> Tensor:
         return torch.unflatten(flat, -1, y.shape[dim + 1 :])
     size = operator.index(y.shape[dim]) * 2 // len(filters)
     if size <= _DENSE:
-        return along(_matrix(filters, size, y.dtype, y.device).mT, y, dim)
+        return matmul_along(_matrix(filters, size, y.dtype, y.device).mT, y, dim)
     return _in_rows(y, filters, dim, _spread)
 
 
@@ -113,7 +113,7 @@ def _correlate(x: Tensor, filters: Filters) -> Tensor:
     kernel = _kernel(filters, x.dtype, x.device)
     joined = _join(x, kernel.shape[-2] // 2 - 1)
     images = joined.reshape(math.prod(x.shape[:-2]), 1, *joined.shape[-2:])
-    with exactly(x):
+    with full_precision(x):
         parts = functional.conv2d(images, kernel, stride=(2, 1))
     return parts.reshape(*x.shape[:-2], -1, x.shape[-1])
 
@@ -124,7 +124,7 @@ def _spread(y: Tensor, filters: Filters) -> Tensor:
     margin, reach = kernel.shape[-2] // 2 - 1, kernel.shape[-2] // 4 + 1
     joined = _join(torch.unflatten(y, -2, (len(filters), -1)), reach)
     images = joined.reshape(math.prod(y.shape[:-2]), *joined.shape[-3:])
-    with exactly(y):
+    with full_precision(y):
         wide = functional.conv_transpose2d(images, kernel, stride=(2, 1))
     size = y.shape[-2] * 2 // len(filters)
     x = wide.narrow(-2, 2 * reach + margin, size)
@@ -148,7 +148,7 @@ def _join(x: Tensor, width: int) -> Tensor:
     return torch.cat((before, x, x.narrow(-2, 0, width)), dim=-2)
 
 
-@kept
+@cached_matrix
 def _matrix(filters: Filters, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return A for signals of ``size`` values."""
     starts = torch.arange(0, size, 2, device=device) + len(filters[0]) // 2
@@ -157,7 +157,7 @@ def _matrix(filters: Filters, size: int, dtype: torch.dtype, device: torch.devic
     return torch.cat([torch.tensor(taps, dtype=dtype, device=device)[places] for taps in wrapped])
 
 
-@kept
+@cached_matrix
 def _kernel(filters: Filters, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the filters, reversed, as the kernels of a convolution."""
     kernels = torch.tensor(filters, dtype=dtype, device=device).flip(-1)

@@ -11,20 +11,20 @@ import torch
 from torch import Tensor
 
 P = ParamSpec("P")
-_KEPT = 64
+_CACHED = 64
 
 
-def kept(build: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Build each matrix once, and keep the latest few."""
+def cached_matrix(build: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Return ``build`` with a cache of its latest matrices."""
 
-    @lru_cache(maxsize=_KEPT)
+    @lru_cache(maxsize=_CACHED)
     def cached(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        # A tensor born in inference mode could never again meet one that needs a gradient.
+        # A tensor created in inference mode cannot be used where a gradient is needed.
         with torch.inference_mode(False):
             return build(*args, **kwargs)
 
     def look_up(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        # A compiler takes the cache off, and folds what it can of the building.
+        # A compiler cannot trace the cache, and folds the constants itself.
         if torch.compiler.is_compiling():
             return build(*args, **kwargs)
         return cached(*args, **kwargs)  # type: ignore[arg-type]
@@ -32,15 +32,15 @@ def kept(build: Callable[P, Tensor]) -> Callable[P, Tensor]:
     return look_up
 
 
-def exactly(x: Tensor) -> AbstractContextManager[object]:
-    """Keep autocast from rounding: a transform that is exact in float32 is none in bfloat16."""
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Return a context without autocast, in which exact transforms would be rounded."""
     kind = x.device.type
     if not torch.amp.is_autocast_available(kind):
         return nullcontext()
     return torch.autocast(kind, enabled=False)
 
 
-def along(matrix: Tensor, x: Tensor, dim: int) -> Tensor:
+def matmul_along(matrix: Tensor, x: Tensor, dim: int) -> Tensor:
     """Return Σ_m matrix_{km} x_{…m…}, summed over the last axis or the one before it."""
-    with exactly(x):
+    with full_precision(x):
         return x @ matrix.mT if dim == -1 else matrix @ x

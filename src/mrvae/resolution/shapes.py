@@ -1,4 +1,4 @@
-"""What an image, and its parts, must look like before a transform touches them."""
+"""Checks of the shapes and types of the arguments of transforms."""
 
 from __future__ import annotations
 

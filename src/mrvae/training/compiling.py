@@ -1,8 +1,8 @@
-"""``torch.compile`` as an option that is tried, and fallen back from with one line.
+"""``torch.compile``, with a fallback to the eager model.
 
-Compilation pays where a model is made of many small operations, and it can fail: without a C++
-compiler on the machine, or on an assertion of a back end. So the compiled model makes one forward
-and backward pass on the first batch before the run depends on it.
+Compilation is worth its time where a model consists of many small operations. It can fail: without
+a C++ compiler on the machine, or on an assertion of a back end. So the compiled model makes one
+forward and backward pass on the first batch before the run depends on it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ def try_compile(updater: Updater) -> float | None:
         training_loss(elbo, updater.model.frame.dims).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             updater.measure(*updater.inputs(0, updater.parts[0]))
-    # A compiler may raise anything at all.
+    # A compiler may raise any exception.
     except Exception as error:
         updater.model._compiled_call_impl = None
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(f"mrvae: torch.compile failed ({first[:120]}); going on without it", file=sys.stderr)
+        print(
+            f"mrvae: torch.compile failed ({first[:120]}); the run continues without it",
+            file=sys.stderr,
+        )
         return None
     finally:
         updater.optimizer.zero_grad(set_to_none=True)

@@ -1,10 +1,10 @@
-"""The exponential moving average of the weights, which is what is evaluated.
+"""The exponential moving average of the weights, which is evaluated in their place.
 
     a ← d_n a + (1 - d_n) w after the n-th update,   d_n = min(d, (1 + n)/(10 + n)).
 
-The published average starts at the initial weights with d_n = d from the first step on, and a
-short run then evaluates its own beginning; the growing d_n forgets it (Hazami et al. 2022 correct
-the same bias).
+The published average starts at the initial weights with d_n = d from the first step on, so a
+short run evaluates mostly its initial weights; the growing d_n removes them (Hazami et al. 2022
+correct the same bias).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """Averages of ``parameters``, in their order.
+    """The averages of ``parameters``, in the same order.
 
     Example:
         >>> weight = nn.Parameter(torch.zeros(1))
@@ -35,14 +35,14 @@ class Ema:
 
     @torch.no_grad()
     def update(self, updates: int) -> None:
-        """Take in the present weights; ``updates`` were taken in before."""
+        """Average in the present weights, after ``updates`` earlier ones."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
         values = [p.detach() for p in self.parameters]
         torch._foreach_lerp_(self.averages, values, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Let the model have the averages as its weights inside the block."""
+        """Use the averages as the model's weights inside the block."""
         raw = [p.detach().clone() for p in self.parameters]
         self._write(self.averages)
         try:

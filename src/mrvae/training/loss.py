@@ -1,4 +1,4 @@
-"""What one step minimises: the bound, with the latents' KL as the recipe weighs it."""
+"""The loss of a training step: the bound, with the latents' KL weighted by the recipe."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def beta(term: KlTerm, step: int) -> float:
 def loss_of(elbo: Elbo, model: HVAE, term: KlTerm, step: int) -> Tensor:
     """Return the loss of a step, a scalar in nats per dimension.
 
-    A context's column is left as it is: its posterior is no choice, and its prior has to be learnt.
+    The column of a context is not weighted: it has no learnt posterior, and its prior is learnt
+    from the start.
     """
     if term == _PLAIN:
         return training_loss(elbo, model.frame.dims)
-    above = len(model.context.shapes)
+    contexts = len(model.context.shapes)
     weight = beta(term, step)
     balanced = term.balance and weight < 1
     sizes = [c * h * w for c, h, w in model.latent_shapes] if balanced else ()
-    latents = weighted_kl(elbo.kl[:, above:], beta=weight, free=term.free_nats, sizes=sizes)
-    kl = torch.cat([elbo.kl[:, :above], latents], dim=1)
+    latents = weighted_kl(elbo.kl[:, contexts:], beta=weight, free=term.free_nats, sizes=sizes)
+    kl = torch.cat([elbo.kl[:, :contexts], latents], dim=1)
     return training_loss(replace(elbo, kl=kl), model.frame.dims)

@@ -1,4 +1,4 @@
-"""Adam's two relatives that the papers use, and the rate along a run.
+"""The two optimisers of the papers, AdamW and Adamax, and the schedule of the learning rate.
 
 The rate rises linearly over the warm-up, the first step taking 1/warmup of it, and then stays or
 falls along half a cosine, to ``final`` times its peak at the last step.

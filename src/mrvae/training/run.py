@@ -22,16 +22,16 @@ from mrvae.models.build.weights import save_weights
 from mrvae.models.hvae import HVAE
 from mrvae.processes import all_reduce_max, is_distributed, on_cpu, peer_lost, raise_together
 from mrvae.recipes.schema import Recipe
-from mrvae.training import checkpoint
-from mrvae.training.checkpoint import Progress
-from mrvae.training.collapse_monitor import Plateau
+from mrvae.training.collapse_monitor import CollapseMonitor
 from mrvae.training.compiling import try_compile
-from mrvae.training.memory_check import check_room, within_memory
-from mrvae.training.metrics import Metrics
-from mrvae.training.progress import Bar
-from mrvae.training.rundir import RunDirectory
+from mrvae.training.memory.check import check_memory, within_memory
+from mrvae.training.progress import ProgressBar
 from mrvae.training.stop import Failed, Interrupted, StopRequest
-from mrvae.training.update import Report, Updater
+from mrvae.training.store import checkpoint
+from mrvae.training.store.checkpoint import TrainingProgress
+from mrvae.training.store.directory import RunDirectory
+from mrvae.training.store.metrics import Metrics
+from mrvae.training.update import Updater, UpdateReport
 from mrvae.training.validation import validate
 
 _LOGGED = 2000
@@ -39,8 +39,15 @@ _VALIDATED = 1000
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a finished run came to; ``nats`` is the last −ELBO per validation image."""
+class RunSummary:
+    """The result of a finished run.
+
+    Attributes:
+        run: the run directory.
+        steps: their number.
+        seconds: of training, those before an interruption included.
+        nats: the last −ELBO per validation image; NaN if it was never measured.
+    """
 
     run: Path
     steps: int
@@ -57,51 +64,51 @@ def train(
     resume: bool = False,
     tracker: str | None = None,
     quiet: bool = False,
-) -> Summary:
-    """Train a recipe into the run directory ``out``, or go on with it.
+) -> RunSummary:
+    """Train a recipe into the run directory ``out``, or resume it.
 
-    Everything is checked before anything is written. The result is a function of
-    (recipe, seed) on one kind of machine, however often the run was interrupted.
+    Everything is checked before anything is written. On one kind of machine the result is a
+    function of (recipe, seed), however often the run was interrupted.
 
     Args:
         recipe: its ``training.steps`` is the total.
         out: the run directory; made if it does not exist.
         seed: of the first weights, the data order and all noise.
-        data_dir: local folder with the data; see :mod:`mrvae.data.sources`.
-        resume: go on from the newest checkpoint in ``out``; from step 0 if there is none.
+        data_dir: local folder with the data; see :mod:`mrvae.data.loading`.
+        resume: start from the newest checkpoint in ``out``; at step 0 if there is none.
         tracker: a tracker of accelerate, such as ``"tensorboard"``.
-        quiet: no progress bar.
+        quiet: show no progress bar.
 
     Raises:
         ValueError: if the recipe, the data or the directory do not allow the run, or a step is
-            predicted not to fit into the memory that is free.
-        Diverged: if losses or gradients stay infinite.
-        OutOfMemory: if a step does not fit into the memory, against its prediction.
+            predicted not to fit into the free memory.
+        Diverged: if losses or gradients stay not finite.
+        OutOfMemory: if a step does not fit into the memory, contrary to its prediction.
         Interrupted: on SIGINT or SIGTERM, after saving.
-        Failed: if a file cannot be written, or another process has gone.
+        Failed: if a file cannot be written, or another process has ended.
     """
     directory = RunDirectory(Path(out))
     _check_tracker(tracker)
-    with _among_others(directory), within_memory(recipe.training):
-        accelerator = _joined(directory, tracker)
+    with _lost_peer_fails(directory), within_memory(recipe.training):
+        accelerator = _accelerator(directory, tracker)
         with raise_together():
             directory.check(recipe, seed, resume)
             stream, validation = _images(recipe, seed, data_dir)
             model = _model(recipe, seed, stream.images)
         model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         with raise_together():
-            check_room(model, recipe, accelerator.num_processes)
+            check_memory(model, recipe, accelerator.num_processes)
         updater = Updater(model, recipe.training, stream, accelerator)
         with raise_together():
             if accelerator.is_main_process:
                 directory.begin(recipe, seed)
                 checkpoint.sweep(directory.state)
-        run = _Run(recipe, directory, updater, validation, tracker is not None)
-        return run.go(quiet or not accelerator.is_main_process)
+        loop = _TrainingLoop(recipe, directory, updater, validation, tracker is not None)
+        return loop.run(quiet or not accelerator.is_main_process)
 
 
-class _Run:
-    """The loop: step after step, with what happens between them."""
+class _TrainingLoop:
+    """The loop over steps, with logging, validation and checkpoints between them."""
 
     def __init__(
         self,
@@ -119,38 +126,38 @@ class _Run:
         self.validation = validation
         self.tracked = tracked
         self.metrics = Metrics(directory.metrics)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self.began, self.before = time.perf_counter(), 0.0
 
-    def go(self, quiet: bool) -> Summary:
-        """Go from the newest checkpoint to the last step."""
+    def run(self, quiet: bool) -> RunSummary:
+        """Train from the newest checkpoint to the last step."""
         with raise_together():
             self.progress = checkpoint.restore(self.directory.state, self.updater)
         start, steps = self.progress.step, self.training.steps
         _check_same_step(start, self.directory)
-        self._recall()
+        self._restore_log()
         if start < steps:
-            self._prepare()
-            levels = self.recipe.model.likelihood.bins
-            stop = StopRequest()
-            with Bar(self.updater.model, levels, start, steps, quiet) as bar, stop.listening():
+            self._start()
+            bins, stop = self.recipe.model.likelihood.bins, StopRequest()
+            bar = ProgressBar(self.updater.model, bins, start, steps, quiet)
+            with bar, stop.listening():
                 try:
-                    self._loop(bar, stop)
+                    self._steps(bar, stop)
                 except OSError as error:
                     raise _failed(reason(error), self.directory) from None
         nats = math.nan if self.progress.nats is None else self.progress.nats
-        return Summary(self.directory.path, steps, self._seconds(), nats)
+        return RunSummary(self.directory.path, steps, self._seconds(), nats)
 
-    def _loop(self, bar: Bar, stop: StopRequest) -> None:
+    def _steps(self, bar: ProgressBar, stop: StopRequest) -> None:
         every = max(1, self.training.steps // _LOGGED)
-        plateau, latents = Plateau(self.training), self.updater.model.latent_shapes
+        monitor, latents = CollapseMonitor(self.training), self.updater.model.latent_shapes
         for step in range(self.progress.step, self.training.steps):
             report = self.updater.update(step)
             done = step + 1
-            self.progress = Progress(done, self.progress.nats, self.progress.best)
+            self.progress = TrainingProgress(done, self.progress.nats, self.progress.best)
             bar.show(done, report)
-            # Without latents there is none that could collapse.
-            warning = plateau.warning(step, report) if latents else ""
+            # Without latents there is nothing that can collapse.
+            warning = monitor.warning(step, report) if latents else ""
             if warning and self.accelerator.is_main_process:
                 bar.warn(warning)
             if done % every == 0 or report.skipped:
@@ -158,19 +165,19 @@ class _Run:
             last = done == self.training.steps
             if last or done % self.training.validate_every == 0:
                 self._validate(bar)
-            # A signal may reach one process first, or alone; all of them stop after the same step.
+            # A signal may reach only one process; all of them stop after the same step.
             signal_number = all_reduce_max(stop.signal_number or 0)
             if last or done % self.training.checkpoint_every == 0 or signal_number:
                 self._save()
             if signal_number and not last:
                 raise Interrupted(
                     f"stopped after step {done} of {self.training.steps}, and saved; "
-                    f"go on with --resume --out {self.directory.path}",
+                    f"continue with --resume --out {self.directory.path}",
                     signal_number,
                 )
 
-    def _prepare(self) -> None:
-        """Compile and begin tracking, where that is asked for."""
+    def _start(self) -> None:
+        """Compile and start the tracker, if the run has them."""
         if self.training.compile:
             seconds = try_compile(self.updater)
             if seconds is not None and self.accelerator.is_main_process:
@@ -178,15 +185,15 @@ class _Run:
         if self.tracked:
             self.accelerator.init_trackers(self.recipe.name)
 
-    def _recall(self) -> None:
-        """Drop the events of steps that will be made again, and recall the seconds spent."""
+    def _restore_log(self) -> None:
+        """Drop the events of steps that will be repeated, and read the seconds spent before."""
         if not self.accelerator.is_main_process:
             return
-        self.metrics.forget_after(self.progress.step)
+        self.metrics.drop_after(self.progress.step)
         spent = [event["seconds"] for event in self.metrics.read() if event.get("seconds")]
         self.before = float(spent[-1] or 0.0) if spent else 0.0
 
-    def _log(self, report: Report) -> None:
+    def _log(self, report: UpdateReport) -> None:
         monitor = self.updater.monitor
         event = {
             "nats": report.nats,
@@ -201,14 +208,14 @@ class _Run:
         }
         self._write(event)
 
-    def _validate(self, bar: Bar) -> None:
-        """Measure the averaged weights, and keep them if they are the best so far."""
+    def _validate(self, bar: ProgressBar) -> None:
+        """Validate the averaged weights, and save them if they are the best so far."""
         nats = validate(self.updater, self.validation)
         best = self.progress.best
         improved = math.isfinite(nats) and (best is None or nats < best)
-        self.progress = Progress(self.progress.step, nats, nats if improved else best)
+        self.progress = TrainingProgress(self.progress.step, nats, nats if improved else best)
         self._write({"validation_nats": nats, "seconds": self._seconds()})
-        bar.say(f"step {self.progress.step}: validation −ELBO {bar.unit(nats)}")
+        bar.log(f"step {self.progress.step}: validation −ELBO {bar.unit(nats)}")
         if improved and self.accelerator.is_main_process:
             save_weights(self.directory.best, self._averages())
 
@@ -220,7 +227,7 @@ class _Run:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            # The checkpoint last: once its step is written, a resumed run makes nothing before it.
+            # The checkpoint last: a resumed run does not write what belongs to earlier steps again.
             save_weights(self.directory.weights, self._averages())
             checkpoint.save(self.directory.state, self.updater, self.progress, self.training.keep)
         self.accelerator.wait_for_everyone()
@@ -237,11 +244,11 @@ class _Run:
 
 
 @contextmanager
-def _among_others(directory: RunDirectory) -> Iterator[None]:
-    """End with one line when another process has ended, whatever was being done together."""
+def _lost_peer_fails(directory: RunDirectory) -> Iterator[None]:
+    """Turn the loss of another process, in whatever collective call, into ``Failed``."""
     try:
         with warnings.catch_warnings():
-            # Said of kernels of 1×1, whose two layouts are one and the same in memory.
+            # A warning about 1×1 kernels, whose two layouts are the same in memory.
             warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
             yield
     except RuntimeError as error:
@@ -251,26 +258,26 @@ def _among_others(directory: RunDirectory) -> Iterator[None]:
 
 
 def _failed(problem: str, directory: RunDirectory) -> Failed:
-    """Say how a run goes on that ends here for no fault of its own."""
+    """Return the error of a run that ends for a reason outside of it."""
     return Failed(
-        f"the run cannot go on: {problem}; what was saved before is whole, "
-        f"so mend that and go on with --resume --out {directory.path}"
+        f"the run cannot continue: {problem}; the last checkpoint is intact, "
+        f"so fix the cause and continue with --resume --out {directory.path}"
     )
 
 
-def _joined(directory: RunDirectory, tracker: str | None) -> Accelerator:
-    """Return the accelerator, together with the run's other processes if there are any."""
+def _accelerator(directory: RunDirectory, tracker: str | None) -> Accelerator:
+    """Return the accelerator, after joining the other processes of the run."""
     return Accelerator(
         cpu=on_cpu(), mixed_precision="no", log_with=tracker, project_dir=str(directory.path)
     )
 
 
 def _images(recipe: Recipe, seed: int, data_dir: Path | None) -> tuple[Stream, Images]:
-    """Return the batches of training, and the images of validation."""
+    """Return the stream of training batches, and the validation images."""
     images = images_for(recipe, "train", data_dir)
     validation = images_for(recipe, "validation", data_dir)
     stream = Stream(images, recipe.training.batch, seed, recipe.data.binary)
-    return stream, _first(validation, _VALIDATED)
+    return stream, validation.first(_VALIDATED)
 
 
 def _model(recipe: Recipe, seed: int, images: Images) -> HVAE:
@@ -278,24 +285,24 @@ def _model(recipe: Recipe, seed: int, images: Images) -> HVAE:
     set_seed(seed)
     model = build(recipe)
     if model.context.shapes:
-        model.context.fit(_as_seen(images, recipe))
+        model.context.fit(_encoder_inputs(images, recipe))
     if recipe.training.activation_checkpointing:
         model.enable_activation_checkpointing()
     return model
 
 
 def _check_same_step(step: int, directory: RunDirectory) -> None:
-    """Refuse to go on from several checkpoints at once."""
+    """Refuse to resume from different checkpoints on different processes."""
     first, last = -all_reduce_max(-step), all_reduce_max(step)
     if first != last:
         raise ValueError(
-            f"the processes see different checkpoints in {directory.path}; "
+            f"the processes find different checkpoints in {directory.path}; "
             "put --out on a disk that all machines share"
         )
 
 
 def _check_tracker(tracker: str | None) -> None:
-    """Refuse a tracker that accelerate would silently leave out."""
+    """Refuse a tracker that accelerate would silently ignore."""
     available = sorted(str(name) for name in get_available_trackers())
     if tracker is not None and tracker not in available:
         known = ", ".join(available) or "none is installed"
@@ -304,14 +311,10 @@ def _check_tracker(tracker: str | None) -> None:
         )
 
 
-def _as_seen(images: Images, recipe: Recipe) -> torch.Tensor:
-    """Return the training images as the encoder sees them: binary ones, drawn once, if it does.
+def _encoder_inputs(images: Images, recipe: Recipe) -> torch.Tensor:
+    """Return the training images as inputs of the encoder: binarised once if the recipe is binary.
 
-    Training draws them anew at each step, so a context may find more than what it is measured on.
+    Training binarises them anew at each step, so a value may exceed the range that was measured.
     """
-    seen = images.binarised(0) if recipe.data.binary else images
-    return seen.take(torch.arange(len(seen)))
-
-
-def _first(images: Images, count: int) -> Images:
-    return images if len(images) <= count else images.subset(torch.arange(count))
+    inputs = images.binarised(0) if recipe.data.binary else images
+    return inputs.tensor()

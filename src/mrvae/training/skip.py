@@ -1,11 +1,11 @@
-"""Which updates are left out.
+"""The rule that skips updates with large gradients.
 
-Very deep VAEs meet batches whose gradient is thousands of times larger than usual; one such
-update can undo a run. The published remedy, a fixed threshold on the norm, freezes a run for ever
-once its usual norm has grown past it (openai/vdvae, issue 25). Here the threshold is ``factor``
-times a running quantile of the norms, skipped ones included, and no more than ``in_a_row``
-updates are left out one after the other. A norm that is not finite is always left out, and is not
-part of the quantile.
+In very deep VAEs the gradient of some batches is thousands of times larger than usual, and one such
+update can destroy a run. The published remedy, a fixed threshold on the norm, skips every update
+once the usual norm has grown past it (openai/vdvae, issue 25). Here the threshold is ``factor``
+times a running quantile of the norms, skipped ones included, and at most ``in_a_row`` consecutive
+updates are skipped. An update whose norm is not finite is always skipped, and is not part of the
+quantile.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FEWEST = 20
 
 
 class SkipMonitor:
-    """Judges the gradient norm of every update, and remembers what it needs for the next.
+    """Decides from the gradient norm whether an update is skipped.
 
     Example:
         >>> monitor = SkipMonitor(SkipRule(factor=4.0))
@@ -39,17 +39,17 @@ class SkipMonitor:
 
     @property
     def threshold(self) -> float:
-        """The norm above which an update is left out; infinite until enough norms are known."""
+        """The norm above which an update is skipped; infinite until enough norms are known."""
         if len(self.norms) < min(_FEWEST, self.rule.window):
             return math.inf
         rank = math.ceil(self.rule.quantile * len(self.norms)) - 1
         return self.rule.factor * sorted(self.norms)[rank]
 
     def skips(self, norm: float) -> bool:
-        """Say whether the update with this gradient norm is to be left out.
+        """Return whether the update with this gradient norm is skipped, and record the norm.
 
         Raises:
-            Diverged: if it is the last of ``broken_in_a_row`` that are not finite.
+            Diverged: if it is the last of ``broken_in_a_row`` norms that are not finite.
         """
         if not math.isfinite(norm):
             self._count_broken()
@@ -81,7 +81,7 @@ class SkipMonitor:
         return list(self.norms), counters
 
     def restore(self, norms: Sequence[float], counters: Sequence[int]) -> None:
-        """Go on from what :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         in_a_row, broken_in_a_row, skipped, broken = (int(count) for count in counters)
         self.norms = deque((float(norm) for norm in norms), maxlen=self.rule.window)
         self.in_a_row, self.broken_in_a_row = in_a_row, broken_in_a_row
@@ -93,7 +93,7 @@ class SkipMonitor:
         if self.broken_in_a_row >= self.rule.broken_in_a_row:
             raise Diverged(
                 f"{self.broken_in_a_row} losses or gradients in a row were not finite; the last "
-                "checkpoint is intact. Begin another run with a lower rate "
+                "checkpoint is intact. Start another run with a lower rate "
                 "(training.optimizer.rate), a longer warm-up (training.warmup), softplus scales "
                 "(model.scale=softplus) or without bf16"
             )

@@ -1,4 +1,4 @@
-"""The ways in which a run ends before its last step, all with its checkpoints whole."""
+"""The ways in which a run ends before its last step; its checkpoints stay valid in all of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Interrupted(RuntimeError):
 
 
 class Failed(RuntimeError):
-    """A file could not be read or written, or another process of the run has gone."""
+    """A file could not be read or written, or another process of the run has ended."""
 
 
 class OutOfMemory(RuntimeError):
@@ -29,7 +29,7 @@ class OutOfMemory(RuntimeError):
 
 
 class StopRequest:
-    """Remembers that SIGINT or SIGTERM has come, so that the loop can end between two steps."""
+    """Records SIGINT or SIGTERM, so that the loop can end between two steps."""
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
@@ -38,10 +38,10 @@ class StopRequest:
     def listening(self) -> Iterator[None]:
         """Catch both signals inside the block; a second SIGINT interrupts at once.
 
-        Signals can be caught in the main thread alone; elsewhere this does nothing.
+        Signals can only be caught in the main thread; elsewhere this does nothing.
         """
         try:
-            before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+            before = {s: signal.signal(s, self._record) for s in (signal.SIGINT, signal.SIGTERM)}
         except ValueError:
             yield
             return
@@ -51,7 +51,7 @@ class StopRequest:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number is not None:
             raise KeyboardInterrupt
         self.signal_number = number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
@@ -23,9 +23,17 @@ from mrvae.models.hierarchy.encoder import middle_width
 from mrvae.models.hierarchy.level import Level
 from mrvae.recipes import schema
 
+CellConstructor = Callable[[Level, int, int, Scale], nn.Module]
+"""From the level, the inner width of its bottlenecks, the number n of cells on the whole way, and
+the map from raw scales to log σ, to a cell that keeps the contract of
+:class:`mrvae.models.hierarchy.walk.Cell`."""
+
 
 def make_cells(
-    cell: schema.Cell, levels: Sequence[Level], bottleneck: float, scale: schema.Scale
+    cell: schema.Cell | CellConstructor,
+    levels: Sequence[Level],
+    bottleneck: float,
+    scale: schema.Scale,
 ) -> list[list[nn.Module]]:
     """Build the cells of every level, a mixing one first where there is one."""
     mixing = [index > 0 and level.mixes for index, level in enumerate(levels)]
@@ -46,7 +54,12 @@ def _outputs(level: Level, count: int, after: int) -> list[int]:
 
 
 def _cell(
-    cell: schema.Cell, level: Level, middle: int, applied: int, scale: Scale, outputs: int
+    cell: schema.Cell | CellConstructor,
+    level: Level,
+    middle: int,
+    applied: int,
+    scale: Scale,
+    outputs: int,
 ) -> nn.Module:
     """Build one cell of a level; those that cannot change the state's width leave it as it is."""
     width, latent, kernel = level.width, level.latent, level.kernel
@@ -66,6 +79,8 @@ def _cell(
                     "cannot be repeated; give both resolutions one width, or repeat once"
                 )
             return TopDownCell(width, latent, middle, outputs, applied, scale, shortcut, normed)
+        case _:
+            return cell(level, middle, applied, scale)
 
 
 def with_top_latent_skip(stages: Sequence[CellStage]) -> list[nn.Module]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from mrvae.models.build.cells import make_cells, with_top_latent_skip
+from mrvae.models.build.cells import CellConstructor, make_cells, with_top_latent_skip
 from mrvae.models.build.context import make_conditioner
 from mrvae.models.cells.normalised import NormalisedCell
 from mrvae.models.heads.pixels import (
@@ -39,7 +39,7 @@ def hierarchy(
     bottleneck: float = 0.25,
     scale: schema.Scale = _RAW_SCALE,
     bias_up_to: int = 64,
-    cell: schema.Cell = _VDVAE,
+    cell: schema.Cell | CellConstructor = _VDVAE,
     normalise: bool = False,
     synchronous: bool = False,
     wavelet: str = "haar",
@@ -56,7 +56,8 @@ def hierarchy(
         bottleneck: ratio of the bottlenecks' inner width to their level's.
         scale: how raw scales of the latents become log σ.
         bias_up_to: largest resolution with a learned bias.
-        cell: the step from one latent to the next, and with it the kind of encoder and head.
+        cell: the step from one latent to the next, and with it the kind of encoder and head; or a
+            function that builds a cell of one's own, with VDVAE's encoder and head.
         normalise: divide the state by its norm after every block and cell.
         synchronous: give each cell the encoder's state after its own block.
         wavelet: whose projection and embedding lead from level to level; haar's average and repeat.

@@ -50,7 +50,7 @@ def entry_energies(embedding: Embedding, dims: int) -> list[float]:
     noise = bridge.noise(start, [4] * _LEVELS, torch.Generator().manual_seed(0))
     basis = Basis(Wavelet("haar", dims))
     found: dict[int, float] = {}
-    for moment in bridge.walk(start, noise):
+    for moment in bridge.trajectory(start, noise):
         if moment.level not in found:
             found[moment.level] = float(basis.energies(moment.state)[-1].max())
     return [found[level] for level in range(1, _LEVELS)]

@@ -59,7 +59,7 @@ def digits() -> Tensor:
         (torch.Size([1300, 1, 8, 8]), 1.0)
     """
     images = load("digits", "train")
-    return images.take(torch.arange(len(images))).double() / (images.levels - 1)
+    return images.tensor().double() / (images.bins - 1)
 
 
 def train_all(

@@ -72,7 +72,7 @@ def measure(workspace: Workspace, entry: Entry) -> Outcome:
 def _pictures(workspace: Workspace, entry: Entry, model: HVAE) -> tuple[Tensor, dict[int, Tensor]]:
     """Return images on [0, 1] and x̂_R for each R, padded to the network's size."""
     images = workspace.images(entry.job, EXTENTS[workspace.budget].images)
-    x = images.take(torch.arange(len(images)))
+    x = images.tensor()
     device = next(model.parameters()).device
     sizes = [height for _, height, _ in model.latent_shapes]
     keeps = {size: index + 1 for index, size in enumerate(sizes)}

@@ -21,12 +21,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mrvae.image_grid import arrange
 from mrvae.papers.engine import Item, each
 from mrvae.papers.entries import Entry, with_defaults
 from mrvae.papers.falck2022 import figure5, table1
 from mrvae.papers.outcome import Budget, Extent, Extents, Outcome, Row
 from mrvae.papers.workspace import Workspace
-from mrvae.pictures import arrange
 
 _BATCH = 64
 _SHOWN = 40
@@ -100,7 +100,7 @@ def measure(workspace: Workspace, entry: Entry) -> Outcome:
     """Sample a model over the grid of temperatures and choose by the rule."""
     bins = entry.job.recipe.model.likelihood.bins
     images = workspace.images(entry.job, EXTENTS[workspace.budget].images)
-    data = moments(images.take(torch.arange(len(images))), bins)
+    data = moments(images.tensor(), bins)
     temperatures = TEMPERATURES[workspace.budget]
     drawn = dict(zip(temperatures, _samples(workspace, entry), strict=True))
     found = {t: moments(x, bins) for t, x in drawn.items()}

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mrvae.image_grid import arrange
 from mrvae.papers.columns import COURSE
 from mrvae.papers.engine import Item
 from mrvae.papers.entries import Entry, with_bounds
@@ -20,7 +21,6 @@ from mrvae.papers.kiruluta2025 import runs
 from mrvae.papers.kiruluta2025.quality import originals, quality, reconstructions, samples
 from mrvae.papers.outcome import Outcome, Row
 from mrvae.papers.workspace import Workspace
-from mrvae.pictures import arrange
 
 _COUNT = 8
 _COLUMNS = ("mse", "ssim", "band_frechet_reconstructed", "band_frechet")
@@ -72,7 +72,7 @@ def _figure(pictures: dict[str, Tensor]) -> Figure:
     grid = figure.subplots(len(pictures), 1, squeeze=False)[:, 0]
     for axes, (name, images) in zip(grid, pictures.items(), strict=True):
         # Values on [0, 1] are the two ends of a scale of two values, and what lies between.
-        axes.imshow(arrange(images.numpy(), levels=2, columns=len(images)))
+        axes.imshow(arrange(images.numpy(), bins=2, columns=len(images)))
         axes.set_title(name, fontsize=7)
         axes.set_axis_off()
     return figure

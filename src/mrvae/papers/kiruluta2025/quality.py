@@ -29,8 +29,8 @@ from mrvae.evaluation import (
     frechet_distance,
     squared_error,
 )
-from mrvae.evaluation.likelihood import standard_error
 from mrvae.evaluation.memory import rows_within
+from mrvae.evaluation.statistics import standard_error
 from mrvae.models import HVAE, soft_threshold
 from mrvae.models.heads.image_head import image_of
 from mrvae.models.hierarchy.walk import from_posterior
@@ -125,7 +125,7 @@ def errors(x: Tensor, y: Tensor) -> Measures:
 
 def originals(images: Images) -> Tensor:
     """Return all images on [0, 1], (N, C, H, W)."""
-    return images.take(torch.arange(len(images))).float() / (images.levels - 1)
+    return images.tensor().float() / (images.bins - 1)
 
 
 def reconstructions(model: HVAE, images: Images, temperature: float) -> Tensor:

@@ -1,8 +1,8 @@
 """The measures of posterior collapse that tables 1, 2 and 4 and figure 1 share.
 
-Active units are counted as in :mod:`mrvae.evaluation.units`: over all images of the budget, and
-without the noise of the latents above, which the published estimate has in it. They are counted
-once: what the items need of the count is kept beside the run.
+Active units are counted as in :mod:`mrvae.evaluation.latents.unit_report`: over all images of the
+budget, and without the noise of the latents above, which the published estimate has in it. They are
+counted once: what the items need of the count is kept beside the run.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import cast
 from torch import Tensor
 
 from mrvae.evaluation import KUZINA2023, Defects, LikelihoodReport, evaluate
-from mrvae.evaluation.likelihood import standard_error
+from mrvae.evaluation.statistics import standard_error
 from mrvae.papers import bounds
 from mrvae.papers.engine import Item
 from mrvae.papers.entries import Entry, measured, with_defaults

@@ -8,7 +8,8 @@ ascent along the sign as the stronger attack. ``paper`` has the 50 images and 5 
 the same radii, latents and steps on the first 8 images from 2 starts each, five minutes of one
 core for a model. The reconstructions are those of the m attacked latents, with the prior's means
 below, so that each m has its own reference. A context is one of the m, and part of what is
-climbed: see :mod:`mrvae.evaluation.attack`. So the two optimisers are compared by what both climb.
+climbed: see :mod:`mrvae.evaluation.robustness.attack`. So the two optimisers are compared by what
+both climb.
 
 The paper's figure is a picture without numbers.
 """

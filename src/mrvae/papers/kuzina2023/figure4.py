@@ -4,8 +4,9 @@ On CIFAR-10, of 29 latents, the paper's VDVAE knows next to nothing by its top 5
 rises from 0.6 to 0.8 between the 5th and the 10th; the context gives DCT-VAE more than 0.8.
 Ours are models of MNIST. ``ms_ssim_paper`` is by the formula that the paper is likely to have
 used, which is no MS-SSIM proper, and ``ms_ssim`` by the usual one for small images
-(:mod:`mrvae.evaluation.similarity`). An inverse DCT of the context already gives MS-SSIM of
-0.8 and more on photographs: the figure shows what the context holds, more than what a model learnt.
+(:mod:`mrvae.evaluation.quality.similarity`). An inverse DCT of the context already gives MS-SSIM
+of 0.8 and more on photographs: the figure shows what the context holds, more than what a model
+learnt.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ The paper cuts the 24 photographs into patches of 32 × 32, reconstructs each fr
 DCT-VAE trained on CIFAR-10, and finds "much better BPP" than the top two latents of a VDVAE and
 than JPEG have at the same PSNR. Its figure is a picture without numbers. Three things decide the
 result, and each has rows of its own: what the rate means (:mod:`mrvae.evaluation`'s
-rate–distortion), which JPEG (:mod:`mrvae.evaluation.codecs`), and what the decoder adds to the
-context, or loses against it: a column has, of every row that is a decoder's above a context, its
-PSNR less that of algorithm 2 on its own, photograph by photograph. The codecs are set, for each
-photograph, to the PSNR that a context reaches on it.
+rate–distortion), which JPEG (:mod:`mrvae.evaluation.rate_distortion.codecs`), and what the decoder
+adds to the context, or loses against it: a column has, of every row that is a decoder's above a
+context, its PSNR less that of algorithm 2 on its own, photograph by photograph. The codecs are set,
+for each photograph, to the PSNR that a context reaches on it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from statistics import fmean
 from matplotlib.figure import Figure
 
 from mrvae.data import Picture
-from mrvae.evaluation import LOSSY, Codec, available, written
+from mrvae.evaluation import LOSSY, ImageCodec, available, written
 from mrvae.papers.engine import Item
 from mrvae.papers.entries import Entry, chosen
 from mrvae.papers.kuzina2023 import figure5_real, kodak
@@ -79,7 +79,7 @@ def _unquantised(asked: Sequence[Entry], photographs: Sequence[Picture]) -> Iter
 
 
 def _matched(
-    codecs: Sequence[Codec],
+    codecs: Sequence[ImageCodec],
     photographs: Sequence[Picture],
     targets: Sequence[float],
     method: str,
@@ -91,7 +91,7 @@ def _matched(
         yield kodak.averaged(versions, method)
 
 
-def _absent(codec: Codec) -> Row:
+def _absent(codec: ImageCodec) -> Row:
     """Return the row of a codec that this build of Pillow cannot write."""
     return {
         "method": codec.name,
@@ -102,7 +102,7 @@ def _absent(codec: Codec) -> Row:
 
 
 def _curves(
-    codecs: Sequence[Codec], photographs: Sequence[Picture], qualities: Sequence[int]
+    codecs: Sequence[ImageCodec], photographs: Sequence[Picture], qualities: Sequence[int]
 ) -> Iterator[tuple[str, list[tuple[float, float]]]]:
     """Yield the mean bits per pixel and PSNR of each codec at some qualities."""
     for codec in codecs:

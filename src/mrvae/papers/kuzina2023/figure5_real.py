@@ -26,12 +26,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-import torch
-
-from mrvae.compression import Known, open_model, training_images
+from mrvae.compression import CodingModel, open_model, training_images
 from mrvae.data import Picture, gallery
-from mrvae.data.cut import of_split
-from mrvae.evaluation import LOSSLESS, LOSSY, Codec, available
+from mrvae.data.files.patches import of_split
+from mrvae.evaluation import LOSSLESS, LOSSY, ImageCodec, available
 from mrvae.papers.bounds import curve
 from mrvae.papers.engine import Item
 from mrvae.papers.entries import Entry, chosen
@@ -125,7 +123,9 @@ def _cut(job: Job) -> Patches:
     return cast("Patches", job.recipe.data.cut)
 
 
-def _matched(workspace: Workspace, job: Job, codec: Codec, picture: Picture, mine: Coded) -> Coded:
+def _matched(
+    workspace: Workspace, job: Job, codec: ImageCodec, picture: Picture, mine: Coded
+) -> Coded:
     """Return a codec's file at the PSNR that a photograph has by its context."""
     name = f"{picture.name}-{codec.name.replace(' ', '-').replace(':', '')}"
     return _measured(workspace, job, name, partial(by_codec, codec, picture, mine.psnr))
@@ -203,7 +203,7 @@ def _codecs(name: str, pictures: Sequence[Picture]) -> list[Row]:
 def _tests(workspace: Workspace, job: Job, limit: int) -> tuple[Picture, ...]:
     """Return the first test images of a job as pictures."""
     images = workspace.images(job, limit)
-    every = images.take(torch.arange(len(images)))
+    every = images.tensor()
     return tuple(Picture(f"test{i:04}", each) for i, each in enumerate(every))
 
 
@@ -233,7 +233,7 @@ def _at(workspace: Workspace, entry: Entry) -> Entry:
     return replace(entry, job=replace(job, recipe=changed))
 
 
-def _open(workspace: Workspace, job: Job) -> Known:
+def _open(workspace: Workspace, job: Job) -> CodingModel:
     return open_model(workspace.path(job))
 
 

@@ -15,11 +15,17 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mrvae.compression import Known, Pictures, pack, pack_layers, read_container
-from mrvae.compression.unpacking import decoded
+from mrvae.compression import (
+    CodingModel,
+    Pictures,
+    decode_pictures,
+    pack,
+    pack_layers,
+    read_container,
+)
 from mrvae.data import Picture
-from mrvae.data.pictures import from_tensor
-from mrvae.evaluation import Codec, comparable, ms_ssim, psnr, written
+from mrvae.data.files.image_files import from_tensor
+from mrvae.evaluation import ImageCodec, comparable, ms_ssim, psnr, written
 from mrvae.papers.outcome import Row, mean, standard_error
 
 
@@ -72,7 +78,7 @@ def stored(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
     return paths
 
 
-def by_context(known: Known, picture: Picture, path: Path, out: Path) -> Coded:
+def by_context(known: CodingModel, picture: Picture, path: Path, out: Path) -> Coded:
     """Return a picture from the file of its contexts only."""
     began = time.process_time()
     pack_layers(known, Pictures((path,), known.network), out, keep=1, verify=False)
@@ -81,19 +87,19 @@ def by_context(known: Known, picture: Picture, path: Path, out: Path) -> Coded:
 
 
 def without_loss(
-    known: Known,
+    known: CodingModel,
     pictures: Sequence[Picture],
     paths: Sequence[Path],
     out: Path,
-    seen: Tensor | None,
+    calibration: Tensor | None,
 ) -> Coded:
-    """Return pictures from one lossless file; units are chosen by the images ``seen``.
+    """Return pictures from one lossless file; units are chosen by the images ``calibration``.
 
     Raises:
         ValueError: if a picture does not come back as it was.
     """
     began = time.process_time()
-    pack(known, Pictures(tuple(paths), known.network), out, seen=seen, verify=False)
+    pack(known, Pictures(tuple(paths), known.network), out, calibration=calibration, verify=False)
     encoding = time.process_time() - began
     coded = _read_back(known, pictures, out, encoding)
     if coded.psnr is not None:
@@ -101,16 +107,18 @@ def without_loss(
     return coded
 
 
-def _read_back(known: Known, pictures: Sequence[Picture], out: Path, encoding: float) -> Coded:
+def _read_back(
+    known: CodingModel, pictures: Sequence[Picture], out: Path, encoding: float
+) -> Coded:
     """Read a file, and score what is read."""
     began = time.process_time()
-    found = [pixels for _, pixels in decoded(read_container(out), known)]
+    found = [pixels for _, pixels in decode_pictures(read_container(out), known)]
     decoding = time.process_time() - began
     pairs = [(each.pixels, y) for each, y in zip(pictures, found, strict=True)]
     return Coded.of(out.stat().st_size, pairs, encoding, decoding)
 
 
-def by_codec(codec: Codec, picture: Picture, target: float | None = None) -> Coded:
+def by_codec(codec: ImageCodec, picture: Picture, target: float | None = None) -> Coded:
     """Return a picture from a codec's file: nearest to a PSNR in dB, or of its first quality."""
     x, lowest = picture.pixels, codec.qualities[0]
     file = written(codec, x, lowest) if target is None else comparable(codec, x, target)

@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 
 from mrvae.data import Picture
+from mrvae.data.patches import cut_patches, join_patches
 from mrvae.distributions import Bins
 from mrvae.evaluation import (
-    Codec,
+    ImageCodec,
     comparable,
     context_picture,
-    cut,
-    join,
     ms_ssim,
     psnr,
     sketches,
@@ -81,7 +80,7 @@ def learnt(entry: Entry, model: HVAE, picture: Picture) -> list[Version]:
     ]
 
 
-def by_codec(codec: Codec, picture: Picture, target: float) -> Version:
+def by_codec(codec: ImageCodec, picture: Picture, target: float) -> Version:
     """Return a photograph in the codec's file whose PSNR is nearest to ``target`` dB."""
     file = comparable(codec, picture.pixels, target)
     return _version(codec.name, "file", file.bpp, picture, file.picture)
@@ -97,9 +96,9 @@ def unquantised(picture: Picture, side: int, size: int) -> Version:
         (True, True)
     """
     dct, bins = DCT(size), Bins(256)
-    patches = bins.to_unit(cut(picture.pixels, side), torch.float64)
-    levels = bins.to_level(dct.synthesis(dct.analysis(patches), side, side))
-    pixels = join(levels, *picture.pixels.shape[1:])
+    patches = bins.to_unit(cut_patches(picture.pixels, side), torch.float64)
+    levels = bins.to_bin(dct.synthesis(dct.analysis(patches), side, side))
+    pixels = join_patches(levels, *picture.pixels.shape[1:])
     return _version(
         f"algorithm 2, {size} × {size}, not quantised", UNWRITTEN, None, picture, pixels
     )

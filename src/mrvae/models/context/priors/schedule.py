@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mrvae.resolution.product import kept
+from mrvae.resolution.product import cached_matrix
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _row(beta: float, before: float, share: float) -> tuple[float, ...]:
     )
 
 
-@kept
+@cached_matrix
 def _table(chain: Chain, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the coefficients of all steps, of shape (5, T)."""
     return torch.tensor(chain.coefficients, dtype=dtype, device=device).T.contiguous()

@@ -1,0 +1,1 @@
+"""The entropy coder: a stack of bits, and what is coded on it by which distribution."""

@@ -1,0 +1,97 @@
+"""Picture files as the patches that a model codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mrvae.compression.format.header import PictureEntry
+from mrvae.compression.network import CodingNetwork
+from mrvae.data.images import check_bins
+from mrvae.data.patches import cut_patches
+from mrvae.data.pictures import header as shape_of
+from mrvae.data.pictures import read
+
+_MAX_NAME_BYTES = 255
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures to be coded by a model, each read when it is needed.
+
+    Args:
+        paths: of the files.
+        network: the model.
+
+    Raises:
+        ValueError: if there is none, or one does not have the channels of the model's images, 8-bit
+            grey or RGB.
+    """
+
+    paths: tuple[Path, ...]
+    network: CodingNetwork
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise ValueError("there are no images; name one or more")
+        channels = self.network.image[0]
+        for path in self.paths:
+            own = shape_of(path)[0]
+            if own != channels:
+                kinds = {1: "grey", 3: "RGB"}
+                raise ValueError(
+                    f"{path} is {kinds[own]}; this model's images are "
+                    f"{kinds.get(channels, f'of {channels} channels')}, convert it"
+                )
+
+    def entries(self) -> tuple[PictureEntry, ...]:
+        """Return the name and the size of each picture."""
+        shapes = [shape_of(path) for path in self.paths]
+        names = [path.stem.encode("utf-8", "replace")[:_MAX_NAME_BYTES] for path in self.paths]
+        return tuple(
+            PictureEntry(name.decode("utf-8", "ignore"), height, width)
+            for name, (_, height, width) in zip(names, shapes, strict=True)
+        )
+
+    def picture(self, index: int) -> Tensor:
+        """Return the picture, uint8 (C, H, W).
+
+        Raises:
+            ValueError: if a pixel has no bin of the model.
+        """
+        path = self.paths[index]
+        picture = read(path, None)
+        check_bins(picture, self.network.model.frame.bins, str(path))
+        return picture
+
+    def chunks(self, per_chunk: int) -> Iterator[Tensor]:
+        """Yield all patches in order, ``per_chunk`` at a time."""
+        waiting: list[Tensor] = []
+        for index in range(len(self.paths)):
+            waiting.append(cut_patches(self.picture(index), self.network.image[1]))
+            if sum(map(len, waiting)) >= per_chunk:
+                *whole, rest = torch.split(torch.cat(waiting), per_chunk)
+                yield from whole
+                waiting = [rest]
+                if len(rest) == per_chunk:
+                    yield rest
+                    waiting = []
+        if waiting:
+            yield torch.cat(waiting)
+
+    def sample(self, wanted: int) -> Tensor:
+        """Return about ``wanted`` patches, spread over the pictures and over each picture."""
+        indices = np.unique(np.linspace(0, len(self.paths) - 1, wanted).astype(int))
+        per_picture = -(-wanted // len(indices))
+        sampled = []
+        for index in indices.tolist():
+            patches = cut_patches(self.picture(index), self.network.image[1])
+            places = np.unique(np.linspace(0, len(patches) - 1, per_picture + 2).astype(int))
+            chosen = places[1:-1] if len(places) > per_picture else places
+            sampled.append(patches[torch.from_numpy(chosen)])
+        return torch.cat(sampled)

@@ -1,0 +1,1 @@
+"""Image files: single pictures, folders of them, NumPy arrays, and what is checked in each."""

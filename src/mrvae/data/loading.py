@@ -1,0 +1,110 @@
+"""The one entry to data: a source's name or path, a split, and perhaps a folder.
+
+A source is a known name (``digits``, ``mnist``, ``omniglot``, ``cifar10``), a path to a .npy file,
+an .npz file or a folder of images or of .npy files, or ``hf:owner/name``. With a data folder, given
+or in the environment variable MRVAE_DATA, nothing is downloaded but what ``hf:`` asks for by name.
+Every way in which a source can be wrong is a ``ValueError`` of one line that names the file and
+what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mrvae.data.files.arrays import load_npy, load_npz
+from mrvae.data.files.folder import load_folder
+from mrvae.data.files.shards import is_sharded, load_shards
+from mrvae.data.images import Images
+from mrvae.data.location import data_folder
+from mrvae.data.sources.cifar10 import load_cifar10
+from mrvae.data.sources.digits import load_digits
+from mrvae.data.sources.hub import load_hub
+from mrvae.data.sources.mnist import load_mnist
+from mrvae.data.sources.omniglot import load_omniglot
+from mrvae.data.splits import SPLITS
+from mrvae.suggestions import did_you_mean
+
+NAMES = ("digits", "mnist", "omniglot", "cifar10")
+"""The sources that are known by name."""
+
+
+def load(
+    source: str, split: str, data_dir: Path | str | None = None, fit: int | None = None
+) -> Images:
+    """Return the images of a source's split.
+
+    ``fit`` is a side in pixels: the shorter side of each image is resized to it and the centre
+    cropped. Images of a named data set are resized when they are taken, to save memory. A relative
+    path is looked up from the current folder, then from the data folder.
+
+    Raises ``ValueError`` for an unknown source or split, and for data that are missing, damaged or
+    of the wrong kind.
+
+    Example:
+        >>> digits = load("digits", "test")
+        >>> len(digits), digits.shape, digits.bins
+        (397, (1, 8, 8), 17)
+
+    """
+    if split not in SPLITS:
+        raise ValueError(f"{split!r} is no split; choose from {', '.join(SPLITS)}")
+    root = data_folder(data_dir)
+    if source not in NAMES:
+        return _load_path(source, split, root, fit)
+    images = _load_named(source, split, root)
+    if fit is None or images.shape[1:] == (fit, fit):
+        return images
+    return images.when_taken().fitted(fit)
+
+
+def _load_named(source: str, split: str, root: Path | None) -> Images:
+    """Load a data set that is known by name."""
+    match source:
+        case "digits":
+            return load_digits(split)
+        case "mnist":
+            return load_mnist(split, root)
+        case "omniglot":
+            return load_omniglot(split, root)
+        case _:
+            return load_cifar10(split, root)
+
+
+def _load_path(source: str, split: str, root: Path | None, fit: int | None) -> Images:
+    """Load a file, a folder or a hub data set."""
+    if source.startswith("hf:"):
+        return load_hub(source.removeprefix("hf:"), split, fit)
+    path = _existing(source, root)
+    if path.is_dir():
+        if not is_sharded(path):
+            return load_folder(path, split, fit)
+        images = load_shards(path, split)
+    elif path.suffix.lower() == ".npy":
+        images = load_npy(path, split)
+    elif path.suffix.lower() == ".npz":
+        images = load_npz(path, split)
+    else:
+        raise ValueError(f"{path} is not read; give a folder of images, a .npy or an .npz file")
+    return images if fit is None else images.fitted(fit)
+
+
+def _existing(source: str, root: Path | None) -> Path:
+    """Return the path of a source, or refuse it with the nearest known name."""
+    candidates = [Path(source)] if root is None else [Path(source), root / source]
+    for path in candidates:
+        if source and _exists(path):
+            return path
+    hint = did_you_mean(source, NAMES, otherwise="check its path")
+    tried = " or ".join(str(path) for path in candidates)
+    raise ValueError(
+        f"{source!r} is no known source, and there is no {tried}; known are "
+        f"{', '.join(NAMES)}, a folder of images, a .npy or .npz file, or hf:owner/name; {hint}"
+    )
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a path; False for one that is too long for the operating system."""
+    try:
+        return path.exists()
+    except OSError:
+        return False

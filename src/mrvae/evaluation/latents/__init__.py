@@ -1,0 +1,1 @@
+"""What the latents carry: nats, active units, state norms, bands, partial reconstructions."""

@@ -1,0 +1,1 @@
+"""Image quality: similarity, pixel errors, distortion of whole pictures, Fréchet distance."""

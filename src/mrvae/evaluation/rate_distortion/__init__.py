@@ -1,0 +1,1 @@
+"""Pictures at a rate: patches, sketches from the top latents, and standard image codecs."""

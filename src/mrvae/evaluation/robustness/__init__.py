@@ -1,0 +1,1 @@
+"""Robustness: attacks on the latents, and the gradient ascent that they use."""

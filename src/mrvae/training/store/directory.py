@@ -1,0 +1,130 @@
+"""The files of a run directory, and the conditions of ``--resume``.
+
+    recipe.json           the recipe and the seed
+    weights.safetensors   averaged weights of the last checkpoint
+    best.safetensors      averaged weights of the best validation
+    state/                checkpoints to resume from
+    metrics.jsonl         one line per event
+
+A new run is refused where one exists. A resumed run has the same recipe and seed; it may have
+more steps, and other ways to fit the same computation into memory: another ``accumulate``,
+``checkpoint`` or ``overcommit``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from mrvae.files import sweep, temporary, write_json
+from mrvae.models.build.weights import read_recipe
+from mrvae.recipes.schema import Recipe
+from mrvae.recipes.serial import to_json
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The paths of a run."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe and the seed."""
+        return self.path / "recipe.json"
+
+    @property
+    def weights(self) -> Path:
+        """The averaged weights of the last checkpoint."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The averaged weights of the best validation."""
+        return self.path / "best.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "state"
+
+    @property
+    def metrics(self) -> Path:
+        """The log of events."""
+        return self.path / "metrics.jsonl"
+
+    def check(self, recipe: Recipe, seed: int, resume: bool) -> None:
+        """Refuse a run that may not be written here; change nothing.
+
+        Raises:
+            ValueError: if the directory has files, and this run does not resume them.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self.path} is a file; --out names a folder")
+        if not self.recipe.exists():
+            if self.path.is_dir() and not all(map(temporary, self.path.iterdir())):
+                raise ValueError(f"{self.path} has files but no run; choose another --out")
+            return
+        if not resume:
+            raise ValueError(
+                f"{self.path} holds a run already; continue with --resume, or choose another --out"
+            )
+        self._check_same(recipe, seed)
+
+    def begin(self, recipe: Recipe, seed: int) -> None:
+        """Create the directory, and write the recipe and the seed unless they are there.
+
+        Half-written files of a killed process are deleted.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        sweep(self.path)
+        content: dict[str, object] = {"recipe": to_json(recipe), "seed": seed}
+        if not self.recipe.exists() or json.loads(self.recipe.read_text()) != content:
+            write_json(self.recipe, content)
+
+    def _check_same(self, recipe: Recipe, seed: int) -> None:
+        before = read_recipe(self.path)
+        seed_before = json.loads(self.recipe.read_text()).get("seed")
+        if seed_before != seed:
+            raise ValueError(f"{self.path} was started with seed {seed_before}, not {seed}")
+        steps, steps_before = recipe.training.steps, before.training.steps
+        if steps < steps_before:
+            raise ValueError(
+                f"{self.path} was started with {steps_before} steps and cannot be resumed "
+                f"with {steps}; give at least as many"
+            )
+        old = before.training
+        fitted = replace(
+            recipe.training,
+            steps=steps_before,
+            accumulate=old.accumulate,
+            activation_checkpointing=old.activation_checkpointing,
+            overcommit=old.overcommit,
+        )
+        same = replace(recipe, training=fitted)
+        if same != before:
+            raise ValueError(
+                f"{self.path} was started with another recipe ({_difference(same, before)}); "
+                "resume with the same one, or choose another --out"
+            )
+
+
+def _difference(recipe: Recipe, before: Recipe) -> str:
+    """Name the first value in which two recipes differ."""
+    new, old = _flat(to_json(recipe)), _flat(to_json(before))
+    for key in new | old:
+        if new.get(key) != old.get(key):
+            return f"{key} was {old.get(key)!r}, not {new.get(key)!r}"
+    return "no value differs"
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat: dict[str, object] = {}
+    for key, inner in value.items():
+        flat |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    return flat

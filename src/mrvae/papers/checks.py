@@ -92,6 +92,45 @@ class Check:
         return left <= right + _ROUNDING * abs(right)
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What checks have in common that compare the same at several levels, wavelets or data.
+
+    Args:
+        about: the definition or theorem.
+        check: what is compared.
+        wrong: the wrong operator.
+        right: the bound or the value expected, where it is the same at all places.
+        within: as of a :class:`Check`.
+        is_property: as of a :class:`Check`.
+
+    Example:
+        >>> claim = Claim("theorem 2", "residual", "subsampling", right=1e-12)
+        >>> claim.at("level 1", 1e-16, 0.3).passes
+        True
+    """
+
+    about: str
+    check: str
+    wrong: str
+    right: float = 0.0
+    within: float | None = None
+    is_property: bool = True
+
+    def at(
+        self,
+        place: str,
+        left: float,
+        wrong_left: float,
+        right: float | None = None,
+        wrong_right: float | None = None,
+    ) -> Check:
+        """Return the check at a place; ``right`` where the bound is its own."""
+        bound = self.right if right is None else right
+        known = self.about, self.check, place, left, bound, self.wrong, wrong_left, wrong_right
+        return Check(*known, self.within, self.is_property)
+
+
 def failures(checks: Iterable[Check]) -> list[Check]:
     """Return the properties that do not hold, or hold with a wrong operator too.
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mrvae.data.pictures import read
 from PIL import Image
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from mrvae.compression import (
 from mrvae.compression.coding.context import push_context
 from mrvae.compression.coding.stack import Stack
 from mrvae.compression.format.unpacking import decode_pictures
+from mrvae.data.files.image_files import read
 from mrvae.data.patches import cut_patches, join_patches
 from mrvae.models.build import make_context_only
 from mrvae.models.context.conditioner import Conditioner

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import mrvae
 from evaluation.one_level import OneLevel, copies
 from mrvae.data import Images, images_for, normal
-from mrvae.distributions import DiscretizedGaussian, Grid, MidTread
+from mrvae.distributions import DiscretizedGaussian, Grid, MidRise, MidTread
 from mrvae.evaluation import KUZINA2023, Defects, LikelihoodReport, evaluate
 from mrvae.evaluation.memory import row_bytes
 from mrvae.evaluation.published import AVERAGED, wide_log_mass
@@ -34,7 +34,7 @@ from mrvae.models import (
 )
 from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import override
-from mrvae.recipes.context import Context, DCTSpec, DiffusionSpec, FactorisedSpec, MidRiseSpec
+from mrvae.recipes.context import Context, DCTSpec, DiffusionSpec, FactorisedSpec
 from mrvae.recipes.context import MidRiseSpec as MidRiseLevels
 
 NONE = Defects()

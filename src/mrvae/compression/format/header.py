@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mrvae.compression.coding.latents import STEPS_PER_DEVIATION
 from mrvae.compression.network import MAX_BATCH
+from mrvae.data.files.image_files import MOST_PIXELS
 from mrvae.data.patches import patch_count
-from mrvae.data.pictures import MOST_PIXELS
 
 MAX_HEADER_BYTES = 1 << 24
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from mrvae.compression.format.header import PictureEntry
 from mrvae.compression.network import CodingNetwork
+from mrvae.data.files.image_files import header as shape_of
+from mrvae.data.files.image_files import read
 from mrvae.data.images import check_bins
 from mrvae.data.patches import cut_patches
-from mrvae.data.pictures import header as shape_of
-from mrvae.data.pictures import read
 
 _MAX_NAME_BYTES = 255
 

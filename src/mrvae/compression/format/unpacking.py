@@ -23,8 +23,8 @@ from mrvae.compression.format.header import FileHeader, PictureEntry
 from mrvae.compression.identity import CodingModel
 from mrvae.compression.network import CodingNetwork
 from mrvae.compression.progressive import ProgressiveLayers, decode_layers
+from mrvae.data.files.image_files import from_tensor
 from mrvae.data.patches import join_patches, patch_count
-from mrvae.data.pictures import from_tensor
 from mrvae.files import atomic
 
 _MAX_STEM = 100

@@ -67,7 +67,8 @@ def test_an_item_is_the_same_in_its_answer_and_on_disk(
 
 def test_at_smoke_the_text_reports_only_that_the_item_runs(here: Path, capsys: Capture) -> None:
     assert main(reproduce("figure5")) == 0
-    shown, written = capsys.readouterr().out.strip().split("\n\n")
+    title, shown, written = capsys.readouterr().out.strip().split("\n\n")
+    assert title.startswith("falck2022 figure5: bounds against parameters")
     assert shown == "the item runs; at smoke its numbers mean nothing and are not shown"
     assert all(line.startswith("wrote ") for line in written.splitlines())
 

@@ -102,8 +102,11 @@ class Reproduce:
             "folder": str(folder),
         }
         written = "\n".join(f"wrote {path}" for path in paths)
+        from mrvae.papers.catalogue import PAPERS
+
+        title = f"{self.paper} {item}: {PAPERS[self.paper][self.item]}"
         shown = _AT_SMOKE if self.budget == "smoke" else _table(outcome.rows)
-        parts = [shown, "\n".join(outcome.findings), written]
+        parts = [title, shown, "\n".join(outcome.findings), written]
         return Answer(values, "\n\n".join(part for part in parts if part))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mrvae.papers.entries import Entry, Measure, Result, chosen, measured, with_bounds
+from mrvae.papers.entries import Entries, Entry, Measure, Result, chosen, measured, with_bounds
 from mrvae.papers.outcome import Budget, Extents, Outcome, Value
 from mrvae.papers.workspace import Workspace
 
@@ -39,7 +39,7 @@ class Item:
 
     name: str
     make: Make
-    entries: Callable[[Budget], Sequence[Entry]] = lambda budget: ()
+    entries: Entries = lambda budget: ()
     real: Item | None = None
 
     def work(self, workspace: Workspace) -> Outcome:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from mrvae.evaluation import Description, describe
 from mrvae.papers import bounds
 from mrvae.papers.bounds import Validation
-from mrvae.papers.outcome import Extent
+from mrvae.papers.outcome import Budget, Extent, Extents
 from mrvae.papers.workspace import Job, Measures, Workspace, finished
 from mrvae.suggestions import did_you_mean
 from mrvae.training import Diverged
@@ -50,6 +50,9 @@ class Entry:
         return usual if self.images is None else self.images
 
 
+Entries = Callable[[Budget], Sequence[Entry]]
+
+
 @dataclass(frozen=True)
 class Result(Generic[T]):
     """A finished entry: its size, its validations, its bounds, and the item's own measurement.
@@ -58,7 +61,7 @@ class Result(Generic[T]):
         entry: which.
         cost: size and operations of its model.
         curve: its validations.
-        measures: its bounds; None if training diverged, empty if the item takes none.
+        measures: its bounds; None if training diverged.
         each: the bounds of every image, where known.
         value: the item's own measurement; None if training diverged.
         base: the result to compare with, if it is finished; may be the entry's own.
@@ -76,17 +79,6 @@ class Result(Generic[T]):
     def name(self) -> str:
         """The entry's name."""
         return self.entry.name
-
-    @property
-    def known(self) -> T:
-        """The item's own measurement.
-
-        Raises:
-            ValueError: if there is none.
-        """
-        if self.value is None:
-            raise ValueError(f"{self.name} was not measured; its training diverged")
-        return self.value
 
     @property
     def steps(self) -> int:
@@ -107,6 +99,16 @@ class Result(Generic[T]):
 def with_defaults(entries: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
     """Return the entries, those of these names made without being named and no others."""
     return [replace(entry, default=entry.name in names) for entry in entries]
+
+
+def by_default(entries: Entries, *names: str) -> Entries:
+    """Return the same entries at every budget, those of these names made without being named."""
+    return lambda budget: with_defaults(entries(budget), names)
+
+
+def by_extent(entries: Entries, extents: Extents) -> Entries:
+    """Return the same entries, those that each budget's extent names made without being named."""
+    return lambda budget: with_defaults(entries(budget), extents[budget].default)
 
 
 def chosen(entries: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
@@ -148,17 +150,7 @@ def with_bounds(
     ``measure`` is called first, and bounds that it keeps are not measured again. An entry whose
     training diverges has a result without bounds.
     """
-    values: dict[str, T | None] = {}
-    for entry in chosen(entries, workspace.only):
-        try:
-            workspace.trained(entry.job)
-        except Diverged as end:
-            workspace.log(f"{entry.job.name}: {end}")
-            values[entry.name] = None
-        else:
-            values[entry.name] = measure(workspace, entry)
-            count = entry.limit(extent.images)
-            bounds.measured(workspace, entry.job, samples=extent.draws, limit=count)
+    values = _made(workspace, entries, extent, measure)
     found: dict[str, Result[T]] = {}
     for entry in entries:
         job, run, count = entry.job, workspace.path(entry.job), entry.limit(extent.images)
@@ -174,6 +166,24 @@ def with_bounds(
         course, value = bounds.curve(run), values[entry.name]
         found[entry.name] = Result(entry, describe(job.recipe), course, known, each, value)
     return [replace(one, base=_base(one, found)) for one in found.values()]
+
+
+def _made(
+    workspace: Workspace, entries: Sequence[Entry], extent: Extent, measure: Measure[T]
+) -> dict[str, T | None]:
+    """Train and measure the entries that are asked for; None where training diverges."""
+    values: dict[str, T | None] = {}
+    for entry in chosen(entries, workspace.only):
+        try:
+            workspace.trained(entry.job)
+        except Diverged as end:
+            workspace.log(f"{entry.job.name}: {end}")
+            values[entry.name] = None
+        else:
+            values[entry.name] = measure(workspace, entry)
+            count = entry.limit(extent.images)
+            bounds.measured(workspace, entry.job, samples=extent.draws, limit=count)
+    return values
 
 
 def _base(one: Result[T], found: Mapping[str, Result[T]]) -> Result[T] | None:

@@ -25,9 +25,9 @@ from torch.nn import functional
 
 from mrvae.models import HVAE
 from mrvae.papers.engine import Item, each
-from mrvae.papers.entries import Entry, with_defaults
+from mrvae.papers.entries import Entry, by_extent
 from mrvae.papers.falck2022 import figure5
-from mrvae.papers.outcome import Budget, Extent, Extents, Outcome, Row
+from mrvae.papers.outcome import Extent, Extents, Outcome, Row
 from mrvae.papers.workspace import Workspace
 from mrvae.resolution import Haar
 
@@ -42,9 +42,8 @@ EXTENTS: Extents = {
 }
 
 
-def entries(budget: Budget) -> list[Entry]:
-    """Return the models of figure 5."""
-    return with_defaults(figure5.entries(budget), EXTENTS[budget].default)
+# The models of figure 5.
+entries = by_extent(figure5.entries, EXTENTS)
 
 
 def measure(workspace: Workspace, entry: Entry) -> Outcome:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mrvae.image_grid import arrange
 from mrvae.papers.engine import Item, each
-from mrvae.papers.entries import Entry, with_defaults
+from mrvae.papers.entries import Entry, by_extent
 from mrvae.papers.falck2022 import figure5, table1
 from mrvae.papers.outcome import Budget, Extent, Extents, Outcome, Row
 from mrvae.papers.workspace import Workspace
@@ -90,10 +90,11 @@ def moments(images: Tensor, bins: int) -> Moments:
     return Moments(*values[0], *values[1])
 
 
-def entries(budget: Budget) -> list[Entry]:
-    """Return the models of figure 5 and table 1."""
-    every = [*figure5.entries(budget), *table1.entries(budget)]
-    return with_defaults(every, EXTENTS[budget].default)
+def _models(budget: Budget) -> list[Entry]:
+    return [*figure5.entries(budget), *table1.entries(budget)]
+
+
+entries = by_extent(_models, EXTENTS)
 
 
 def measure(workspace: Workspace, entry: Entry) -> Outcome:

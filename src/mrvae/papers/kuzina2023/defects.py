@@ -21,9 +21,9 @@ from mrvae.evaluation import KUZINA2023, Defects, LikelihoodReport, evaluate
 from mrvae.evaluation.statistics import standard_error
 from mrvae.papers import bounds
 from mrvae.papers.engine import Item
-from mrvae.papers.entries import Entry, measured, with_defaults
+from mrvae.papers.entries import Entry, by_default, measured
 from mrvae.papers.kuzina2023.runs import MEASURED, mnist
-from mrvae.papers.outcome import Budget, Outcome, Row, number
+from mrvae.papers.outcome import Outcome, Row, number
 from mrvae.papers.workspace import Measures, Workspace
 
 # Nats on MNIST, table 2 of the paper.
@@ -39,9 +39,7 @@ ESTIMATORS: Mapping[str, Defects] = {
 }
 
 
-def entries(budget: Budget) -> list[Entry]:
-    """Return the models of the paper's runs, the baseline and the DCT by default."""
-    return with_defaults(mnist(budget), (_BASE, _CONTEXT))
+entries = by_default(mnist, _BASE, _CONTEXT)
 
 
 def rows_of(name: str, report: LikelihoodReport) -> list[Row]:

@@ -24,13 +24,12 @@ from matplotlib.figure import Figure
 
 from mrvae.evaluation import PlainGradient, SignGradient, attack
 from mrvae.papers.engine import Item
-from mrvae.papers.entries import Entry, measured, with_defaults
+from mrvae.papers.entries import Entry, by_default, measured
 from mrvae.papers.kuzina2023 import runs
 from mrvae.papers.outcome import Budget, Outcome, Row, Value, number
 from mrvae.papers.workspace import Workspace
 from mrvae.report import empty_figure
 
-_DEFAULT = ("vdvae", "dct")
 _CLEAR = 2.0
 _EQUAL = 1e-3
 _RADII = (0.05, 0.1, 0.2)
@@ -57,9 +56,7 @@ ATTACKS: dict[Budget, AttackBudget] = {
 }
 
 
-def entries(budget: Budget) -> list[Entry]:
-    """Return the models on MNIST, the baseline and the DCT by default."""
-    return with_defaults(runs.mnist(budget), _DEFAULT)
+entries = by_default(runs.mnist, "vdvae", "dct")
 
 
 def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:

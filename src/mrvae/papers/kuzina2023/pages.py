@@ -16,20 +16,17 @@ from mrvae.data import Picture
 from mrvae.evaluation import LOSSY
 from mrvae.models import HVAE
 from mrvae.papers.engine import Item, Make
-from mrvae.papers.entries import Entry, chosen, with_defaults
+from mrvae.papers.entries import Entry, by_default, chosen
 from mrvae.papers.kuzina2023 import kodak
 from mrvae.papers.kuzina2023.cifar import cifar, pictures, trained_on
-from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.outcome import Outcome, Row
 from mrvae.papers.workspace import Workspace
 
 CODECS = ("JPEG 4:4:4", "JPEG optimised")
-_DEFAULT = ("vdvae", "dct-explicit")
 _WIDTH = 3.0
 
 
-def entries(budget: Budget) -> list[Entry]:
-    """Return the models of the experiment, the two that the pages show by default."""
-    return with_defaults(cifar(budget), _DEFAULT)
+entries = by_default(cifar, "vdvae", "dct-explicit")
 
 
 def page(name: str, count: int) -> Make:

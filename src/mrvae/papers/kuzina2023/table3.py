@@ -15,10 +15,10 @@ from mrvae.papers import columns
 from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS, bound
 from mrvae.papers.compare import comparisons
 from mrvae.papers.engine import Columns, Item, Make, bounded
-from mrvae.papers.entries import Entry, with_defaults
+from mrvae.papers.entries import Entry, by_default
 from mrvae.papers.kuzina2023.cifar import cifar
 from mrvae.papers.kuzina2023.runs import MEASURED, NO_BASELINE, context_nats, context_size
-from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.outcome import Outcome, Row
 from mrvae.papers.workspace import Workspace
 
 # Millions of parameters, stochastic depth and bits per dimension, as printed.
@@ -56,11 +56,7 @@ COLUMNS: Columns = {
 }
 
 
-def entries(budget: Budget) -> list[Entry]:
-    """Return the models of the Kodak experiment, the baseline and the DCT by default."""
-    return with_defaults(cifar(budget), tuple(PUBLISHED))
-
-
+entries = by_default(cifar, *PUBLISHED)
 findings = comparisons(
     lambda one, base: f"{one.name} against no context:", without_base=NO_BASELINE
 )

@@ -43,7 +43,7 @@ PUBLISHED: dict[str, Row] = {
 COLUMNS: Columns = {
     **ENTRY,
     "latent_space": lambda one: one.cost.latents,
-    "context": lambda one: None if one.value is None else one.known.context,
+    "context": lambda one: None if one.value is None else one.value.context,
     **COURSE,
     **collapse.COLUMNS,
     **columns.published(PUBLISHED, lambda entry: entry.job.recipe.name),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from mrvae.papers.falck2022.figure1 import bands_of, nested
 from mrvae.papers.outcome import Budget
 from mrvae.papers.workspace import Measures
 
+cost = cache(describe)
 BUDGETS: tuple[Budget, ...] = ("smoke", "cpu", "paper")
 
 
@@ -96,6 +98,7 @@ def test_the_temperature_of_the_data_is_chosen() -> None:
 # ----------------------------------------------------------------------- tables and ablations
 
 
+@cache
 def every(budget: Budget) -> dict[str, list[Entry]]:
     names = ("figure1", "figure5", "figure6", "figure7", "table1", "table2", "ablations")
     return {name: list(catalogue.find("falck2022", name).entries(budget)) for name in names}
@@ -130,7 +133,7 @@ def test_a_change_changes_the_model_alone() -> None:
 
 
 def test_a_single_resolution_has_the_depth_and_the_parameters_of_many() -> None:
-    by_name = {entry.name: describe(entry.job.recipe) for entry in ablations.entries("cpu")[:7]}
+    by_name = {entry.name: cost(entry.job.recipe) for entry in ablations.entries("cpu")[:7]}
     single, many = by_name["single"], by_name["x1"]
     assert single.stochastic_depth == many.stochastic_depth
     assert single.parameters == pytest.approx(many.parameters, rel=0.005)
@@ -143,7 +146,7 @@ def test_a_single_resolution_has_the_depth_and_the_parameters_of_many() -> None:
 def result(entry: Entry, nats: float | None, base: Result[None] | None = None) -> Result[None]:
     measures: Measures = {"nats": nats, "nats_se": 0.2, "images": 10_000}
     known = None if nats is None else measures
-    return Result(entry, describe(entry.job.recipe), (), known, base=base)
+    return Result(entry, cost(entry.job.recipe), (), known, base=base)
 
 
 def test_findings_of_table_2_follow_from_its_rows() -> None:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from mrvae.papers.engine import Columns
-from mrvae.papers.entries import Entry, Result
+from mrvae.papers.entries import AnyResult, Entry
 from mrvae.papers.outcome import Row, Value
 
-Column = Callable[[Result[Any]], Value]
+Column = Callable[[AnyResult], Value]
 
 
 def bound(name: str) -> Column:
     """Return the column of a measured bound."""
-    return lambda one: one.bound(name)
+    return lambda result: result.bound(name)
 
 
 def own(*names: str) -> Columns:
     """Return columns of the item's own measurement, which is a mapping; None if not a number."""
 
     def column(name: str) -> Column:
-        return lambda one: _number(None if one.value is None else one.value[name])
+        return lambda result: _number(None if result.value is None else result.value[name])
 
     return {name: column(name) for name in names}
 
@@ -30,7 +29,7 @@ def published(rows: Mapping[str, Row], key: Callable[[Entry], str] = lambda e: e
     """Return the columns of the paper's numbers, from rows by the names of entries."""
 
     def column(name: str) -> Column:
-        return lambda one: rows.get(key(one.entry), {}).get(name)
+        return lambda result: rows.get(key(result.entry), {}).get(name)
 
     return {name: column(name) for name in next(iter(rows.values()))}
 
@@ -39,19 +38,19 @@ def _number(value: object) -> Value:
     return value if isinstance(value, int | float) else None
 
 
-ENTRY: Columns = {"cell": lambda one: one.name}
-PARAMETERS: Columns = {"parameters": lambda one: one.cost.parameters}
+ENTRY: Columns = {"cell": lambda result: result.name}
+PARAMETERS: Columns = {"parameters": lambda result: result.cost.parameters}
 COURSE: Columns = {
-    "seed": lambda one: one.entry.job.seed,
-    "steps": lambda one: one.steps,
-    "seconds": lambda one: one.seconds,
-    "images": lambda one: int(one.bound("images") or 0),
+    "seed": lambda result: result.entry.job.seed,
+    "steps": lambda result: result.steps,
+    "seconds": lambda result: result.seconds,
+    "images": lambda result: int(result.bound("images") or 0),
     "nats": bound("nats"),
     "nats_se": bound("nats_se"),
     "bits_per_dim": bound("bits_per_dim"),
 }
 
 
-def depth(one: Result[Any]) -> int:
+def depth(result: AnyResult) -> int:
     """Return the column of the stochastic depth."""
-    return one.cost.stochastic_depth
+    return result.cost.stochastic_depth

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from mrvae.papers.entries import Result
+from mrvae.papers.entries import AnyResult
 from mrvae.papers.outcome import standard_error
 
 
 def comparisons(
-    subject: Callable[[Result[Any], Result[Any]], str],
+    subject: Callable[[AnyResult, AnyResult], str],
     bound: str = "nats",
     without_base: tuple[str, ...] = (),
-) -> Callable[[Sequence[Result[Any]]], list[str]]:
+) -> Callable[[Sequence[AnyResult]], list[str]]:
     """Return the findings that compare each result with its base, at equal steps.
 
     Args:
@@ -23,23 +22,23 @@ def comparisons(
         without_base: the findings where no base is finished.
     """
 
-    def findings(found: Sequence[Result[Any]]) -> list[str]:
-        pairs = [(one, one.base) for one in found if one.base is not None]
+    def findings(results: Sequence[AnyResult]) -> list[str]:
+        pairs = [(result, result.base) for result in results if result.base is not None]
         sentences = [
-            f"{subject(one, base)} {compared(one, base, bound)}"
-            for one, base in pairs
-            if base.name != one.name
+            f"{subject(result, base)} {compared(result, base, bound)}"
+            for result, base in pairs
+            if base.name != result.name
         ]
         return sentences if pairs else list(without_base)
 
     return findings
 
 
-def compared(one: Result[Any], base: Result[Any], bound: str = "nats") -> str:
+def compared(result: AnyResult, base: AnyResult, bound: str = "nats") -> str:
     """Return in words how a bound of one run compares with that of another, at equal steps."""
-    if one.measures is None:
+    if result.measures is None:
         return "training diverges"
-    return verdict(one.bound(bound), base.bound(bound), error(one, base, bound=bound))
+    return verdict(result.bound(bound), base.bound(bound), error(result, base, bound=bound))
 
 
 def verdict(a: float | None, b: float | None, standard_error: float | None) -> str:
@@ -60,7 +59,7 @@ def verdict(a: float | None, b: float | None, standard_error: float | None) -> s
 
 
 def error(
-    a: Result[Any], b: Result[Any], images: int | None = None, bound: str = "nats"
+    a: AnyResult, b: AnyResult, images: int | None = None, bound: str = "nats"
 ) -> float | None:
     """Return the standard error of the difference of two means of a bound, in nats.
 
@@ -72,8 +71,8 @@ def error(
     paired = paired_error(a, b, bound) if images is None else None
     if paired is not None:
         return paired
-    errors = [one.bound(f"{bound}_se") for one in (a, b)]
-    counts = [one.bound("images") for one in (a, b)]
+    errors = [result.bound(f"{bound}_se") for result in (a, b)]
+    counts = [result.bound("images") for result in (a, b)]
     scaled = [
         se * math.sqrt(1 if images is None else count / images)
         for se, count in zip(errors, counts, strict=True)
@@ -82,7 +81,7 @@ def error(
     return math.hypot(*scaled) if len(scaled) == len(errors) else None
 
 
-def paired_error(a: Result[Any], b: Result[Any], bound: str = "nats") -> float | None:
+def paired_error(a: AnyResult, b: AnyResult, bound: str = "nats") -> float | None:
     """Return the standard error of the mean difference of a bound over the images, in nats.
 
     None where the bounds of single images are not known, or the images are not as many.

@@ -12,18 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from matplotlib.figure import Figure
 
-from mrvae.papers.entries import Entries, Entry, Measure, Result, chosen, measured, with_bounds
+from mrvae.papers.entries import AnyResult, Entries, Entry, Measure, chosen, measured, with_bounds
 from mrvae.papers.outcome import Budget, Extents, Outcome, Value
 from mrvae.papers.workspace import Workspace
 
 Make = Callable[[Workspace, Sequence[Entry]], Outcome]
-Columns = Mapping[str, Callable[[Result[Any]], Value]]
-Findings = Callable[[Sequence[Result[Any]]], Sequence[str]]
-Figures = Callable[[Sequence[Result[Any]]], Mapping[str, Figure]]
+Columns = Mapping[str, Callable[[AnyResult], Value]]
+Findings = Callable[[Sequence[AnyResult]], Sequence[str]]
+Figures = Callable[[Sequence[AnyResult]], Mapping[str, Figure]]
 
 
 @dataclass(frozen=True)
@@ -73,20 +72,20 @@ def bounded(
     extents: Extents,
     columns: Columns,
     findings: Findings,
-    figures: Figures = lambda found: {},
+    figures: Figures = lambda results: {},
     measure: Measure[object] = lambda workspace, entry: None,
 ) -> Make:
     """Return how a table of bounds is made: a row for each finished entry, by columns."""
 
     def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
-        found = with_bounds(workspace, entries, extents[workspace.budget], measure)
-        rows = tuple({name: of(one) for name, of in columns.items()} for one in found)
-        return Outcome(rows, tuple(findings(found)), figures(found) if found else {})
+        results = with_bounds(workspace, entries, extents[workspace.budget], measure)
+        rows = tuple({name: of(result) for name, of in columns.items()} for result in results)
+        return Outcome(rows, tuple(findings(results)), figures(results) if results else {})
 
     return make
 
 
-def each(measure: Measure[Outcome]) -> Make:
+def per_entry(measure: Measure[Outcome]) -> Make:
     """Return how an item is made of one outcome for each entry that is asked for."""
 
     def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:

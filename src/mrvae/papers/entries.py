@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mrvae.evaluation import Description, describe
 from mrvae.papers import bounds
@@ -96,6 +96,9 @@ class Result(Generic[T]):
         return float(value) if isinstance(value, int | float) else None
 
 
+AnyResult = Result[Any]
+
+
 def with_defaults(entries: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
     """Return the entries, those of these names made without being named and no others."""
     return [replace(entry, default=entry.name in names) for entry in entries]
@@ -151,7 +154,7 @@ def with_bounds(
     training diverges has a result without bounds.
     """
     values = _made(workspace, entries, extent, measure)
-    found: dict[str, Result[T]] = {}
+    results: dict[str, Result[T]] = {}
     for entry in entries:
         job, run, count = entry.job, workspace.path(entry.job), entry.limit(extent.images)
         known = None
@@ -164,8 +167,8 @@ def with_bounds(
             values[entry.name] = measure(workspace, entry)
         each = bounds.of_images(workspace, job, samples=extent.draws, limit=count) if known else {}
         course, value = bounds.curve(run), values[entry.name]
-        found[entry.name] = Result(entry, describe(job.recipe), course, known, each, value)
-    return [replace(one, base=_base(one, found)) for one in found.values()]
+        results[entry.name] = Result(entry, describe(job.recipe), course, known, each, value)
+    return [replace(result, base=_base(result, results)) for result in results.values()]
 
 
 def _made(
@@ -186,5 +189,5 @@ def _made(
     return values
 
 
-def _base(one: Result[T], found: Mapping[str, Result[T]]) -> Result[T] | None:
-    return next((found[name] for name in one.entry.bases if name in found), None)
+def _base(result: Result[T], results: Mapping[str, Result[T]]) -> Result[T] | None:
+    return next((results[name] for name in result.entry.bases if name in results), None)

@@ -104,16 +104,16 @@ def _entry(change: Ablation, budget: Budget) -> Entry:
 
 COLUMNS: Columns = {
     **ENTRY,
-    "change": lambda one: _BY_NAME[one.name].about,
-    "compared_with": lambda one: _BY_NAME[one.name].base or None,
+    "change": lambda result: _BY_NAME[result.name].about,
+    "compared_with": lambda result: _BY_NAME[result.name].base or None,
     **PARAMETERS,
     "depth": columns.depth,
-    "latents": lambda one: one.cost.latents,
-    "flops_per_image": lambda one: one.cost.flops_per_image,
+    "latents": lambda result: result.cost.latents,
+    "flops_per_image": lambda result: result.cost.flops_per_image,
     **COURSE,
-    "paper_nats": lambda one: None,
+    "paper_nats": lambda result: None,
 }
 findings = comparisons(
-    lambda one, base: f"{one.name} ({_BY_NAME[one.name].about}) against {base.name}:"
+    lambda result, base: f"{result.name} ({_BY_NAME[result.name].about}) against {base.name}:"
 )
 ITEM = Item("ablations", bounded(EXTENTS, COLUMNS, findings), entries)

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mrvae.models import HVAE
-from mrvae.papers.engine import Item, each
+from mrvae.papers.engine import Item, per_entry
 from mrvae.papers.entries import Entry, by_extent
 from mrvae.papers.falck2022 import figure5
 from mrvae.papers.outcome import Extent, Extents, Outcome, Row
@@ -188,4 +188,4 @@ def nested(x: Tensor) -> Tensor:
     return torch.cat([top, torch.cat([horizontal, diagonal], dim=1)], dim=0)
 
 
-ITEM = Item("figure1", each(measure), entries)
+ITEM = Item("figure1", per_entry(measure), entries)

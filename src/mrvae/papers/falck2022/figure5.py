@@ -17,7 +17,6 @@ text. Its runs had 10⁶ steps, at a batch and rate that are not known.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,7 +25,7 @@ from mrvae.papers.bounds import nats_after
 from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS, depth
 from mrvae.papers.compare import compared, error, verdict
 from mrvae.papers.engine import Columns, Item, bounded
-from mrvae.papers.entries import Entry, Result
+from mrvae.papers.entries import AnyResult, Entry
 from mrvae.papers.outcome import Budget, Extent
 from mrvae.papers.workspace import Job
 from mrvae.recipes import override, recipe
@@ -85,12 +84,12 @@ def _entry(name: str, budget: Budget) -> Entry:
     return Entry(name, job, name in extent.default, bases=("cifar10-x1",) if colour else bases)
 
 
-def _data(one: Result[Any]) -> str:
-    return one.entry.job.recipe.data.source
+def _data(run: AnyResult) -> str:
+    return run.entry.job.recipe.data.source
 
 
-def _model(one: Result[Any]) -> str:
-    return one.entry.job.recipe.name.rpartition("-")[2]
+def _model(run: AnyResult) -> str:
+    return run.entry.job.recipe.name.rpartition("-")[2]
 
 
 def _parameters_of(model: str) -> str:
@@ -98,120 +97,120 @@ def _parameters_of(model: str) -> str:
     return "x1" if model.startswith("r") else model
 
 
-def at_equal_flops(one: Result[Any], x1: Result[Any]) -> float | None:
-    """Return validation −ELBO when ``one`` had spent the operations of all of x1's steps."""
-    share = x1.cost.flops_per_image / one.cost.flops_per_image
-    return nats_after([(v.step, v.nats) for v in one.curve], x1.steps * share)
+def at_equal_flops(run: AnyResult, x1: AnyResult) -> float | None:
+    """Return validation −ELBO when ``run`` had spent the operations of all of x1's steps."""
+    share = x1.cost.flops_per_image / run.cost.flops_per_image
+    return nats_after([(v.step, v.nats) for v in run.curve], x1.steps * share)
 
 
-def at_equal_seconds(one: Result[Any], x1: Result[Any]) -> float | None:
-    """Return validation −ELBO when ``one`` had been trained for the seconds of x1."""
+def at_equal_seconds(run: AnyResult, x1: AnyResult) -> float | None:
+    """Return validation −ELBO when ``run`` had been trained for the seconds of x1."""
     if x1.seconds is None:
         return None
-    return nats_after([(v.seconds, v.nats) for v in one.curve], x1.seconds)
+    return nats_after([(v.seconds, v.nats) for v in run.curve], x1.seconds)
 
 
 def _to_x1(
-    of: Callable[[Result[Any], Result[Any]], float | None],
-) -> Callable[[Result[Any]], float | None]:
+    of: Callable[[AnyResult, AnyResult], float | None],
+) -> Callable[[AnyResult], float | None]:
     """Return a column that needs x1, without a value where x1 is not finished."""
-    return lambda one: None if one.base is None else of(one, one.base)
+    return lambda run: None if run.base is None else of(run, run.base)
 
 
 COLUMNS: Columns = {
     **ENTRY,
     "data": _data,
     **PARAMETERS,
-    "paper_parameters": lambda one: _PAPER.get(f"{_data(one)}-{_parameters_of(_model(one))}"),
+    "paper_parameters": lambda run: _PAPER.get(f"{_data(run)}-{_parameters_of(_model(run))}"),
     "depth": depth,
-    "flops_per_image": lambda one: one.cost.flops_per_image,
-    "flops_over_x1": _to_x1(lambda one, x1: one.cost.flops_per_image / x1.cost.flops_per_image),
+    "flops_per_image": lambda run: run.cost.flops_per_image,
+    "flops_over_x1": _to_x1(lambda run, x1: run.cost.flops_per_image / x1.cost.flops_per_image),
     **COURSE,
-    "paper_nats": lambda one: None,
-    "validation_nats": lambda one: one.curve[-1].nats if one.curve else None,
+    "paper_nats": lambda run: None,
+    "validation_nats": lambda run: run.curve[-1].nats if run.curve else None,
     "validation_nats_at_flops_of_x1": _to_x1(at_equal_flops),
     "validation_nats_at_seconds_of_x1": _to_x1(at_equal_seconds),
 }
 
 
-def findings(found: Sequence[Result[Any]]) -> list[str]:
+def findings(runs: Sequence[AnyResult]) -> list[str]:
     """Compare each model that repeats with x1, and with those of more parameters.
 
     A difference counts beyond two combined standard errors of the images; that of a second seed is
     not in them.
     """
     sentences = []
-    for one in found:
-        x1 = one.base
-        if _model(one).startswith("r") and x1 is not None and _seed(x1) == _seed(one):
-            sentences += [_at_equal_steps(one, other) for other in found if _rivals(one, other)]
-            sentences += _at_equal_compute(one, x1)
+    for run in runs:
+        x1 = run.base
+        if _model(run).startswith("r") and x1 is not None and _seed(x1) == _seed(run):
+            sentences += [_at_equal_steps(run, other) for other in runs if _rivals(run, other)]
+            sentences += _at_equal_compute(run, x1)
     return sentences
 
 
-def _seed(one: Result[Any]) -> int:
-    return one.entry.job.seed
+def _seed(run: AnyResult) -> int:
+    return run.entry.job.seed
 
 
-def _rivals(one: Result[Any], other: Result[Any]) -> bool:
-    """Return whether ``other`` has its own blocks where ``one`` repeats, all else being equal."""
-    same = _data(one) == _data(other) and _seed(one) == _seed(other)
+def _rivals(run: AnyResult, other: AnyResult) -> bool:
+    """Return whether ``other`` has its own blocks where ``run`` repeats, all else being equal."""
+    same = _data(run) == _data(other) and _seed(run) == _seed(other)
     return same and _model(other).startswith("x")
 
 
-def _at_equal_steps(one: Result[Any], other: Result[Any]) -> str:
+def _at_equal_steps(run: AnyResult, other: AnyResult) -> str:
     size = "equal" if _model(other) == "x1" else "more"
-    pair = f"{one.name} against {other.name} ({size} parameters), equal steps"
-    return f"{pair}: {compared(one, other)}"
+    pair = f"{run.name} against {other.name} ({size} parameters), equal steps"
+    return f"{pair}: {compared(run, other)}"
 
 
-def _at_equal_compute(one: Result[Any], x1: Result[Any]) -> list[str]:
+def _at_equal_compute(run: AnyResult, x1: AnyResult) -> list[str]:
     """Compare on the validation images, whose errors are larger, there being fewer."""
     last = x1.curve[-1].nats if x1.curve else None
-    unsure = error(one, x1, images=_VALIDATED)
-    pair = f"{one.name} against x1, equal"
+    unsure = error(run, x1, images=_VALIDATED)
+    pair = f"{run.name} against x1, equal"
     return [
-        f"{pair} operations, validation: {verdict(at_equal_flops(one, x1), last, unsure)}",
-        f"{pair} seconds, validation: {verdict(at_equal_seconds(one, x1), last, unsure)}",
+        f"{pair} operations, validation: {verdict(at_equal_flops(run, x1), last, unsure)}",
+        f"{pair} seconds, validation: {verdict(at_equal_seconds(run, x1), last, unsure)}",
     ]
 
 
-def figures(found: Sequence[Result[Any]]) -> Mapping[str, Figure]:
+def figures(runs: Sequence[AnyResult]) -> Mapping[str, Figure]:
     """Draw −ELBO against parameters and against repeats, a row of pictures for each data set."""
-    sets = sorted({_data(one) for one in found}, reverse=True)
+    sets = sorted({_data(run) for run in runs}, reverse=True)
     figure = Figure(figsize=(9.0, 3.6 * len(sets)), dpi=120, layout="constrained")
     for data, (left, right) in zip(
         sets, figure.subplots(len(sets), 2, squeeze=False, sharey="row"), strict=True
     ):
-        shown = [one for one in found if _data(one) == data and one.measures is not None]
-        _points(left, [one for one in shown if _model(one).startswith("x")], "C0", _thousands)
-        _points(left, [one for one in shown if _model(one).startswith("r")], "C1", _thousands)
-        _points(right, [one for one in shown if _repeats(one)], "C1", _repeats)
+        shown = [run for run in runs if _data(run) == data and run.measures is not None]
+        _points(left, [run for run in shown if _model(run).startswith("x")], "C0", _thousands)
+        _points(left, [run for run in shown if _model(run).startswith("r")], "C1", _thousands)
+        _points(right, [run for run in shown if _repeats(run)], "C1", _repeats)
         left.set(xlabel="thousand parameters", ylabel="test −ELBO in nats", title=data)
         right.set(xlabel="times that each block is applied", title="the parameters of x1")
     return {"figure5": figure}
 
 
 def _points(
-    axes: Axes, shown: Sequence[Result[Any]], color: str, at: Callable[[Result[Any]], float]
+    axes: Axes, shown: Sequence[AnyResult], color: str, at: Callable[[AnyResult], float]
 ) -> None:
     """Draw −ELBO ± 2 standard errors of each model, with its name."""
-    for one in shown:
-        nats, se = one.bound("nats") or 0.0, one.bound("nats_se") or 0.0
-        axes.errorbar([at(one)], [nats], yerr=[2 * se], fmt="o", color=color, capsize=3)
+    for run in shown:
+        nats, se = run.bound("nats") or 0.0, run.bound("nats_se") or 0.0
+        axes.errorbar([at(run)], [nats], yerr=[2 * se], fmt="o", color=color, capsize=3)
         axes.annotate(
-            one.name, (at(one), nats), xytext=(6, 4), textcoords="offset points", fontsize=8
+            run.name, (at(run), nats), xytext=(6, 4), textcoords="offset points", fontsize=8
         )
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _thousands(one: Result[Any]) -> float:
-    return one.cost.parameters / 1000
+def _thousands(run: AnyResult) -> float:
+    return run.cost.parameters / 1000
 
 
-def _repeats(one: Result[Any]) -> int:
+def _repeats(run: AnyResult) -> int:
     """Return how often each block is applied, in models with the parameters of x1; else 0."""
-    model = _model(one)
+    model = _model(run)
     return 1 if model == "x1" else int(model[1:]) if model.startswith("r") else 0
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from mrvae.evaluation import PassNorms, state_norms
-from mrvae.papers.engine import Item, each
+from mrvae.papers.engine import Item, per_entry
 from mrvae.papers.entries import Entry, by_extent
 from mrvae.papers.falck2022 import figure5
 from mrvae.papers.outcome import Extent, Extents, Outcome, Row
@@ -94,4 +94,4 @@ def _factors(pairs: Sequence[tuple[int, int]], means: Sequence[float]) -> str:
     return f"{min(factors):.2f} … {max(factors):.2f}" if factors else "nothing"
 
 
-ITEM = Item("figure6", each(measure), entries)
+ITEM = Item("figure6", per_entry(measure), entries)

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mrvae.image_grid import arrange
-from mrvae.papers.engine import Item, each
+from mrvae.papers.engine import Item, per_entry
 from mrvae.papers.entries import Entry, by_extent
 from mrvae.papers.falck2022 import figure5, table1
 from mrvae.papers.outcome import Budget, Extent, Extents, Outcome, Row
@@ -161,4 +161,4 @@ def _figure(drawn: Sequence[tuple[float, Tensor]], bins: int) -> Figure:
     return figure
 
 
-ITEM = Item("figure7", each(measure), entries)
+ITEM = Item("figure7", per_entry(measure), entries)

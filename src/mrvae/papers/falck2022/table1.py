@@ -11,13 +11,11 @@ the paper's to show how far it is.
 
 from __future__ import annotations
 
-from typing import Any
-
 from mrvae.papers import columns
 from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS
 from mrvae.papers.compare import comparisons
 from mrvae.papers.engine import Columns, Item, bounded
-from mrvae.papers.entries import Entry, Result
+from mrvae.papers.entries import AnyResult, Entry
 from mrvae.papers.outcome import Budget, Extent, Extents, Row
 from mrvae.papers.workspace import Job
 from mrvae.recipes import override, recipe
@@ -85,19 +83,19 @@ def entries(budget: Budget) -> list[Entry]:
     ]
 
 
-def _share(one: Result[Any], plain: Result[Any]) -> str:
-    share = one.cost.parameters / plain.cost.parameters
-    return f"{one.name} has {share:.0%} of the parameters; equal steps:"
+def _share(result: AnyResult, plain: AnyResult) -> str:
+    share = result.cost.parameters / plain.cost.parameters
+    return f"{result.name} has {share:.0%} of the parameters; equal steps:"
 
 
-def is_binary(one: Result[Any]) -> bool:
+def is_binary(result: AnyResult) -> bool:
     """Return whether the images are binary, so that the paper's bound is in nats."""
-    return one.entry.job.recipe.data.binary
+    return result.entry.job.recipe.data.binary
 
 
 UNIT: Columns = {
-    "unit": lambda one: "nats" if is_binary(one) else "bits/dim",
-    "bound": lambda one: one.bound("nats" if is_binary(one) else "bits_per_dim"),
+    "unit": lambda result: "nats" if is_binary(result) else "bits/dim",
+    "bound": lambda result: result.bound("nats" if is_binary(result) else "bits_per_dim"),
 }
 _PAPER = columns.published(PUBLISHED)
 COLUMNS: Columns = {

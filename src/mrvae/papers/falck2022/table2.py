@@ -54,12 +54,12 @@ def _twins(plain: Entry) -> Iterator[Entry]:
 
 COLUMNS: Columns = {
     **ENTRY,
-    "normalised": lambda one: bool(one.entry.job.variation),
+    "normalised": lambda result: bool(result.entry.job.variation),
     **COURSE,
     **table1.UNIT,
-    "paper_bound": lambda one: PUBLISHED[
-        one.entry.job.recipe.name.split("-")[1], bool(one.entry.job.variation)
+    "paper_bound": lambda result: PUBLISHED[
+        result.entry.job.recipe.name.split("-")[1], bool(result.entry.job.variation)
     ],
 }
-findings = comparisons(lambda one, base: f"{base.name}: with the state normalised")
+findings = comparisons(lambda result, base: f"{base.name}: with the state normalised")
 ITEM = Item("table2", bounded(figure5.EXTENTS, COLUMNS, findings), entries)

@@ -48,8 +48,8 @@ _LAMBDAS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Train each, and measure its errors with noise and without."""
     found = with_bounds(workspace, entries, MEASURED[workspace.budget], measure)
-    known = [one for one in found if one.value is not None]
-    rows = [{name: of(one) for name, of in COLUMNS.items()} for one in known]
+    known = [result for result in found if result.value is not None]
+    rows = [{name: of(result) for name, of in COLUMNS.items()} for result in known]
     if not rows:
         return Outcome((), findings(rows))
     best = oracles(workspace, found[0].entry)

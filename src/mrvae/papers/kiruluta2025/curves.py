@@ -11,12 +11,11 @@ distortion, and the bound what models are compared by.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mrvae.papers.entries import Result
+from mrvae.papers.entries import AnyResult
 from mrvae.papers.outcome import Row, number
 
 
@@ -32,9 +31,9 @@ def rate(kl: object, nats: object, bits: object) -> float | None:
     return float(sum(kl)) * bits / nats if nats else None
 
 
-def rate_of(one: Result[Any]) -> float | None:
+def rate_of(result: AnyResult) -> float | None:
     """Return the column of the rate."""
-    measures = one.measures or {}
+    measures = result.measures or {}
     return rate(measures.get("kl"), measures.get("nats"), measures.get("bits_per_dim"))
 
 

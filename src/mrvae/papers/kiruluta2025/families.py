@@ -8,11 +8,10 @@ changes the encoder's size with it. Runs are short, a third of the table's steps
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS, own
 from mrvae.papers.engine import Columns, Item
-from mrvae.papers.entries import Entry, Result, with_bounds
+from mrvae.papers.entries import AnyResult, Entry, with_bounds
 from mrvae.papers.kiruluta2025.quality import quality
 from mrvae.papers.kiruluta2025.runs import MEASURED, at_budget, wavelet_vae
 from mrvae.papers.outcome import Budget, Outcome, Row, number
@@ -44,13 +43,13 @@ def _entry(wavelet: str, depth: int, budget: Budget) -> Entry:
     return Entry(name, Job(changed, variation=f"family-{name}"))
 
 
-def _wavelet(one: Result[Any]) -> str | None:
-    model = wavelet_vae(one.entry)
+def _wavelet(result: AnyResult) -> str | None:
+    model = wavelet_vae(result.entry)
     return model.wavelet if model else None
 
 
-def _levels(one: Result[Any]) -> int | None:
-    model = wavelet_vae(one.entry)
+def _levels(result: AnyResult) -> int | None:
+    model = wavelet_vae(result.entry)
     return model.depth if model else None
 
 
@@ -67,8 +66,8 @@ COLUMNS: Columns = {
 def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Train and measure each; one whose training diverges has no row."""
     found = with_bounds(workspace, entries, MEASURED[workspace.budget], quality)
-    known = [one for one in found if one.value is not None]
-    rows = [{name: of(one) for name, of in COLUMNS.items()} for one in known]
+    known = [result for result in found if result.value is not None]
+    rows = [{name: of(result) for name, of in COLUMNS.items()} for result in known]
     return Outcome(rows, findings(rows))
 
 

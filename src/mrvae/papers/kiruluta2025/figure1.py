@@ -31,15 +31,18 @@ def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     rows: list[Row] = []
     shown: dict[str, Tensor] = {}
     drawn: dict[str, Tensor] = {}
-    for one in with_bounds(workspace, entries, runs.MEASURED[workspace.budget], quality):
-        if one.value is None:
+    for run in with_bounds(workspace, entries, runs.MEASURED[workspace.budget], quality):
+        if run.value is None:
             continue
-        numbers = {k: v for k in _COLUMNS if isinstance(v := one.value[k], float)}
-        rows.append({"cell": one.name, **numbers, **{k: of(one) for k, of in COURSE.items()}})
-        images, model = workspace.images(one.entry.job, _COUNT), workspace.model(one.entry.job)
+        numbers = {k: v for k in _COLUMNS if isinstance(v := run.value[k], float)}
+        rows.append({"cell": run.name, **numbers, **{k: of(run) for k, of in COURSE.items()}})
+        images, model = (
+            workspace.images(run.entry.job, _COUNT),
+            workspace.model(run.entry.job),
+        )
         shown.setdefault("images", originals(images))
-        shown[one.name] = reconstructions(model, images, 1.0).clamp(0, 1)
-        (drawn[one.name],) = samples(model, _COUNT)
+        shown[run.name] = reconstructions(model, images, 1.0).clamp(0, 1)
+        (drawn[run.name],) = samples(model, _COUNT)
     figures = {"figure1": _figure(shown), "figure1_samples": _figure(drawn)} if rows else {}
     return Outcome(rows, findings(rows), figures)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from mrvae.evaluation import band_report
-from mrvae.papers.engine import Item, each
+from mrvae.papers.engine import Item, per_entry
 from mrvae.papers.entries import Entry, with_defaults
 from mrvae.papers.kiruluta2025.quality import measured_images
 from mrvae.papers.kiruluta2025.runs import table, wavelet_vae
@@ -47,4 +47,4 @@ def measure(workspace: Workspace, entry: Entry) -> Outcome:
     )
 
 
-ITEM = Item("figure2", each(measure), entries)
+ITEM = Item("figure2", per_entry(measure), entries)

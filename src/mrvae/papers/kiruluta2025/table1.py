@@ -10,13 +10,12 @@ what no encoder of equation 22 can surpass. The paper's numbers stand beside row
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from mrvae.papers.columns import COURSE, published
 from mrvae.papers.engine import Columns, Item
-from mrvae.papers.entries import Entry, Result, with_bounds
+from mrvae.papers.entries import AnyResult, Entry, with_bounds
 from mrvae.papers.kiruluta2025 import runs
 from mrvae.papers.kiruluta2025.curves import rate_of, rates_figure
 from mrvae.papers.kiruluta2025.quality import oracle, quality
@@ -33,24 +32,24 @@ _SIZE = 128
 def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Train and measure each model, and the oracle beside the paper's."""
     rows: list[Row] = []
-    for one in with_bounds(workspace, entries, runs.MEASURED[workspace.budget], quality):
-        if one.value is not None:
-            rows.append(_row(one, one.name, one.cost.parameters, one.value))
-        best = oracle(workspace, one.entry) if _kind(one.entry) == "wavelet" else None
+    for result in with_bounds(workspace, entries, runs.MEASURED[workspace.budget], quality):
+        if result.value is not None:
+            rows.append(_row(result, result.name, result.cost.parameters, result.value))
+        best = oracle(workspace, result.entry) if _kind(result.entry) == "wavelet" else None
         if best is not None:
-            row = _row(one, one.name.replace("wavelet", "oracle"), 0, best)
+            row = _row(result, result.name.replace("wavelet", "oracle"), 0, best)
             rows.append({**row, **dict.fromkeys([*_BOUND, *_PAPER])})
     return Outcome(rows, findings(rows), figures(rows))
 
 
-def _row(one: Result[Any], name: str, parameters: int, measures: Measures) -> Row:
+def _row(result: AnyResult, name: str, parameters: int, measures: Measures) -> Row:
     return {
         "cell": name,
-        "size": one.entry.job.recipe.model.size,
+        "size": result.entry.job.recipe.model.size,
         "parameters": parameters,
-        "images": int(one.bound("images") or 0),
+        "images": int(result.bound("images") or 0),
         **{k: v if isinstance(v, int | float) else None for k, v in measures.items()},
-        **{name: of(one) for name, of in {**_BOUND, **_PAPER}.items()},
+        **{name: of(result) for name, of in {**_BOUND, **_PAPER}.items()},
     }
 
 
@@ -76,8 +75,8 @@ def printed_name(entry: Entry) -> str:
     return _kind(entry) if entry.job.recipe.model.size == _SIZE else ""
 
 
-def _bits_error(one: Result[Any]) -> float | None:
-    nats, error, bits = (one.bound(name) for name in ("nats", "nats_se", "bits_per_dim"))
+def _bits_error(result: AnyResult) -> float | None:
+    nats, error, bits = (result.bound(name) for name in ("nats", "nats_se", "bits_per_dim"))
     return bits * error / nats if nats and bits is not None and error is not None else None
 
 

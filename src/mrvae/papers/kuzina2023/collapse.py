@@ -13,7 +13,7 @@ from typing import Any
 
 from mrvae.evaluation import UnitReport, UnitTotal, unit_report
 from mrvae.papers.engine import Columns
-from mrvae.papers.entries import Entry, Result
+from mrvae.papers.entries import AnyResult, Entry
 from mrvae.papers.outcome import Extent, Extents, Value
 from mrvae.papers.workspace import Measures, Workspace
 
@@ -95,17 +95,17 @@ def units(workspace: Workspace, entry: Entry) -> UnitCounts:
     return UnitCounts.read(workspace.kept(name, entry.job, measure))
 
 
-def units_of(one: Result[Any]) -> UnitCounts | None:
+def units_of(result: AnyResult) -> UnitCounts | None:
     """Return the counts of a result, which are its value or the first part of it."""
-    value = one.value[0] if isinstance(one.value, tuple) else one.value
+    value = result.value[0] if isinstance(result.value, tuple) else result.value
     return value if isinstance(value, UnitCounts) else None
 
 
-def _of(number: Callable[[UnitCounts], Value]) -> Callable[[Result[Any]], Value]:
+def _of(number: Callable[[UnitCounts], Value]) -> Callable[[AnyResult], Value]:
     """Return the column of a number of the counts."""
 
-    def column(one: Result[Any]) -> Value:
-        counts = units_of(one)
+    def column(result: AnyResult) -> Value:
+        counts = units_of(result)
         return None if counts is None else number(counts)
 
     return column

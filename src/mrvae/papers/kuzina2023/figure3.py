@@ -13,7 +13,6 @@ on top, and its prior has the same network at each size.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,52 +20,52 @@ from matplotlib.figure import Figure
 from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS
 from mrvae.papers.compare import comparisons, error
 from mrvae.papers.engine import Columns, Item, bounded
-from mrvae.papers.entries import Result
+from mrvae.papers.entries import AnyResult
 from mrvae.papers.kuzina2023 import runs
 from mrvae.papers.kuzina2023.runs import context_nats, context_size, kind_of
 
 
-def _share(one: Result[Any]) -> float:
-    model = one.entry.job.recipe.model
-    return context_size(one.entry) / (model.channels * model.size**2)
+def _share(run: AnyResult) -> float:
+    model = run.entry.job.recipe.model
+    return context_size(run.entry) / (model.channels * model.size**2)
 
 
-def _gain(one: Result[Any]) -> float | None:
-    mine = one.bound("importance_nats")
-    theirs = None if one.base is None else one.base.bound("importance_nats")
+def _gain(run: AnyResult) -> float | None:
+    mine = run.bound("importance_nats")
+    theirs = None if run.base is None else run.base.bound("importance_nats")
     return None if mine is None or theirs is None else theirs - mine
 
 
-def _gain_error(one: Result[Any]) -> float | None:
-    return None if one.base is None else error(one, one.base, bound="importance_nats")
+def _gain_error(run: AnyResult) -> float | None:
+    return None if run.base is None else error(run, run.base, bound="importance_nats")
 
 
 COLUMNS: Columns = {
     **ENTRY,
-    "context": lambda one: context_size(one.entry),
+    "context": lambda run: context_size(run.entry),
     "share_of_image": _share,
     **PARAMETERS,
     **COURSE,
     **runs.IMPORTANCE,
-    "importance_samples": lambda one: int(one.bound("importance_samples") or 0),
+    "importance_samples": lambda run: int(run.bound("importance_samples") or 0),
     "context_nats": context_nats,
     "gain": _gain,
     "gain_se": _gain_error,
 }
 findings = comparisons(
-    lambda one, base: f"{one.name} ({context_size(one.entry)} numbers) against no context:",
+    lambda run, base: f"{run.name} ({context_size(run.entry)} numbers) against no context:",
     "importance_nats",
 )
 
 
-def figures(found: Sequence[Result[Any]]) -> dict[str, Figure]:
+def figures(results: Sequence[AnyResult]) -> dict[str, Figure]:
     """Plot the bound against the size of the context, a line for each kind."""
     canvas = Figure(figsize=(6, 4), layout="constrained")
     axes: Axes = canvas.subplots()
-    for kind, line in _lines(found):
+    for kind, line in _lines(results):
         x, y, width = zip(*line, strict=True)
         axes.errorbar(x, y, yerr=width, marker="o", capsize=3, label=kind)
-    baseline = next((one for one in found if not context_size(one.entry)), None)
+    baseline = next((run for run in results if not context_size(run.entry)), None)
     nats = None if baseline is None else baseline.bound("importance_nats")
     if nats is not None:
         axes.axhline(nats, color="black", linestyle="--", label="no context")
@@ -79,19 +78,19 @@ def figures(found: Sequence[Result[Any]]) -> dict[str, Figure]:
 Point = tuple[int, float, float]
 
 
-def _lines(found: Sequence[Result[Any]]) -> Iterator[tuple[str, list[Point]]]:
+def _lines(results: Sequence[AnyResult]) -> Iterator[tuple[str, list[Point]]]:
     """Yield the points of each kind of context, by size."""
-    kinds = dict.fromkeys(kind_of(one.entry) for one in found if context_size(one.entry))
+    kinds = dict.fromkeys(kind_of(run.entry) for run in results if context_size(run.entry))
     for name in kinds:
-        points = [_point(one) for one in found if kind_of(one.entry) == name]
+        points = [_point(run) for run in results if kind_of(run.entry) == name]
         yield name, sorted(point for point in points if point is not None)
 
 
-def _point(one: Result[Any]) -> Point | None:
-    nats = one.bound("importance_nats")
+def _point(run: AnyResult) -> Point | None:
+    nats = run.bound("importance_nats")
     if nats is None:
         return None
-    return context_size(one.entry), nats, one.bound("importance_nats_se") or 0.0
+    return context_size(run.entry), nats, run.bound("importance_nats_se") or 0.0
 
 
 ITEM = Item("figure3", bounded(runs.MEASURED, COLUMNS, findings, figures), runs.sizes)

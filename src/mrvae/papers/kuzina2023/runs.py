@@ -9,11 +9,10 @@ that runs can be compared in pairs.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from mrvae.papers.columns import bound
 from mrvae.papers.engine import Columns
-from mrvae.papers.entries import Entry, Result
+from mrvae.papers.entries import AnyResult, Entry
 from mrvae.papers.outcome import Budget, Extent, Extents
 from mrvae.papers.workspace import Job
 from mrvae.recipes import Recipe, override, recipe
@@ -133,11 +132,11 @@ def _against_none(name: str, job: Job) -> Entry:
     return Entry(name, job, bases=("vdvae",))
 
 
-def context_nats(one: Result[Any]) -> float | None:
+def context_nats(result: AnyResult) -> float | None:
     """Return the context's term of the bound, its first column; None without a context."""
-    if one.measures is None or not context_size(one.entry):
+    if result.measures is None or not context_size(result.entry):
         return None
-    columns = one.measures["kl"]
+    columns = result.measures["kl"]
     return float(columns[0]) if isinstance(columns, list) else None
 
 

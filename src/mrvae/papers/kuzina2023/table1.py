@@ -37,7 +37,7 @@ COLUMNS: Columns = {
     **ENTRY,
     **PARAMETERS,
     "latents": columns.depth,
-    "latent_space": lambda one: one.cost.latents,
+    "latent_space": lambda result: result.cost.latents,
     **COURSE,
     **collapse.COLUMNS,
     "importance_samples": bound("importance_samples"),
@@ -47,9 +47,9 @@ COLUMNS: Columns = {
 }
 
 
-def findings(found: Sequence[Result[collapse.UnitCounts]]) -> list[str]:
+def findings(results: Sequence[Result[collapse.UnitCounts]]) -> list[str]:
     """State whether active units and KL per unit fall with the size of the latent space."""
-    known = [(one.name, one.value) for one in found if one.value is not None]
+    known = [(result.name, result.value) for result in results if result.value is not None]
     known.sort(key=lambda pair: pair[1].whole.units)
     if len(known) < 2:
         return ["fewer than two depths are finished; nothing to compare"]

@@ -32,34 +32,34 @@ def measure(workspace: Workspace, entry: Entry) -> Measured:
     return collapse.units(workspace, entry), published
 
 
-def _published(one: Result[Measured], name: str) -> Value:
-    return None if one.value is None else one.value[1][name]
+def _published(result: Result[Measured], name: str) -> Value:
+    return None if result.value is None else result.value[1][name]
 
 
 COLUMNS: Columns = {
     **ENTRY,
     **PARAMETERS,
     "latents": columns.depth,
-    "latent_space": lambda one: one.cost.latents,
-    "context": lambda one: runs.context_size(one.entry),
+    "latent_space": lambda result: result.cost.latents,
+    "context": lambda result: runs.context_size(result.entry),
     **COURSE,
     **runs.IMPORTANCE,
     "context_nats": runs.context_nats,
     **collapse.COLUMNS,
-    "published_estimator": lambda one: _published(one, "nats"),
-    "published_estimator_se": lambda one: _published(one, "nats_se"),
-    "paper_nats": lambda one: defects.PUBLISHED.get(one.name),
+    "published_estimator": lambda result: _published(result, "nats"),
+    "published_estimator_se": lambda result: _published(result, "nats_se"),
+    "paper_nats": lambda result: defects.PUBLISHED.get(result.name),
 }
 _of_bounds = comparisons(
-    lambda one, _: f"{one.name} against no context, importance-weighted:",
+    lambda result, _: f"{result.name} against no context, importance-weighted:",
     "importance_nats",
     runs.NO_BASELINE,
 )
 
 
-def findings(found: Sequence[Result[Measured]]) -> list[str]:
+def findings(results: Sequence[Result[Measured]]) -> list[str]:
     """Compare every context with none, by the importance-weighted bound and by units."""
-    return [*_of_bounds(found), *table4.findings(found)]
+    return [*_of_bounds(results), *table4.findings(results)]
 
 
 ITEM = Item("table2", bounded(runs.MEASURED, COLUMNS, findings, measure=measure), runs.mnist)

@@ -47,7 +47,7 @@ COLUMNS: Columns = {
     **ENTRY,
     **PARAMETERS,
     "depth": columns.depth,
-    "context": lambda one: context_size(one.entry),
+    "context": lambda result: context_size(result.entry),
     **COURSE,
     "importance_samples": bound("importance_samples"),
     "importance_bits_per_dim": bound("importance_bits_per_dim"),
@@ -58,7 +58,7 @@ COLUMNS: Columns = {
 
 entries = by_default(cifar, *PUBLISHED)
 findings = comparisons(
-    lambda one, base: f"{one.name} against no context:", without_base=NO_BASELINE
+    lambda result, base: f"{result.name} against no context:", without_base=NO_BASELINE
 )
 _OURS = bounded(MEASURED, COLUMNS, findings)
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from mrvae.evaluation import UnitTotal
 from mrvae.papers import columns
 from mrvae.papers.columns import COURSE, ENTRY
 from mrvae.papers.engine import Columns, Item, bounded
-from mrvae.papers.entries import Result
+from mrvae.papers.entries import AnyResult
 from mrvae.papers.kuzina2023 import collapse
 from mrvae.papers.kuzina2023.collapse import units_of
 from mrvae.papers.kuzina2023.runs import MEASURED, NO_BASELINE, mnist
@@ -42,17 +41,17 @@ PUBLISHED: dict[str, Row] = {
 }
 COLUMNS: Columns = {
     **ENTRY,
-    "latent_space": lambda one: one.cost.latents,
-    "context": lambda one: None if one.value is None else one.value.context,
+    "latent_space": lambda result: result.cost.latents,
+    "context": lambda result: None if result.value is None else result.value.context,
     **COURSE,
     **collapse.COLUMNS,
     **columns.published(PUBLISHED, lambda entry: entry.job.recipe.name),
 }
 
 
-def findings(found: Sequence[Result[Any]]) -> list[str]:
+def findings(results: Sequence[AnyResult]) -> list[str]:
     """Compare the units of each model that has a context with those of the one without."""
-    known = {one.name: counts for one in found if (counts := units_of(one)) is not None}
+    known = {result.name: counts for result in results if (counts := units_of(result)) is not None}
     plain = next((counts for counts in known.values() if not counts.context), None)
     if plain is None:
         return list(NO_BASELINE)

@@ -179,7 +179,7 @@ def write_table(path: Path, report: LikelihoodReport) -> None:
     from mrvae.models import bits_per_dim
 
     columns = (report.nats, report.importance_nats, report.kl.sum(dim=1), *report.estimates)
-    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         published = [f"{_ESTIMATOR}_nats" for _ in report.estimates]
         writer.writerow(["index", "nats", "importance_nats", "bits_per_dim", "kl", *published])

@@ -103,6 +103,10 @@ def check_folder(path: Path) -> None:
         raise ValueError(f"--out is {path}, which is a file; name a folder")
     if _in_a_state(path):
         raise ValueError(f"--out is {path}, in the checkpoints of a run; name another folder")
+    place = Path(os.path.realpath(path))
+    existing = next(folder for folder in (place, *place.parents) if folder.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ValueError(f"--out is {path}, and the folder {existing} is read-only")
 
 
 def _belongs_to_a_run(path: Path) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from mrvae.files import atomic, writable, write_json
+from mrvae.cache import cache_folder
+from mrvae.files import atomic, is_stream, new_folder, sweep, writable, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -97,3 +100,86 @@ def test_paths_that_could_not_be_written_are_refused_first(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="it is a folder"):
         writable(tmp_path)
     assert names(tmp_path) == []
+
+
+def test_a_name_of_any_legal_length_can_be_written(tmp_path: Path) -> None:
+    for name in ("n" * 255, "n" * 251 + ".png", "n." + "s" * 253, "あ" * 85):
+        writable(tmp_path / name)
+        write_json(tmp_path / name, [1])
+        assert names(tmp_path) == [name]
+        (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match="256 bytes, and 255 are allowed"):
+        writable(tmp_path / ("n" * 256))
+
+
+def test_what_a_killed_run_left_is_swept_whichever_version_wrote_it(tmp_path: Path) -> None:
+    left = [f".a.{uuid4().hex}.json", f".mrvae-{uuid4().hex[:16]}", f".mrvae-{'0' * 16}.png"]
+    for name in [*left, ".mine.json", ".mrvae-notes"]:
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    assert names(tmp_path) == [".mine.json", ".mrvae-notes"]
+
+
+def test_streams_are_written_to_and_not_replaced(tmp_path: Path) -> None:
+    fifo, file = tmp_path / "fifo", tmp_path / "file"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with file.open("wb") as target:
+        link = tmp_path / "link"
+        link.symlink_to(f"/dev/fd/{target.fileno()}")
+        for stream in (fifo, Path(f"/dev/fd/{target.fileno()}"), link, Path("/dev/null")):
+            assert is_stream(stream)
+            writable(stream)
+            write_json(stream, [1])
+    assert os.read(reader, 100) == b"[\n  1\n]\n"
+    os.close(reader)
+    assert fifo.is_fifo()
+    assert link.is_symlink()
+    assert file.read_text() == "[\n  1\n]\n" * 2
+    assert Path("/dev/null").is_char_device()
+    assert names(tmp_path) == ["fifo", "file", "link"]
+
+
+def test_a_descriptor_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="descriptor 1000 is not open"):
+        writable(Path("/dev/fd/1000"))
+    (tmp_path / "a").touch()
+    with (tmp_path / "a").open() as file, pytest.raises(ValueError, match="for reading only"):
+        writable(Path(f"/proc/self/fd/{file.fileno()}"))
+
+
+def test_a_full_disk_is_reported_with_the_final_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as full, atomic(path) as temporary:
+            temporary.write_bytes(b"x" * 11)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert full.value.filename == str(path)
+    assert names(tmp_path) == []
+
+
+def test_a_new_folder_stays_only_if_something_is_in_it(tmp_path: Path) -> None:
+    def fill(folder: Path, name: str) -> None:
+        with new_folder(folder):
+            if name:
+                (folder / name).touch()
+            raise KeyError
+
+    for folder, name, stays in (("a", "", False), ("b", "x", True), ("c", "", True)):
+        if folder == "c":
+            (tmp_path / folder).mkdir()
+        with pytest.raises(KeyError):
+            fill(tmp_path / folder, name)
+        assert (tmp_path / folder).exists() == stays
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/mrvae")
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert cache_folder() is None

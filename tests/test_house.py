@@ -18,7 +18,7 @@ import mrvae
 ROOT = Path(mrvae.__file__).parent
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
-WRITING = {"files", "image_grid", "report", "run_log", "processes"}
+WRITING = {"files", "image_grid", "report", "run_log", "processes", "cache", "streams", "forecast"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
@@ -28,12 +28,15 @@ ALLOWED: dict[str, set[str]] = {
     "suggestions": set(),
     "devices": set(),
     "files": set(),
+    "cache": set(),
+    "streams": set(),
+    "forecast": {"streams"},
     "meter": set(),
     "processes": {"files"},
     "layers": {"resolution", "distributions"},
     "models": {"layers", "resolution", "distributions", "recipes", "files"},
     "objectives": {"models"},
-    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions"},
+    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "cache"},
     "image_grid": {"files"},
     "run_log": set(),
     "report": {"files"},
@@ -49,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions"}
+TORCH_FREE |= {"cache", "streams", "forecast"}
 
 
 # Class names that two modules share today. Rename one of the two and delete the name here.

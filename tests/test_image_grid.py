@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrvae.image_grid import GAP, LINE, ImageGrid, arrange, grey, write_png
+from mrvae.image_grid import GAP, LINE, ImageGrid, arrange, grey, most_images, write_png
 
 GRIDS = [(1, None), (5, 3), (6, 3), (7, 1), (10, None), (3, 3)]
 
@@ -76,3 +76,11 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
 def test_a_grid_is_positive(columns: int, enlarge: int) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         arrange(np.zeros((1, 1, 4, 4)), 2, columns, enlarge)
+
+
+@pytest.mark.parametrize("side", [1, 8, 28, 64, 300])
+def test_the_most_images_fit_into_a_picture_of_bounded_size(side: int) -> None:
+    most, enlarge = most_images(side, side), max(1, 64 // side)
+    columns = int(np.ceil(np.sqrt(most)))
+    height, width = ImageGrid(most, columns, side, side, enlarge).shape
+    assert 0.9 * 2**27 < height * width <= 2**27

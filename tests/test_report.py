@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -169,3 +170,20 @@ def test_norms_are_drawn_with_two_deviations_and_broken_between_resolutions() ->
 def test_norms_of_no_pass_are_refused() -> None:
     with pytest.raises(ValueError, match="no pass"):
         norms_figure({})
+
+
+def test_figures_are_drawn_whatever_window_system_is_configured(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, mrvae.report as r;"
+        f"r.write_figure(pathlib.Path({str(tmp_path / 'a.png')!r}), r.loss_figure([]));"
+        "print(os.environ['MPLBACKEND'])"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"MPLBACKEND": "nonsense"},
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "nonsense"), done.stderr
+    assert (tmp_path / "a.png").is_file()

@@ -9,7 +9,8 @@ is imported at its first use, so that ``import mrvae`` costs nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+# As in typing, whose import takes time in which Ctrl-C would be a traceback.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from mrvae.models.build import build

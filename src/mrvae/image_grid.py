@@ -20,6 +20,7 @@ from mrvae.files import atomic
 GAP = 2
 LINE = 128
 _VISIBLE = 64
+_MOST_PIXELS = 1 << 27
 
 Pixels = NDArray[np.uint8]
 
@@ -61,6 +62,25 @@ class ImageGrid:
         row, column = divmod(index, self.columns)
         step_down, step_right = (s * self.enlarge + GAP for s in (self.height, self.width))
         return GAP + row * step_down, GAP + column * step_right
+
+
+def most_images(height: int, width: int) -> int:
+    """Return how many images of a size :func:`arrange` can put into a picture of 2²⁷ pixels.
+
+    Example:
+        >>> most_images(8, 8), most_images(256, 256)
+        (30276, 1849)
+
+    """
+    enlarge = _enlargement(height, width)
+    cell = (height * enlarge + GAP) * (width * enlarge + GAP)
+    # A last row that is not full takes the space of a whole one.
+    rows = math.isqrt(_MOST_PIXELS // cell)
+    return (rows - 1) ** 2
+
+
+def _enlargement(height: int, width: int) -> int:
+    return max(1, _VISIBLE // max(height, width))
 
 
 def grey(images: NDArray[np.generic], bins: int) -> Pixels:
@@ -113,7 +133,7 @@ def arrange(
         columns or math.ceil(math.sqrt(count)),
         height,
         width,
-        enlarge or max(1, _VISIBLE // max(height, width)),
+        enlarge or _enlargement(height, width),
     )
     picture = np.full((*grid.shape, 3), LINE, dtype=np.uint8)
     for index, image in enumerate(grey(images, bins)):

@@ -10,6 +10,7 @@ distribution of nats over single units. ``keep_figure`` shows partial reconstruc
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -71,10 +72,8 @@ def latents_figure(kl: Sequence[float], sizes: Sequence[int], units: Sequence[fl
         ValueError: if ``kl`` and ``sizes`` differ in length, or there is none.
 
     """
-    from matplotlib.figure import Figure
-
     width = max(6.0, 2.0 + 0.18 * len(kl))
-    figure = Figure(figsize=(width + 5.0, 4.0), dpi=120, layout="constrained")
+    figure = _new_figure(width + 5.0, 4.0)
     left, right = figure.subplots(1, 2, width_ratios=(width, 5.0))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -104,10 +103,8 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
     """
     if not panels:
         raise ValueError("no measure is given; name at least one")
-    from matplotlib.figure import Figure
-
     count = len(panels) + len(pictures)
-    figure = Figure(figsize=(4.2 * count, 4.0), dpi=120, layout="constrained")
+    figure = _new_figure(4.2 * count, 4.0)
     every = figure.subplots(1, count, squeeze=False)[0]
     for axes, (name, curves) in zip(every, panels.items(), strict=False):
         for label, (means, errors) in curves.items():
@@ -171,9 +168,7 @@ def norms_figure(
     """
     if not passes:
         raise ValueError("no pass is given; name at least one")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.5 * len(passes), 3.6), dpi=120, layout="constrained")
+    figure = _new_figure(4.5 * len(passes), 3.6)
     every = figure.subplots(1, len(passes), squeeze=False)[0]
     for axes, (name, (sizes, means, deviations)) in zip(every, passes.items(), strict=True):
         triples = list(zip(sizes, means, deviations, strict=True))
@@ -206,10 +201,9 @@ def band_figure(maps: Sequence[Sequence[Sequence[float]]], depth: int) -> Figure
     """
     if not maps:
         raise ValueError("no map is given; give the mean over images at least")
+    figure = _new_figure(3.6 * len(maps) + 0.8, 3.6)
     from matplotlib.colors import LogNorm
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.6 * len(maps) + 0.8, 3.6), dpi=120, layout="constrained")
     grid = figure.subplots(1, len(maps), squeeze=False)[0]
     top = max(value for values in maps for row in values for value in row)
     scale = LogNorm(_FLOOR, max(top, 2 * _FLOOR))
@@ -252,11 +246,24 @@ def loss_figure(events: Sequence[Event], dims: int | None = None) -> Figure:
     return figure
 
 
+def _new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure in inches, whatever window system or notebook is configured.
+
+    matplotlib reads ``MPLBACKEND`` when it is imported, and fails on one that is not installed
+    here. A figure needs none: it draws PNG files by Agg.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        from matplotlib.figure import Figure
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    return Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
 def empty_figure(width: float) -> tuple[Figure, Axes]:
     """Return an empty figure, ``width`` by 4 inches, without a window."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, 4.0), dpi=120, layout="constrained")
+    figure = _new_figure(width, 4.0)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

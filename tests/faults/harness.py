@@ -144,7 +144,7 @@ def kill(run: Path, kind: str, where: float, errors: Path) -> int:
         until = time.monotonic() + where
         return kill_when(child, lambda: time.monotonic() > until)
     state = run / "state"
-    begun = f".step-{int(where):08d}/.tensors.*"
+    begun = f".step-{int(where):08d}/.mrvae-*"
     return kill_when(child, lambda: next(state.glob(begun), None) is not None)
 
 

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from mrvae.cli.checks import check_picture, check_positive, check_radius, check_seed
+from mrvae.cli.checks import (
+    check_at_most,
+    check_picture,
+    check_positive,
+    check_radius,
+    check_seed,
+)
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
+from mrvae.cli.forecast import forecast
 from mrvae.cli.options import Best, DataDir, Json, Picture, RunPath, Seed, Split
+from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
 
 if TYPE_CHECKING:
@@ -21,6 +29,10 @@ if TYPE_CHECKING:
     from mrvae.evaluation import Ascent, AttackReport
 
 _SHOWN = 8
+_MOST_RESTARTS = 10_000
+_MOST_BYTES = 1 << 30
+# A step with a gradient takes about three forward passes.
+_PASSES = {"published": 3 * 50, "pgd": 3 * 100}
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,7 @@ class Attack:
     def run(self) -> Answer:
         """Attack, and write the picture."""
         check_positive(latents=self.latents, images=self.images, restarts=self.restarts)
+        check_at_most(_MOST_RESTARTS, restarts=self.restarts)
         check_radius(self.radius)
         check_seed(self.seed)
         check_picture(self.out)
@@ -66,6 +79,8 @@ class Attack:
         run = open_run(self.run_path, self.best)
         keep = self._keep(run.model.stochastic_depth)
         images = run.images(self.split, self.data_dir, self.images)
+        self._check_memory(run, len(images))
+        forecast(run.model, images, _PASSES[self.optimizer] * self.restarts)
         report = attack(
             run.model,
             images,
@@ -75,7 +90,7 @@ class Attack:
             restarts=self.restarts,
             seed=self.seed,
         )
-        _write(self.out, run, images, report, keep)
+        problems = draw_picture(self.out, lambda: _write(self.out, run, images, report, keep))
         values: dict[str, object] = {
             "run": str(self.run_path),
             "split": self.split,
@@ -85,9 +100,18 @@ class Attack:
             "seed": self.seed,
             "measure": usual(run.model.frame.size).name,
             **report.summary(),
-            "out": str(self.out),
+            "out": None if problems else str(self.out),
         }
-        return Answer(values, _text(values, bool(run.model.context.shapes)))
+        return Answer(values, _text(values, bool(run.model.context.shapes)), problems)
+
+    def _check_memory(self, run: Run, images: int) -> None:
+        """Refuse more attacked images than are held in memory until the strongest is known."""
+        most = _MOST_BYTES // (4 * run.model.frame.dims)
+        if images * self.restarts > most:
+            raise ValueError(
+                f"--restarts {self.restarts} of {images} images are {images * self.restarts:,} "
+                f"attacked images; at most {most:,} of this size fit into memory"
+            )
 
     def _ascent(self) -> Ascent:
         from mrvae.evaluation import PlainGradient, SignGradient
@@ -140,10 +164,11 @@ def _text(values: Mapping[str, object], context: bool) -> str:
     ]
     if context:
         rows.append(["levels of the context moved", f"{number['context_moved']:.1f}", ""])
+    written = "no picture" if values["out"] is None else f"wrote {values['out']}"
     return f"""\
 {values["images"]} images, {values["split"]}; {values["restarts"]} attacks on each
 {values["optimizer"]}, top {values["latents"]} latents, radius {values["radius"]}
 
 {table(rows)}
 
-wrote {values["out"]}"""
+{written}"""

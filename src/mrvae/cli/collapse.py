@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrvae.cli.tables import table
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 _EXAMPLES = 4
 _COLUMNS = 5
 
-# The values of ``--json``, a figure, and a text.
-Measurement = tuple[dict[str, object], "Figure", str]
+# The values of ``--json``, what draws a figure, and a text.
+Measurement = tuple[dict[str, object], Callable[[], "Figure"], str]
 
 
 def latents(run: Run, images: Images, draws: int, seed: int) -> Measurement:
@@ -32,7 +33,7 @@ def latents(run: Run, images: Images, draws: int, seed: int) -> Measurement:
     kl = [layer.nats for layer in report.layers]
     values = {**report.summary(), "sizes": sizes, "active_at_means": list(at_means.active)}
     text = f"{_layers(report, at_means.active)}\n\n{_spread(report)}"
-    return values, latents_figure(kl, sizes, report.kl.tolist()), text
+    return values, lambda: latents_figure(kl, sizes, report.kl.tolist()), text
 
 
 def partial(run: Run, images: Images, how: Partial) -> Measurement:
@@ -50,8 +51,12 @@ def partial(run: Run, images: Images, how: Partial) -> Measurement:
         ]
         for m in range(run.model.stochastic_depth)
     ]
-    title, picture = examples(run, images, how)
-    return values, keep_figure(panels, {title: picture}), table([head, *rows])
+
+    def draw() -> Figure:
+        title, picture = examples(run, images, how)
+        return keep_figure(panels, {title: picture})
+
+    return values, draw, table([head, *rows])
 
 
 def examples(run: Run, images: Images, how: Partial) -> tuple[str, Pixels]:

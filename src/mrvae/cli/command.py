@@ -13,10 +13,18 @@ class Answer:
     """The values of ``--json``, and the text for people.
 
     Both are empty in a process that leaves printing to the first of several processes.
+
+    Attributes:
+        values: what ``--json`` prints.
+        text: what is printed without.
+        problems: what failed after the work; one line each on stderr, after the answer.
+        code: the exit code.
     """
 
     values: Mapping[str, object]
     text: str
+    problems: tuple[str, ...] = ()
+    code: int = 0
 
 
 class Command(Protocol):

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_positive
+from mrvae.cli.checks import check_output, check_positive
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.options import DataDir, Json, RunPath
-from mrvae.files import writable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +53,7 @@ class Compress:
 
     def run(self) -> Answer:
         """Write the file, and note where its model is."""
-        writable(self.out)
+        check_output(self.out, self.images)
         check_positive(keep=self.keep)
         if self.max_bpp is not None and not 0 < self.max_bpp < math.inf:
             raise ValueError(f"--max-bpp is {self.max_bpp}; give a number above 0")

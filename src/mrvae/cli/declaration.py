@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mrvae.recipes.validation import shown
+
 Text = str | Callable[[], str]
 
 
@@ -64,7 +66,7 @@ class Reader:
         try:
             return self.convert(text)
         except ValueError:
-            raise ArgumentTypeError(f"expected {self.expected}, found {text!r}") from None
+            raise ArgumentTypeError(f"expected {self.expected}, found {shown(text)}") from None
 
 
 @dataclass(frozen=True)

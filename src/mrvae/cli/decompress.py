@@ -11,6 +11,7 @@ from mrvae.cli.checks import check_folder
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.options import Json
+from mrvae.streams import one_line
 
 if TYPE_CHECKING:
     from mrvae.compression import Container
@@ -47,7 +48,7 @@ class Decompress:
         written = unpack(container, model, folder)
         missing = len(container.header.entries) - len(written)
         if container.cut:
-            print(f"mrvae: warning: {_cut(container, missing)}", file=sys.stderr)
+            print(f"mrvae: warning: {one_line(_cut(container, missing))}", file=sys.stderr)
         header = container.header
         values = {
             "file": str(self.file),

@@ -118,7 +118,9 @@ def _text(cost: Footprint, recipe: Recipe, precision: str, days: float | None) -
         ["  activations", f"{_mebibytes(cost.kept)} (kept for the backward pass)"],
     ]
     if days is not None:
-        lines.append(["training", f"{days:,.2g} days for {training.steps:,} steps"])
+        number = f"{days:,.2g}"
+        unit = "day" if number == "1" else "days"
+        lines.append(["training", f"{number} {unit} for {training.steps:,} steps"])
     return "\n".join(f"{name:<18} {value}" for name, value in lines)
 
 

@@ -9,18 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_positive, check_seed
+from mrvae.cli.checks import (
+    check_at_most,
+    check_output,
+    check_positive,
+    check_processes,
+    check_seed,
+)
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
+from mrvae.cli.forecast import forecast
 from mrvae.cli.options import Best, DataDir, Json, Quiet, RunPath, Seed, Split
-from mrvae.files import atomic, writable, write_json
+from mrvae.files import atomic, reason, write_json
+from mrvae.recipes.validation import shown
+from mrvae.streams import tolerant_stderr
 
 if TYPE_CHECKING:
+    from mrvae.cli.runs import Run
     from mrvae.data import Images
     from mrvae.evaluation import LikelihoodReport
     from mrvae.models import HVAE
 
 _ESTIMATOR = "kuzina2023"
+_MOST_SAMPLES = 1_000_000
 _NO_BOUND = "published estimator (Kuzina & Tomczak 2023), no bound"
 
 
@@ -71,7 +82,11 @@ class Evaluate:
         try:
             with raise_together():
                 run = open_run(self.run_path, self.best, self.repeat)
+                self._check_context(run)
                 images = run.images(self.split, self.data_dir, self.limit)
+                if first and not self.quiet:
+                    passes = (1 + self.importance_samples) / process_state().num_processes
+                    forecast(run.model, images, passes)
             report = self._measure(run.model, images, self.quiet or not first)
         finally:
             leave_group()
@@ -87,12 +102,28 @@ class Evaluate:
             "repeat": self.repeat,
             "stochastic_depth": run.model.stochastic_depth,
         }
-        if self.csv is not None:
-            write_table(self.csv, report)
         whole = self.split == "test" and self.limit is None and self.repeat is None
-        if whole and run.trained_here:
-            write_json(run.path / "evaluation.json", values)
-        return Answer(values, _text(values, float(report.kl.sum(dim=1).mean())))
+        record = run.path / "evaluation.json" if whole and run.trained_here else None
+        problems = self._write(report, record, values)
+        text = _text(values, float(report.kl.sum(dim=1).mean()))
+        return Answer(values, text, problems, code=1 if problems else 0)
+
+    def _write(
+        self, report: LikelihoodReport, record: Path | None, values: Mapping[str, object]
+    ) -> tuple[str, ...]:
+        """Write what is to be written, and return what could not be: the answer comes first."""
+        problems = []
+        try:
+            if self.csv is not None:
+                write_table(self.csv, report)
+        except OSError as error:
+            problems.append(f"--csv was not written: {reason(error)}")
+        try:
+            if record is not None:
+                write_json(record, values)
+        except OSError as error:
+            problems.append(f"the result was not noted in the run: {reason(error)}")
+        return tuple(problems)
 
     def _check(self) -> None:
         """Refuse what cannot be measured, before anything is read."""
@@ -102,11 +133,25 @@ class Evaluate:
             repeat=self.repeat,
             context_samples=self.context_samples,
         )
+        check_at_most(
+            _MOST_SAMPLES,
+            importance_samples=self.importance_samples,
+            context_samples=self.context_samples,
+        )
         check_seed(self.seed)
+        check_processes()
         if self.estimator not in (None, _ESTIMATOR):
-            raise ValueError(f"--estimator is {self.estimator!r}; there is {_ESTIMATOR} alone")
+            raise ValueError(f"--estimator is {shown(self.estimator)}; there is {_ESTIMATOR} alone")
         if self.csv is not None:
-            writable(self.csv)
+            check_output(self.csv, option="--csv")
+
+    def _check_context(self, run: Run) -> None:
+        """Refuse trajectories of a context that the model does not have."""
+        if self.context_samples is not None and not run.model.context.shapes:
+            raise ValueError(
+                f"--context-samples is {self.context_samples}, and {self.run_path} has no context; "
+                "leave it out"
+            )
 
     def _measure(self, model: HVAE, images: Images, quiet: bool) -> LikelihoodReport:
         """Measure every image, each on one of the processes that there are."""
@@ -134,7 +179,7 @@ def write_table(path: Path, report: LikelihoodReport) -> None:
     from mrvae.models import bits_per_dim
 
     columns = (report.nats, report.importance_nats, report.kl.sum(dim=1), *report.estimates)
-    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         published = [f"{_ESTIMATOR}_nats" for _ in report.estimates]
         writer.writerow(["index", "nats", "importance_nats", "bits_per_dim", "kl", *published])
@@ -159,7 +204,7 @@ def _bar(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), disable=quiet) as progress:
+    with Progress(console=Console(file=tolerant_stderr()), disable=quiet) as progress:
         task = progress.add_task("evaluate", total=total)
         yield lambda made: progress.advance(task, made)
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from mrvae.cli import collapse, wavelets
-from mrvae.cli.checks import check_picture, check_positive, check_seed, check_temperature
+from mrvae.cli.checks import (
+    check_at_most,
+    check_picture,
+    check_positive,
+    check_seed,
+    check_temperature,
+)
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
+from mrvae.cli.forecast import forecast
 from mrvae.cli.options import Best, DataDir, Json, RunPath, Seed, Split
+from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
 from mrvae.report import norms_figure, write_figure
 
@@ -18,6 +27,9 @@ if TYPE_CHECKING:
     from mrvae.cli.collapse import Measurement
     from mrvae.cli.runs import Run
     from mrvae.data import Images
+
+
+_MOST_DRAWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class Inspect:
     def run(self) -> Answer:
         """Measure, and write the picture."""
         check_positive(limit=self.limit, draws=self.draws)
+        check_at_most(_MOST_DRAWS, draws=self.draws)
         check_seed(self.seed)
         check_temperature((self.temperature,))
         out = self.out or Path(f"{self.what}.png")
@@ -65,25 +78,28 @@ class Inspect:
         images = run.images(self.split, self.data_dir, self.limit)
         match self.what:
             case "latents":
-                values, figure, text = collapse.latents(run, images, self.draws, self.seed)
+                forecast(run.model, images, 1 + self.draws)
+                values, draw, text = collapse.latents(run, images, self.draws, self.seed)
             case "partial":
                 from mrvae.evaluation import Partial
 
                 how = Partial(0.0 if self.means else 1.0, self.temperature, self.seed)
-                values, figure, text = collapse.partial(run, images, how)
+                depth = run.model.stochastic_depth
+                forecast(run.model, images, 1 + depth)
+                values, draw, text = collapse.partial(run, images, how)
             case "norms":
-                values, figure, text = _norms(run, images, self.seed)
+                values, draw, text = _norms(run, images, self.seed)
             case "wavelets":
-                values, figure, text = wavelets.wavelets(run, images)
-        write_figure(out, figure)
+                values, draw, text = wavelets.wavelets(run, images)
+        problems = draw_picture(out, lambda: write_figure(out, draw()))
         answer = {
             "run": str(self.run_path),
             "split": self.split,
             "images": len(images),
             **values,
-            "out": str(out),
+            "out": None if problems else str(out),
         }
-        return Answer(answer, f"{text}\n\nwrote {out}")
+        return Answer(answer, text if problems else f"{text}\n\nwrote {out}", problems)
 
 
 def _norms(run: Run, images: Images, seed: int) -> Measurement:
@@ -92,7 +108,7 @@ def _norms(run: Run, images: Images, seed: int) -> Measurement:
 
     up, down = state_norms(run.model, images, seed=seed)
     passes = {"encoder": up, "decoder": down}
-    figure = norms_figure({n: (p.sizes, p.means, p.deviations) for n, p in passes.items()})
+    draw = partial(norms_figure, {n: (p.sizes, p.means, p.deviations) for n, p in passes.items()})
     head = ["pass", "block", "resolution", "mean norm", "sd"]
     rows = [
         [name, index, f"{size}×{size}", f"{mean:.2f}", f"{deviation:.2f}"]
@@ -101,4 +117,4 @@ def _norms(run: Run, images: Images, seed: int) -> Measurement:
             zip(p.sizes, p.means, p.deviations, strict=True), start=1
         )
     ]
-    return {name: asdict(p) for name, p in passes.items()}, figure, table([head, *rows])
+    return {name: asdict(p) for name, p in passes.items()}, draw, table([head, *rows])

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from mrvae.cli.command import Command
 from mrvae.cli.declaration import Parameter, parameters
+from mrvae.recipes.validation import shown
 from mrvae.suggestions import did_you_mean
 
 _FORMAT = functools.partial(argparse.RawDescriptionHelpFormatter, width=100, max_help_position=26)
@@ -37,8 +38,8 @@ def overview(commands: Mapping[str, type[Command]]) -> str:
     )
 
 
-def parse(commands: Mapping[str, type[Command]], arguments: Sequence[str]) -> Command | None:
-    """Return the command that the arguments ask for; None if they asked for help, and got it.
+def parse(commands: Mapping[str, type[Command]], arguments: Sequence[str]) -> Command | str:
+    """Return the command that the arguments ask for, or the help text if they ask for help.
 
     Raises:
         ValueError: if they do not make a command; the message is one line.
@@ -49,12 +50,11 @@ def parse(commands: Mapping[str, type[Command]], arguments: Sequence[str]) -> Co
     name, *rest = arguments
     if name not in commands:
         hint = did_you_mean(name, commands)
-        raise ValueError(f"there is no command {name!r}; {hint} (see mrvae --help)")
+        raise ValueError(f"there is no command {shown(name)}; {hint} (see mrvae --help)")
     build: Callable[..., Command] = commands[name]
     parser = _Parser(f"mrvae {name}", commands[name])
     if "--help" in rest or "-h" in rest:
-        print(parser.format_help(), end="")
-        return None
+        return parser.format_help().rstrip("\n")
     return build(**parser.read(rest))
 
 

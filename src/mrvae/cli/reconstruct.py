@@ -44,12 +44,13 @@ class Reconstruct:
         check_picture(self.out)
         import torch
 
-        from mrvae.cli.runs import open_run, write_images
+        from mrvae.cli.runs import check_grid, open_run, write_images
 
         run = open_run(self.run_path, self.best)
         keep = run.model.check_keep(self.keep)
         images = run.images(self.split, self.data_dir, self.n)
-        x = images.first(self.n).tensor()
+        check_grid(2 * len(images), run.model.frame.size)
+        x = images.tensor()
         with torch.inference_mode():
             parts = [_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64)]
         write_images(self.out, interleave(x, torch.cat(parts)), run.levels, _COLUMNS)

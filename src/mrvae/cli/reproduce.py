@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_folder
+from mrvae.cli.checks import check_folder, check_processes
 from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.options import DataDir, Json, Quiet
@@ -74,6 +74,10 @@ class Reproduce:
         item.check(self.budget, self.only)
         folder = self.out or Path("runs") / "reproduce" / f"{self.paper}-{self.budget}"
         check_folder(folder)
+        check_processes()
+        from mrvae.data.location import data_folder
+
+        data_folder(self.data_dir)
         from accelerate import PartialState
 
         from mrvae.papers.workspace import Workspace

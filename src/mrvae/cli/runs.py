@@ -80,6 +80,23 @@ def open_run(path: Path, best: bool = False, repeat: int | None = None) -> Run:
     return Run(folder, read_recipe(folder), model)
 
 
+def check_grid(count: int, side: int) -> None:
+    """Refuse more images of ``side`` pixels than one picture can hold.
+
+    Raises:
+        ValueError: if there are more; the message has the largest number.
+
+    """
+    from mrvae.image_grid import most_images
+
+    most = most_images(side, side)
+    if count > most:
+        raise ValueError(
+            f"--n is {count}; a picture holds at most {most:,} images of {side}×{side} pixels: "
+            "draw them in parts, with another --seed and --out each"
+        )
+
+
 def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False) -> Tensor:
     """Return n samples, or their mean levels, in chunks to bound the memory."""
     import torch

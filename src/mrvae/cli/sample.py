@@ -40,9 +40,10 @@ class Sample:
         check_temperature(self.temperature)
         check_seed(self.seed)
         check_picture(self.out)
-        from mrvae.cli.runs import draw, open_run, write_images
+        from mrvae.cli.runs import check_grid, draw, open_run, write_images
 
         run = open_run(self.run_path, self.best)
+        check_grid(self.n, run.model.frame.size)
         images = draw(run, self.n, self.temperature, self.seed, self.mean)
         write_images(self.out, images, run.levels)
         values = {"run": str(self.run_path), "n": self.n, "out": str(self.out)}

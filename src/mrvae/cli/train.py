@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_positive, check_seed
+from mrvae.cli.checks import check_positive, check_processes, check_seed
 from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Option
 from mrvae.cli.options import DataDir, Json, Overrides, Quiet, RecipeName, Seed, read_recipe
+from mrvae.cli.pictures import draw_picture
 from mrvae.recipes import Recipe
 from mrvae.report import loss_figure, write_figure
 from mrvae.run_log import read_events
@@ -46,6 +47,7 @@ class Train:
         """Train, then draw the loss and some samples."""
         check_positive(steps=self.steps)
         check_seed(self.seed)
+        check_processes()
         recipe = read_recipe(self.recipe, self.overrides, self.steps)
         out = Path("runs") / recipe.name if self.out is None else self.out
         before = _written(out)
@@ -57,9 +59,8 @@ class Train:
             leave_group()
         if not process_state().is_main_process:
             return Answer({}, "")
-        if _written(out) != before or not _pictures_exist(out):
-            _draw(recipe, out)
-        return _answer(recipe, summary)
+        changed = _written(out) != before or not _pictures_exist(out)
+        return _answer(recipe, summary, _draw(out) if changed else ())
 
     def _train(self, recipe: Recipe, out: Path) -> RunSummary:
         from mrvae.training import train
@@ -86,17 +87,23 @@ def _pictures_exist(out: Path) -> bool:
     return (out / "loss.png").is_file() and (out / "samples.png").is_file()
 
 
-def _draw(recipe: Recipe, out: Path) -> None:
-    """Write the loss curve and 64 samples into the run directory."""
+def _draw(out: Path) -> tuple[str, ...]:
+    """Write the loss curve and 64 samples into the run directory; return what failed."""
     from mrvae.cli.runs import draw, open_run, write_images
 
-    run = open_run(out)
-    dims = None if run.levels == 2 else run.model.frame.dims
-    write_figure(out / "loss.png", loss_figure(read_events(out / "metrics.jsonl"), dims))
-    write_images(out / "samples.png", draw(run, 64, (1.0,), seed=0), run.levels)
+    def losses() -> None:
+        run = open_run(out)
+        dims = None if run.levels == 2 else run.model.frame.dims
+        write_figure(out / "loss.png", loss_figure(read_events(out / "metrics.jsonl"), dims))
+
+    def samples() -> None:
+        run = open_run(out)
+        write_images(out / "samples.png", draw(run, 64, (1.0,), seed=0), run.levels)
+
+    return draw_picture(out / "loss.png", losses) + draw_picture(out / "samples.png", samples)
 
 
-def _answer(recipe: Recipe, summary: RunSummary) -> Answer:
+def _answer(recipe: Recipe, summary: RunSummary, problems: tuple[str, ...]) -> Answer:
     from mrvae.models import bits_per_dim
 
     dims = recipe.model.channels * recipe.model.size**2
@@ -108,14 +115,15 @@ def _answer(recipe: Recipe, summary: RunSummary) -> Answer:
         "nats": nats,
         "recipe": recipe.name,
     }
+    pictures = "" if problems else ", with loss.png and samples.png"
     bits = bits_per_dim(summary.nats, dims)
     text = f"""\
 trained {summary.steps} steps in {summary.seconds:.0f} s
 validation −ELBO {summary.nats:.2f} nats per image, {bits:.3f} bits/dim
-run directory {summary.run}, with loss.png and samples.png
+run directory {summary.run}{pictures}
 
 next: mrvae evaluate {summary.run}
       mrvae sample {summary.run} --out samples.png
       mrvae reconstruct {summary.run}
       mrvae inspect {summary.run} latents"""
-    return Answer(values, text)
+    return Answer(values, text, problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mrvae.cli.tables import table
@@ -24,8 +25,8 @@ def wavelets(run: Run, images: Images) -> Measurement:
     text = table([head, *map(_line, report.bands)])
     values: dict[str, object] = {"bands": [asdict(b) for b in report.bands], "mse": report.mse}
     maps = [each.tolist() for each in (report.average, *report.examples)]
-    figure = band_figure(maps, report.bands[0].depth)
-    return values, figure, f"{text}\n\nMSE with all bands: {report.mse:.3g}"
+    draw = partial(band_figure, maps, report.bands[0].depth)
+    return values, draw, f"{text}\n\nMSE with all bands: {report.mse:.3g}"
 
 
 def _line(band: Band) -> list[object]:

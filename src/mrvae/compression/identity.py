@@ -14,8 +14,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
-
+from mrvae.cache import cache_folder
 from mrvae.compression.network import CodingNetwork
 from mrvae.files import write_json
 from mrvae.models.build.weights import SHIPPED, load, locate, read_recipe
@@ -89,10 +88,12 @@ def find_model(wanted: bytes) -> Path:
 
 
 def remember_model(model: CodingModel) -> None:
-    """Remember where a model is, unless it ships with mrvae or the cache cannot be written."""
+    """Remember where a model is, unless it ships with mrvae or there is no cache."""
     if model.run.parent == SHIPPED:
         return
     path = _list_path()
+    if path is None:
+        return
     runs = {**_remembered(), model.hash.hex(): str(model.run.resolve())}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,13 +110,16 @@ def _has_hash(folder: Path, wanted: bytes) -> bool:
         return False
 
 
-def _list_path() -> Path:
-    return Path(pooch.os_cache("mrvae")) / "models.json"
+def _list_path() -> Path | None:
+    folder = cache_folder()
+    return None if folder is None else folder / "models.json"
 
 
 def _remembered() -> dict[str, str]:
     """Return run directories by hash; none if the list cannot be read."""
     path = _list_path()
+    if path is None:
+        return {}
     try:
         if path.stat().st_size > _MAX_LIST_BYTES:
             return {}

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mrvae.models.elbo import bits_per_dim
 from mrvae.models.hvae import HVAE
+from mrvae.streams import tolerant_stderr
 from mrvae.training.update import UpdateReport
 
 
@@ -30,7 +31,8 @@ class ProgressBar:
             MofNCompleteColumn(),
             TextColumn("{task.fields[numbers]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            # A terminal that is gone, or a log on a full disk, must not end the training.
+            console=Console(file=tolerant_stderr()),
             disable=quiet,
         )
         self.task = self.progress.add_task("train", total=steps, completed=start, numbers="")
@@ -60,11 +62,12 @@ class ProgressBar:
     def log(self, text: str) -> None:
         """Print one line above the bar."""
         if not self.progress.disable:
-            self.progress.console.print(text, highlight=False)
+            self.progress.console.print(text, highlight=False, markup=False)
 
     def warn(self, text: str) -> None:
         """Print one warning above the bar, also where the bar is disabled."""
-        self.progress.console.print(f"mrvae: {text}", highlight=False, soft_wrap=True)
+        line = f"mrvae: {text}"
+        self.progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def unit(self, nats: float) -> str:
         """Format nats per image in the data set's unit."""

@@ -24,6 +24,7 @@ from mrvae.processes import all_reduce_max, is_distributed, on_cpu, peer_lost, r
 from mrvae.recipes.schema import Recipe
 from mrvae.training.collapse_monitor import CollapseMonitor
 from mrvae.training.compiling import try_compile
+from mrvae.training.duration import announce_training
 from mrvae.training.memory.check import check_memory, within_memory
 from mrvae.training.progress import ProgressBar
 from mrvae.training.stop import Failed, Interrupted, StopRequest
@@ -98,6 +99,10 @@ def train(
         model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         with raise_together():
             check_memory(model, recipe, accelerator.num_processes)
+        if accelerator.is_main_process and not quiet:
+            announce_training(
+                recipe, recipe.training.steps, accelerator.device, accelerator.num_processes
+            )
         updater = Updater(model, recipe.training, stream, accelerator)
         with raise_together():
             if accelerator.is_main_process:

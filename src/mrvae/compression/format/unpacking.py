@@ -25,13 +25,13 @@ from mrvae.compression.network import CodingNetwork
 from mrvae.compression.progressive import ProgressiveLayers, decode_layers
 from mrvae.data.files.image_files import from_tensor
 from mrvae.data.patches import join_patches, patch_count
-from mrvae.files import atomic
+from mrvae.files import atomic, new_folder
 
 _MAX_STEM = 100
 
 
 def unpack(container: Container, model: CodingModel, folder: Path) -> tuple[Path, ...]:
-    """Write the pictures of a file into a folder, which is made.
+    """Write the pictures of a file into a folder, which is made unless nothing can be written.
 
     Of a file that was cut, these are the pictures that are whole, or if it is progressive, those of
     which there is a layer.
@@ -44,9 +44,8 @@ def unpack(container: Container, model: CodingModel, folder: Path) -> tuple[Path
     for path in paths:
         if path.exists():
             raise ValueError(f"{path} exists; name another folder, or move it away")
-    folder.mkdir(exist_ok=True)
     written = []
-    with ExitStack() as files:
+    with new_folder(folder), ExitStack() as files:
         for path, (_, picture) in zip(paths, decode_pictures(container, model), strict=False):
             temporary = files.enter_context(atomic(path))
             from_tensor(picture).save(temporary, format="PNG")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pooch
 
+from mrvae.cache import cache_folder
 from mrvae.data.files.untrusted import brief
 
 
@@ -51,7 +52,12 @@ def find(remote: Remote, data_dir: Path | None) -> Path:
 
 def _fetch(remote: Remote) -> Path:
     """Download the file into the cache unless it is there already."""
-    cache = Path(pooch.os_cache("mrvae"))
+    cache = cache_folder()
+    if cache is None:
+        raise ValueError(
+            f"{remote.url} cannot be downloaded: this user has no home folder to keep it in; set "
+            "HOME or XDG_CACHE_HOME, or name the folder that holds the file with --data-dir"
+        )
     name = remote.url.rsplit("/", 1)[1]
     try:
         return Path(pooch.retrieve(remote.url, remote.checksum, fname=name, path=cache))

@@ -173,7 +173,7 @@ def log_left_out(folder: Path, kinds: Counter[str]) -> None:
     """Log in one line how many files of a folder are not read."""
     if kinds:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        _warn(printable(f"mrvae: {folder}: {kinds.total()} files are left out ({counts})"))
+        _warn(printable(f"mrvae: {folder}: {kinds.total()} entries are left out ({counts})"))
 
 
 @cache

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from mrvae.data.files.inflate import inflate
@@ -22,11 +21,11 @@ _MOST_ELEMENTS = 1_000
 _LONGEST_START = 512
 
 
-def only(stream: BinaryIO, path: Path, key: str, most: int) -> io.BytesIO:
-    """Return a file with the matrix ``key`` alone, not compressed, of at most ``most`` bytes.
+def only(stream: BinaryIO, key: str, most: int) -> io.BytesIO:
+    """Return a file with the matrix ``key`` only, not compressed, cut off after ``most`` bytes.
 
-    Raises ``ValueError`` if there is none, it is larger, or the file is no MATLAB file of version
-    5; ``EOFError`` and ``zlib.error`` if it is damaged.
+    Raises ``ValueError`` if there is none, or the file is no MATLAB file of version 5; ``EOFError``
+    and ``zlib.error`` if it is damaged.
     """
     header = stream.read(_HEADER)
     orders = {b"IM": "<", b"MI": ">"}
@@ -40,9 +39,7 @@ def only(stream: BinaryIO, path: Path, key: str, most: int) -> io.BytesIO:
             stream.seek(start + length)
             continue
         stream.seek(start)
-        matrix = _contents(stream, kind, length, most + 1)
-        if len(matrix) > most:
-            raise ValueError(f"{key!r} takes more than {most:,} bytes")
+        matrix = _contents(stream, kind, length, most)
         tag = b"" if kind == _COMPRESSED else struct.pack(f"{order}II", kind, length)
         return io.BytesIO(header + tag + matrix)
     raise ValueError(f"it declares no {key!r}")

@@ -63,7 +63,7 @@ def read_pixels(path: Path, key: str, count: int) -> NDArray[np.uint8]:
 
     expected = (_SIDE * _SIDE, count)
     with opened(path) as stream:
-        matrix = mat.only(stream, path, key, 8 * prod(expected) + _OVERHEAD)
+        matrix = mat.only(stream, key, 8 * prod(expected) + _OVERHEAD)
         declared = [(shape, kind) for name, shape, kind in whosmat(matrix) if name == key]
         if declared not in ([(expected, "double")], [(expected, "single")]):
             raise ValueError(f"declares {key!r} as {declared or 'absent'}, not real of {expected}")

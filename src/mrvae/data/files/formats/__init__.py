@@ -43,6 +43,8 @@ def declare(stream: BinaryIO, name: str) -> Declared:
         return tiff.declare(stream, name)
     if magic[:4] == b"RIFF" and magic[8:] == b"WEBP":
         return webp.declare(stream, name)
+    if len(magic) < _LONGEST_MAGIC:
+        raise ValueError(f"{name}: cannot be read (it has {len(magic)} bytes); get the file again")
     raise ValueError(
         f"{name}: cannot be read (it begins as no PNG, JPEG, BMP, WebP, PGM, PPM or TIFF file "
         "does); convert it to one of these, or move it away"

@@ -17,11 +17,13 @@ import torch
 
 from mrvae.data.files.formats import Declared
 from mrvae.data.files.image_files import SUFFIXES, declared, read
-from mrvae.data.files.listing import choose
+from mrvae.data.files.listing import choose, warn
 from mrvae.data.files.untrusted import check_expansion
 from mrvae.data.images import Images, check_shape
 
 Shape = tuple[int, int, int]
+
+_USUAL = 255
 
 
 def load_folder(
@@ -33,9 +35,12 @@ def load_folder(
     be made equal by ``fit``), if their shape is not ``expected``, or if one cannot be read.
     """
     chosen = choose(folder, split, SUFFIXES)
-    shape = _common_shape(chosen.paths, fit)
+    file = _common(chosen.paths, fit)
+    shape = file.shape
     if expected is not None:
         check_shape(folder.name, shape, expected)
+    if file.largest < _USUAL:
+        warn(f"mrvae: {folder}: values are 0…{file.largest} by their files, and are not scaled")
     indices = chosen.indices(len(chosen.paths)).tolist()
     paths = [chosen.paths[i] for i in indices]
     check_expansion(folder, len(paths) * prod(shape), sum(path.stat().st_size for path in paths))
@@ -45,8 +50,8 @@ def load_folder(
     return Images(pixels, folder.name, split)
 
 
-def _common_shape(paths: Sequence[Path], fit: int | None) -> Shape:
-    """Return the shape (C, H, W) that all pictures have once they are fitted."""
+def _common(paths: Sequence[Path], fit: int | None) -> Declared:
+    """Return the shape that all pictures have once they are fitted, and their largest value."""
     first = _fitted(declared(paths[0]), fit)
     for path in paths:
         other = _fitted(declared(path), fit)
@@ -60,7 +65,7 @@ def _common_shape(paths: Sequence[Path], fit: int | None) -> Shape:
                 f"{paths[0]} has values 0…{first.largest} and {path} 0…{other.largest}; store "
                 "them with one depth"
             )
-    return first.shape
+    return first
 
 
 def _fitted(file: Declared, fit: int | None) -> Declared:

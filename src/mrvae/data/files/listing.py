@@ -173,13 +173,13 @@ def log_left_out(folder: Path, kinds: Counter[str]) -> None:
     """Log in one line how many files of a folder are not read."""
     if kinds:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        _warn(printable(f"mrvae: {folder}: {kinds.total()} entries are left out ({counts})"))
+        warn(f"mrvae: {folder}: {kinds.total()} entries are left out ({counts})")
 
 
 @cache
-def _warn(line: str) -> None:
+def warn(line: str) -> None:
     """Log a line once a process: every split of a folder is read by itself."""
-    _LOGGER.warning("%s", line)
+    _LOGGER.warning("%s", printable(line))
 
 
 def _files(

@@ -39,7 +39,7 @@ _ARRAY_NAMES = {
     "numpy dtype",
     "_codecs encode",
 }
-# A published batch has 31 MB and 70,000 instructions; the archive has 170 MB.
+# A published batch has 31 MB, and some 30,000 instructions; the archive has 170 MB.
 _LARGEST_FILE, _MOST_INSTRUCTIONS, _LARGEST_ARCHIVE = 1 << 25, 500_000, 1 << 28
 _FOLDER = "cifar-10-batches-py"
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))

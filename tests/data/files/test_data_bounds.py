@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,19 +43,18 @@ def special(path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_only_regular_files_are_opened(kind: str, tmp_path: Path) -> None:
     """Reading any of these would hang, or never end."""
-    for number, (name, use) in enumerate(
-        {
-            "train-images-idx3-ubyte": lambda folder: load("mnist", "train", folder),
-            "chardata.mat": lambda folder: load("omniglot", "train", folder),
-            "cifar-10-python.tar.gz": lambda folder: load("cifar10", "train", folder),
-            "test_batch": lambda folder: cifar10._from_folder(folder, ("test_batch",)),
-            "x.npy": lambda folder: load(str(folder / "x.npy"), "train"),
-            "x.npz": lambda folder: load(str(folder / "x.npz"), "train"),
-            "a/x.png": lambda folder: load(str(folder / "a"), "train"),
-            "b/y.npy": lambda folder: load(str(folder / "b"), "train"),
-            "c/z.jpg": lambda folder: gallery(str(folder / "c")),
-        }.items()
-    ):
+    uses: dict[str, Callable[[Path], object]] = {
+        "train-images-idx3-ubyte": lambda folder: load("mnist", "train", folder),
+        "chardata.mat": lambda folder: load("omniglot", "train", folder),
+        "cifar-10-python.tar.gz": lambda folder: load("cifar10", "train", folder),
+        "test_batch": lambda folder: cifar10._from_folder(folder, ("test_batch",)),
+        "x.npy": lambda folder: load(str(folder / "x.npy"), "train"),
+        "x.npz": lambda folder: load(str(folder / "x.npz"), "train"),
+        "a/x.png": lambda folder: load(str(folder / "a"), "train"),
+        "b/y.npy": lambda folder: load(str(folder / "b"), "train"),
+        "c/z.jpg": lambda folder: gallery(str(folder / "c")),
+    }
+    for number, (name, use) in enumerate(uses.items()):
         special(tmp_path / str(number) / name, kind)
         with pytest.raises(ValueError, match=f"{name}: is no regular file but a pipe, socket or"):
             use(tmp_path / str(number))
@@ -67,11 +67,12 @@ def test_errors_of_the_system_are_no_damage(
     np.save(tmp_path / "x.npy", random_pixels(20, 4, 4))
     rows = open_npy(tmp_path / "x.npy")
     (tmp_path / "x.npy").unlink()
-    for use, reason in [
+    uses: list[tuple[Callable[[], object], str]] = [
         (lambda: read(tmp_path / "none.png", None), "there is no such file"),
         (lambda: read(tmp_path / "folder.png", None), "is a folder"),
         (lambda: rows.rows(torch.tensor([0])), "there is no such file"),
-    ]:
+    ]
+    for use, reason in uses:
         with pytest.raises(ValueError, match=reason) as caught:
             use()
         assert "get the file again" not in str(caught.value)
@@ -173,7 +174,8 @@ def test_an_array_header_of_gigabytes_is_refused_unread(tmp_path: Path) -> None:
 
 
 def test_names_in_an_archive_reach_no_terminal(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", **{"\x1b[2J\x1b]0;owned\x07": np.zeros(3)})
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("\x1b[2J\x1b]0;owned\x07.npy", b"")
     with pytest.raises(ValueError, match=r"holds no array 'x_train' but \\x1b\[2J") as caught:
         load(str(tmp_path / "x.npz"), "train")
     assert str(caught.value).isprintable()

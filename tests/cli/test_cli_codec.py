@@ -98,11 +98,11 @@ def test_pictures_that_are_not_the_models_are_refused(capsys: Capture, tmp_path:
     for name, reason in {
         "loud.png": "the largest is 16",
         "colour.png": "is RGB; this model's images are grey",
-        "alpha.png": "mode is RGBA",
-        "palette.png": "mode is P",
-        "deep.png": "mode is I;16",
+        "alpha.png": "has transparency",
+        "palette.png": "has a palette",
+        "deep.png": "has 16 bits a channel",
         "text.png": "cannot be read",
-        "absent.png": "No such file",
+        "absent.png": "there is no such file",
     }.items():
         out = tmp_path / "x.mrv"
         line = refuse(capsys, "compress", lively(), good, tmp_path / name, "--out", out)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from mrvae.data import Images, Rows, all_batches
-from mrvae.data.rows import ArrayRows
+from mrvae.data.files.arrays import open_npy
 
 
 def in_memory(pixels: np.ndarray, bins: int = 256) -> Images:
@@ -18,10 +18,9 @@ def in_memory(pixels: np.ndarray, bins: int = 256) -> Images:
 
 
 def on_disk(pixels: np.ndarray, folder: Path, bins: int = 256) -> Images:
-    """The same images behind a memory-mapped (N, H, W, C) array."""
+    """The same images in a file of an (N, H, W, C) array."""
     np.save(folder / "pixels.npy", pixels.transpose(0, 2, 3, 1))
-    array = np.load(folder / "pixels.npy", mmap_mode="r")
-    return Images(ArrayRows(array, (0, 3, 1, 2)), "made up", "test", bins)
+    return Images(open_npy(folder / "pixels.npy"), "made up", "test", bins)
 
 
 def everything(images: Images) -> Tensor:

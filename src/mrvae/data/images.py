@@ -194,6 +194,19 @@ def check_bins(images: Tensor, bins: int, name: str) -> None:
         )
 
 
+def check_shape(name: str, shape: tuple[int, int, int], expected: tuple[int, int, int]) -> None:
+    """Refuse images of another shape (C, H, W) than a model's.
+
+    Raises ``ValueError``.
+    """
+    if shape != expected:
+        raise ValueError(
+            f"{name} has images of shape {shape}, the recipe's model {expected} "
+            "(channels, height, width); override model.channels and model.size, or resize the "
+            "images of a folder, file or hub with data.fit=true"
+        )
+
+
 def all_batches(
     images: Images, batch: int, part: range | None = None
 ) -> Iterator[tuple[range, Tensor]]:

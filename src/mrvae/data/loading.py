@@ -29,13 +29,19 @@ NAMES = ("digits", "mnist", "omniglot", "cifar10")
 
 
 def load(
-    source: str, split: str, data_dir: Path | str | None = None, fit: int | None = None
+    source: str,
+    split: str,
+    data_dir: Path | str | None = None,
+    fit: int | None = None,
+    expected: tuple[int, int, int] | None = None,
 ) -> Images:
     """Return the images of a source's split.
 
     ``fit`` is a side in pixels: the shorter side of each image is resized to it and the centre
     cropped. Images of a named data set are resized when they are taken, to save memory. A relative
-    path is looked up from the current folder, then from the data folder.
+    path is looked up from the current folder, then from the data folder. ``expected`` is the shape
+    (C, H, W) that the images must have then; if it is given, the files of another shape are refused
+    by their headers, before any pixel is read.
 
     Raises ``ValueError`` for an unknown source or split, and for data that are missing, damaged or
     of the wrong kind.
@@ -50,7 +56,7 @@ def load(
         raise ValueError(f"{split!r} is no split; choose from {', '.join(SPLITS)}")
     root = data_folder(data_dir)
     if source not in NAMES:
-        return _load_path(source, split, root, fit)
+        return _load_path(source, split, root, fit, expected)
     images = _load_named(source, split, root)
     if fit is None or images.shape[1:] == (fit, fit):
         return images
@@ -70,19 +76,25 @@ def _load_named(source: str, split: str, root: Path | None) -> Images:
             return load_cifar10(split, root)
 
 
-def _load_path(source: str, split: str, root: Path | None, fit: int | None) -> Images:
+def _load_path(
+    source: str,
+    split: str,
+    root: Path | None,
+    fit: int | None,
+    expected: tuple[int, int, int] | None,
+) -> Images:
     """Load a file, a folder or a hub data set."""
     if source.startswith("hf:"):
         return load_hub(source.removeprefix("hf:"), split, fit)
     path = _existing(source, root)
     if path.is_dir():
         if not is_sharded(path):
-            return load_folder(path, split, fit)
+            return load_folder(path, split, fit, expected)
         images = load_shards(path, split)
     elif path.suffix.lower() == ".npy":
         images = load_npy(path, split)
     elif path.suffix.lower() == ".npz":
-        images = load_npz(path, split)
+        images = load_npz(path, split, expected if fit is None else None)
     else:
         raise ValueError(f"{path} is not read; give a folder of images, a .npy or an .npz file")
     return images if fit is None else images.fitted(fit)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mrvae.data.files.patches import load_patches
-from mrvae.data.images import Images
+from mrvae.data.images import Images, check_shape
 from mrvae.data.loading import load
 from mrvae.recipes.cut import Patches
 from mrvae.recipes.schema import Recipe
@@ -33,11 +33,12 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
 
     """
     data, model = recipe.data, recipe.model
+    expected = (model.channels, model.size, model.size)
     if isinstance(data.cut, Patches):
         images = load_patches(data.source, split, data_dir, data.cut, model.size)
     else:
-        images = load(data.source, split, data_dir, model.size if data.fit else None)
-    _check_shape(images, (model.channels, model.size, model.size))
+        images = load(data.source, split, data_dir, model.size if data.fit else None, expected)
+    check_shape(images.name, images.shape, expected)
     if data.binary:
         return images if split == "train" else images.binarised(_BINARISATION_SEED)
     if data.bits < 8:
@@ -45,12 +46,3 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
     # A file does not say how many bins its values have; reading it with fewer checks them all.
     bins = model.likelihood.bins
     return images if images.bins == bins else images.with_bins(bins)
-
-
-def _check_shape(images: Images, expected: tuple[int, int, int]) -> None:
-    if images.shape != expected:
-        raise ValueError(
-            f"{images.name} has images of shape {images.shape}, the recipe's model {expected} "
-            "(channels, height, width); override model.channels and model.size, or resize the "
-            "images of a folder, file or hub with data.fit=true"
-        )

@@ -1,7 +1,7 @@
 """Images that are read on demand.
 
 A set larger than memory is a file and a rule. :class:`Rows` is what such a set must offer: its
-shape, and the images at given indices. The members compose: a memory-mapped array, some of its
+shape, and the images at given indices. The members compose: an array in a file, some of its
 rows, and a transform applied to each image, so that nothing is read before it is needed. Everything
 here is a pure function of the indices.
 """
@@ -12,9 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 Shape = tuple[int, int, int, int]
@@ -31,28 +28,6 @@ class Rows(Protocol):
 
     def rows(self, indices: Tensor) -> Tensor:
         """Return the images at ``indices``: uint8 of shape (len(indices), C, H, W)."""
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayRows:
-    """A memory-mapped uint8 array whose axes are (N, C, H, W) after ``axes`` is applied.
-
-    ``axes`` permutes the stored axes; a grey array of three axes is given one of length 1 first.
-    """
-
-    array: NDArray[np.uint8]
-    axes: tuple[int, int, int, int]
-
-    @property
-    def shape(self) -> Shape:
-        """(N, C, H, W)."""
-        count, channels, height, width = (self.array.shape[axis] for axis in self.axes)
-        return count, channels, height, width
-
-    def rows(self, indices: Tensor) -> Tensor:
-        """Copy the images at ``indices`` into memory."""
-        images = self.array[indices.numpy()].transpose(self.axes)
-        return torch.from_numpy(np.ascontiguousarray(images))
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ def make(kind: str, folder: Path) -> Path:
     path.parent.mkdir(exist_ok=True)
     match kind:
         case "npy":
-            np.save(path, random_pixels(20, 3, 3))
+            np.save(path, random_pixels(20, 3, 4))
         case "npz":
             np.savez_compressed(path, x_test=random_pixels(5, 6, 6))
         case "idx" | "gz":
@@ -56,7 +56,7 @@ def use(kind: str, path: Path) -> None:
         case "npy" | "npz":
             load(str(path), "test")
         case "idx" | "gz":
-            read_idx(path)
+            read_idx(path, (3, 3, 3))
         case "png" | "jpg":
             load(str(path.parent.parent), "test")
         case "mat":

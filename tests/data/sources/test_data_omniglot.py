@@ -53,7 +53,7 @@ def test_a_value_becomes_its_nearest_level(tmp_path: Path) -> None:
         ({"testdata": np.full((784, TEST), 1.5)}, r"outside \[0, 1\]"),
         ({"testdata": np.full((784, TEST), -0.1)}, r"outside \[0, 1\]"),
         ({"testdata": np.full((784, TEST), np.nan)}, r"outside \[0, 1\]"),
-        ({"testdata": np.zeros((784, TEST), complex)}, "complex"),
+        ({"testdata": np.zeros((784, TEST), complex)}, "could not read bytes"),
         ({"testdata": {"a": 1}}, "struct"),
     ],
 )

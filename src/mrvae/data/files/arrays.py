@@ -1,30 +1,42 @@
 """Images in NumPy's own files: one .npy array, or an .npz with x_train and x_test.
 
 Both hold uint8 pixels, laid out as (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3. A .npy
-file is mapped into memory and read a batch at a time, so it may be larger than memory; the arrays
-of an .npz are read whole, and may not. Headers are read first: the type must
-be uint8 (objects would need pickle), and the declared size must be what the file holds.
+file is read a batch at a time, so it may be larger than memory; the arrays of an .npz are read
+whole, and may not. Headers are read first: the type must be uint8 (objects would need pickle), and
+the declared size must be what the file holds.
+
+A .npy file is opened for each batch and closed again. So any number of files may be shards of one
+set, and a file that is changed while it is in use is noticed by its length, and never by a fault of
+the memory that it was mapped into.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import tokenize
 import zipfile
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Literal, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
 import numpy as np
 import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+from torch import Tensor
 
-from mrvae.data.files.untrusted import brief, check_size, reading
-from mrvae.data.images import Images
-from mrvae.data.rows import ArrayRows
+from mrvae.data.files.untrusted import brief, check_size, opened, printable
+from mrvae.data.images import Images, check_shape
+from mrvae.data.rows import Shape
 from mrvae.data.splits import a_tenth, held_out
 
 _VALIDATION_KEYS = ("x_validation", "x_val")
+_HEADER_START = 12
+_LONGEST_HEADER = 1 << 16
+_LONGEST_LIST = 200
+_PIECE = 1 << 20
 
 
 class ArrayHeader(NamedTuple):
@@ -45,36 +57,89 @@ def load_npy(path: Path, split: str) -> Images:
 
     Raises ``ValueError`` if the file is damaged, not uint8, or of another layout.
     """
-    images = Images(map_npy(path), path.stem, split)
+    images = Images(open_npy(path), path.stem, split)
     tenth = len(images) // 10
     return images.subset(held_out(split, len(images), tenth, tenth))
 
 
-def map_npy(path: Path) -> ArrayRows:
-    """Map a .npy file into memory, as images that are read on demand.
+@dataclass(frozen=True, eq=False)
+class NpyRows:
+    """The images of a .npy file, read when they are taken.
+
+    ``axes`` permutes the stored axes to (N, C, H, W); a grey array of three axes is given one of
+    length 1 first.
+    """
+
+    path: Path
+    header: ArrayHeader
+    axes: tuple[int, int, int, int]
+
+    @property
+    def shape(self) -> Shape:
+        """(N, C, H, W)."""
+        stored = _with_channel_axis(self.header.shape)
+        count, channels, height, width = (stored[axis] for axis in self.axes)
+        return count, channels, height, width
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Read the images at ``indices``.
+
+        Raises ``ValueError`` if the file is gone, or has another length than when it was opened.
+        """
+        with opened(self.path) as stream:
+            self._check_length(stream)
+            read = self._strided if self.header.fortran else self._contiguous
+            images = read(stream, indices)
+        images = images.reshape(len(indices), *_with_channel_axis(self.header.shape)[1:])
+        return torch.from_numpy(np.ascontiguousarray(images.transpose(self.axes)))
+
+    def _contiguous(self, stream: BinaryIO, indices: Tensor) -> NDArray[np.uint8]:
+        """Read the images of an array in C order, each of which is one piece of the file."""
+        size = prod(self.header.shape[1:])
+        images = np.empty((len(indices), size), np.uint8)
+        for row, index in zip(images, indices.tolist(), strict=True):
+            stream.seek(self.header.offset + index * size)
+            if stream.readinto(row.data) != size:  # type: ignore[attr-defined]
+                self._check_length(stream)
+        return images
+
+    def _strided(self, stream: BinaryIO, indices: Tensor) -> NDArray[np.uint8]:
+        """Copy the images of an array in Fortran order, of which each is spread over the file."""
+        header = self.header
+        array = np.memmap(stream, np.uint8, "r", header.offset, header.shape, "F")
+        return np.ascontiguousarray(array[indices.numpy()])
+
+    def _check_length(self, stream: BinaryIO) -> None:
+        length = os.fstat(stream.fileno()).st_size
+        if length != self.header.end:
+            raise ValueError(
+                f"{self.path}: had {self.header.end:,} bytes when it was opened and has "
+                f"{length:,} now; put the old file back, then start again, a training by --resume"
+            )
+
+
+def open_npy(path: Path) -> NpyRows:
+    """Return the images of a .npy file, to be read on demand.
 
     Raises ``ValueError`` as :func:`load_npy` does.
     """
-    with reading(path):
-        with path.open("rb") as stream:
-            header = _read_header(stream, str(path))
-        if header.end != path.stat().st_size:
+    with opened(path) as stream:
+        header = _read_header(stream, str(path))
+        length = os.fstat(stream.fileno()).st_size
+        if header.end != length:
             raise ValueError(
-                f"{path}: declares {header.end:,} bytes and has {path.stat().st_size:,}; "
+                f"{path}: declares {header.end:,} bytes and has {length:,}; "
                 "it is truncated or damaged, get the file again"
             )
-        axes = layout(header.shape, str(path))
-        order: Literal["F", "C"] = "F" if header.fortran else "C"
-        array = np.memmap(path, np.uint8, "r", header.offset, header.shape, order)
-    return ArrayRows(_with_channel(array), axes)
+        return NpyRows(path, header, layout(header.shape, str(path)))
 
 
-def load_npz(path: Path, split: str) -> Images:
+def load_npz(path: Path, split: str, expected: tuple[int, int, int] | None = None) -> Images:
     """Return a split of an .npz file with the uint8 arrays x_train and x_test.
 
     Validation images are x_validation (or x_val) if there, else min(5000, N // 10) of x_train, by
     the fixed order. Raises ``ValueError`` if an array is missing, damaged, not uint8, or of
-    another layout.
+    another layout, or if its images are not of the shape ``expected``.
 
     Example:
         >>> import tempfile
@@ -87,12 +152,10 @@ def load_npz(path: Path, split: str) -> Images:
         >>> folder.cleanup()
 
     """
-    with reading(path), zipfile.ZipFile(path) as archive:
+    with opened(path) as stream, zipfile.ZipFile(stream) as archive:
         own = [key for key in _VALIDATION_KEYS if f"{key}.npy" in archive.namelist()]
         keys = {"train": "x_train", "test": "x_test", "validation": [*own, "x_train"][0]}
-        array = _read_member(archive, keys[split], path)
-    axes = layout(array.shape, f"{path}, {keys[split]}")
-    pixels = torch.from_numpy(np.ascontiguousarray(_with_channel(array).transpose(axes)))
+        pixels = _read_member(archive, keys[split], path, expected)
     images = Images(pixels, path.stem, split)
     if split == "test" or own:
         return images
@@ -110,6 +173,7 @@ def layout(shape: tuple[int, ...], name: str) -> tuple[int, int, int, int]:
 
     """
     if len(shape) == 3:
+        _check_many(shape, name)
         return (0, 3, 1, 2)
     first, last = (len(shape) == 4 and shape[axis] in (1, 3) for axis in (1, -1))
     if first and last:
@@ -124,43 +188,86 @@ def layout(shape: tuple[int, ...], name: str) -> tuple[int, int, int, int]:
     return (0, 1, 2, 3) if first else (0, 3, 1, 2)
 
 
-def _with_channel(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give a grey array of three axes a last axis of one channel."""
-    return array[..., None] if array.ndim == 3 else array
+def _check_many(shape: tuple[int, ...], name: str) -> None:
+    """Refuse a photograph, whose three axes would be taken for many grey images."""
+    first, height, last = shape
+    colour = last in (1, 3) and height > 1
+    if colour or first == 3:
+        one = "(H, W, C)" if colour else "(C, H, W)"
+        raise ValueError(
+            f"{name}: shape {shape} may be one picture {one} or {first} grey images; store "
+            "array[None] for the one, array[..., None] for the others"
+        )
 
 
-def _read_member(archive: zipfile.ZipFile, key: str, path: Path) -> NDArray[np.uint8]:
-    """Read one array of an .npz, into exactly the memory that its header declares."""
+def _with_channel_axis(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the shape of a grey array of three axes a last axis of one channel."""
+    return (*shape, 1) if len(shape) == 3 else shape
+
+
+def _read_member(
+    archive: zipfile.ZipFile, key: str, path: Path, expected: tuple[int, int, int] | None
+) -> Tensor:
+    """Read one array of an .npz as uint8 (N, C, H, W), into the memory that its header declares."""
+    name = f"{path}, {key}"
     if f"{key}.npy" not in archive.namelist():
-        present = ", ".join(sorted(name.removesuffix(".npy") for name in archive.namelist())[:8])
-        raise ValueError(f"{path}: holds no array {key!r} but {present or 'nothing'}; add {key!r}")
+        present = ", ".join(sorted(n.removesuffix(".npy") for n in archive.namelist())[:8])
+        held = printable(present)[:_LONGEST_LIST] or "nothing"
+        raise ValueError(f"{path}: holds no array {key!r} but {held}; add {key!r}")
     member = archive.getinfo(f"{key}.npy")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{path}, {key}: is compressed in an unknown way; use numpy.savez")
+        raise ValueError(f"{name}: is compressed in an unknown way; use numpy.savez")
     with archive.open(member) as stream:
-        header = _read_header(stream, f"{path}, {key}")
+        header = _read_header(stream, name)
         if header.end != member.file_size:
             raise ValueError(
-                f"{path}, {key}: declares {header.end:,} bytes and has {member.file_size:,}; "
+                f"{name}: declares {header.end:,} bytes and has {member.file_size:,}; "
                 "it is damaged, get the file again"
             )
+        axes = layout(header.shape, name)
+        shape = _with_channel_axis(header.shape)
+        if expected is not None:
+            _, channels, height, width = (shape[axis] for axis in axes)
+            check_shape(name, (channels, height, width), expected)
         stored = min(member.compress_size, path.stat().st_size)
         check_size(path, header.end, stored, member.compress_type == zipfile.ZIP_DEFLATED)
-        data = stream.read()
-    array = np.frombuffer(bytearray(data), np.uint8, prod(header.shape))
-    return array.reshape(header.shape, order="F" if header.fortran else "C")
+        array = _read_bytes(stream, prod(shape))
+    array = array.reshape(shape, order="F" if header.fortran else "C")
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(axes)))
+
+
+def _read_bytes(stream: IO[bytes], count: int) -> NDArray[np.uint8]:
+    """Read ``count`` bytes piece by piece, so that only one copy of them is made."""
+    array = np.empty(count, np.uint8)
+    place = 0
+    while place < count:
+        piece = stream.read(min(_PIECE, count - place))
+        if not piece:
+            raise EOFError("an array ends early")
+        array[place : place + len(piece)] = np.frombuffer(piece, np.uint8)
+        place += len(piece)
+    # At its end a member is compared with its CRC.
+    stream.read(1)
+    return array
 
 
 def _read_header(stream: IO[bytes], name: str) -> ArrayHeader:
     """Read the header of a .npy file, and refuse every type but uint8."""
     try:
-        version = npy.read_magic(stream)
+        start = stream.read(_HEADER_START)
+        version = npy.read_magic(io.BytesIO(start))
+        size = 2 if version == (1, 0) else 4
+        length = int.from_bytes(start[8 : 8 + size], "little")
+        if length > _LONGEST_HEADER:
+            raise ValueError(f"its header has {length:,} bytes")
+        head = io.BytesIO(start + stream.read(8 + size + length - len(start)))
+        head.seek(8)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
+        shape, fortran, dtype = read(head)
     except (ValueError, SyntaxError, tokenize.TokenError) as error:
         raise ValueError(f"{name}: is no .npy array ({brief(error)}); use numpy.save") from error
     if dtype != np.uint8:
         raise ValueError(f"{name}: holds {dtype.name} and not uint8; store pixels 0…255 as uint8")
     if any(size < 1 for size in shape):
         raise ValueError(f"{name}: shape is {shape}; there must be at least one image")
-    return ArrayHeader(shape, fortran, stream.tell())
+    return ArrayHeader(shape, fortran, 8 + size + length)

@@ -7,12 +7,17 @@ A header is checked before any pixel is read, see :mod:`mrvae.data.files.image_f
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from torch import Tensor
 
 from mrvae.data.files.image_files import SUFFIXES, header, read
+from mrvae.data.files.listing import entries, is_hidden, kind_of, log_left_out
+from mrvae.data.files.untrusted import check_expansion
 from mrvae.data.location import data_folder
 
 _COLOURS = 3
@@ -45,11 +50,42 @@ def gallery(
         Traceback (most recent call last):
         ValueError: there is no folder no-such-folder or /tmp/no-such-folder; put ...
     """
-    paths = _paths(_folder(name, data_folder(data_dir)))[:limit]
+    return read_pictures(picture_paths(name, data_dir)[:limit])
+
+
+def picture_paths(name: str, data_dir: Path | str | None = None) -> tuple[Path, ...]:
+    """Return the paths of the pictures that lie in a folder itself, sorted by file name.
+
+    Raises ``ValueError`` if there is no such folder, or it holds no pictures.
+    """
+    folder = _folder(name, data_folder(data_dir))
+    paths, left = [], Counter[str]()
+    for path in entries(folder):
+        if path.is_dir() and not is_hidden(path.name):
+            left["folders"] += 1
+        elif is_hidden(path.name) or path.suffix.lower() not in SUFFIXES:
+            left[kind_of(path.name)] += 1
+        else:
+            paths.append(path)
+    log_left_out(folder, left)
+    if not paths:
+        raise ValueError(f"{folder}: holds no pictures; put files there of {', '.join(SUFFIXES)}")
+    return tuple(paths)
+
+
+def read_pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
+    """Read RGB pictures, once their headers have shown how large all of them are.
+
+    Raises ``ValueError`` if one cannot be read or is not RGB, or all are too large for memory.
+    """
+    size = 0
     for path in paths:
-        channels, _, _ = header(path)
-        if channels != _COLOURS:
+        shape = header(path)
+        if shape[0] != _COLOURS:
             raise ValueError(f"{path}: is grey; a gallery has RGB pictures, convert it or move it")
+        size += prod(shape)
+    if paths:
+        check_expansion(paths[0].parent, size, sum(path.stat().st_size for path in paths))
     return tuple(Picture(path.stem, read(path, None)) for path in paths)
 
 
@@ -64,11 +100,3 @@ def _folder(name: str, root: Path | None) -> Path:
         f"there is no folder {tried}; put the pictures there, or name the folder that holds"
         f" {name} by --data-dir or MRVAE_DATA"
     )
-
-
-def _paths(folder: Path) -> list[Path]:
-    """Return the pictures that lie in the folder itself."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise ValueError(f"{folder}: holds no pictures; put files there of {', '.join(SUFFIXES)}")
-    return paths

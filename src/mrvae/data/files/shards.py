@@ -1,7 +1,7 @@
 """A folder of .npy files, the *shards*, as one data set that may be larger than memory.
 
 Sorted by their paths, the shards are one after the other: of shards of n_1, n_2, … images, image i
-lies in the first shard k with n_1 + … + n_k > i. Each is mapped into memory and read on demand. The
+lies in the first shard k with n_1 + … + n_k > i. Each is opened when images of it are taken. The
 images of a split or a batch depend on their order only, not on how they are cut into files. Splits
 are as those of a folder of pictures: the sub-folders train, validation and test, or a tenth held
 out of the training images, or 80 %, 10 % and 10 % of all.
@@ -15,12 +15,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mrvae.data.files.arrays import map_npy
-from mrvae.data.files.folder import sub_folders
+from mrvae.data.files.arrays import open_npy
 from mrvae.data.files.image_files import SUFFIXES
+from mrvae.data.files.listing import choose, first_with
 from mrvae.data.images import Images
 from mrvae.data.rows import Rows, Shape
-from mrvae.data.splits import a_tenth, held_out
+
+_SUFFIXES = (".npy",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class JoinedRows:
 
 def is_sharded(folder: Path) -> bool:
     """Tell whether a folder holds .npy files, at any depth."""
-    return bool(_shards(folder))
+    return first_with(folder, _SUFFIXES) is not None
 
 
 def load_shards(folder: Path, split: str) -> Images:
@@ -69,37 +70,16 @@ def load_shards(folder: Path, split: str) -> Images:
     Raises ``ValueError`` if the folder holds pictures too, a shard is damaged, not uint8 or of
     another layout or shape than the first, or the split has no folder.
     """
-    mixed = next((p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES), None)
+    mixed = first_with(folder, SUFFIXES)
     if mixed is not None:
         raise ValueError(f"{folder}: holds .npy files and pictures, such as {mixed}; keep one kind")
-    own = sub_folders(folder)
-    if all(path is None for path in own.values()):
-        images = _joined(folder, folder.name, split)
-        tenth = len(images) // 10
-        return images.subset(held_out(split, len(images), tenth, tenth))
-    chosen = own[split] or (own["train"] if split == "validation" else None)
-    if chosen is None:
-        raise ValueError(f"{folder}: has no folder {split}; add {folder / split} with .npy files")
-    images = _joined(chosen, folder.name, split)
-    if split == "test" or own["validation"] is not None:
-        return images
-    return images.subset(held_out(split, len(images), a_tenth(len(images))))
-
-
-def _joined(folder: Path, name: str, split: str) -> Images:
-    """Return all shards of a folder as one set."""
-    paths = _shards(folder)
-    if not paths:
-        raise ValueError(f"{folder}: holds no .npy files; put the images of {split} there")
-    sources = tuple(map(map_npy, paths))
-    for path, source in zip(paths, sources, strict=True):
+    chosen = choose(folder, split, _SUFFIXES)
+    sources = tuple(map(open_npy, chosen.paths))
+    for path, source in zip(chosen.paths, sources, strict=True):
         if source.shape[1:] != sources[0].shape[1:]:
             raise ValueError(
-                f"{paths[0]} has images of shape (C, H, W) = {sources[0].shape[1:]} and {path} of "
-                f"{source.shape[1:]}; make their shapes equal"
+                f"{chosen.paths[0]} has images of shape (C, H, W) = {sources[0].shape[1:]} and "
+                f"{path} of {source.shape[1:]}; make their shapes equal"
             )
-    return Images(JoinedRows(sources), name, split)
-
-
-def _shards(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".npy" and p.is_file())
+    images = Images(JoinedRows(sources), folder.name, split)
+    return images if chosen.whole else images.subset(chosen.indices(len(images)))

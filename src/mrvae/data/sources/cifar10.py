@@ -22,7 +22,7 @@ import pooch
 import torch
 from torch import Tensor
 
-from mrvae.data.files.untrusted import brief, reading
+from mrvae.data.files.untrusted import brief, check_regular, opened, reading
 from mrvae.data.images import Images
 from mrvae.data.sources.download import Remote, find
 from mrvae.data.splits import held_out
@@ -39,7 +39,8 @@ _ARRAY_NAMES = {
     "numpy dtype",
     "_codecs encode",
 }
-_LARGEST_FILE = 1 << 26
+# A published batch has 31 MB, and some 30,000 instructions; the archive has 170 MB.
+_LARGEST_FILE, _MOST_INSTRUCTIONS, _LARGEST_ARCHIVE = 1 << 25, 500_000, 1 << 28
 _FOLDER = "cifar-10-batches-py"
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 _REMOTE = Remote(
@@ -96,7 +97,9 @@ def pixels_of(batch: bytes, name: str, count: int) -> Tensor:
 
 def _operands(batch: bytes) -> Iterator[object]:
     """Yield the operands of a pickle's instructions, if it names only what arrays are made of."""
-    for instruction, operand, _ in pickletools.genops(io.BytesIO(batch)):
+    for number, (instruction, operand, _) in enumerate(pickletools.genops(io.BytesIO(batch))):
+        if number >= _MOST_INSTRUCTIONS:
+            raise ValueError(f"it has more than {_MOST_INSTRUCTIONS:,} instructions")
         if instruction.name in _NAMING and operand not in _ARRAY_NAMES:
             raise ValueError(f"it would call {operand or 'something unnamed'}")
         yield operand
@@ -107,16 +110,21 @@ def _from_folder(folder: Path, names: tuple[str, ...]) -> list[bytes]:
     batches = []
     for name in names:
         path = folder / name
-        if not path.is_file():
+        if not path.exists():
             raise ValueError(f"{folder}: holds no {name}; unpack {_REMOTE.url} there")
-        if path.stat().st_size > _LARGEST_FILE:
+        with opened(path) as stream:
+            batch = stream.read(_LARGEST_FILE + 1)
+        if len(batch) > _LARGEST_FILE:
             raise ValueError(f"{path}: is too large for a batch of CIFAR-10; get the file again")
-        batches.append(path.read_bytes())
+        batches.append(batch)
     return batches
 
 
 def _from_archive(path: Path, names: tuple[str, ...]) -> list[bytes]:
     """Read the named batches of the archive, if it is the published one; nothing is unpacked."""
+    check_regular(path)
+    if path.stat().st_size > _LARGEST_ARCHIVE:
+        raise ValueError(f"{path}: is too large for CIFAR-10; get {_REMOTE.url} again")
     if f"md5:{pooch.file_hash(str(path), alg='md5')}" != _REMOTE.checksum:
         raise ValueError(f"{path}: is not the published archive; get {_REMOTE.url} again")
     with tarfile.open(path, "r:gz") as archive:

@@ -7,15 +7,16 @@ big-endian 32-bit integers; then N·H·W bytes. The last 5,000 images of a froze
 
 from __future__ import annotations
 
-import gzip
+from functools import partial
+from math import prod
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mrvae.data.files.untrusted import check_size, reading
+from mrvae.data.files.inflate import gunzip
+from mrvae.data.files.untrusted import opened
 from mrvae.data.images import Images
 from mrvae.data.sources.download import Remote, find
 from mrvae.data.splits import held_out
@@ -46,49 +47,40 @@ def load_mnist(split: str, data_dir: Path | None) -> Images:
     """
     count = 10_000 if split == "test" else 60_000
     path = find(_TEST if split == "test" else _TRAIN, data_dir)
-    array = read_idx(path)
-    if array.shape != (count, 28, 28):
-        raise ValueError(
-            f"{path}: holds images of shape {array.shape}, and MNIST's are ({count}, 28, 28); "
-            f"fetch the published file from {_SITE}"
-        )
+    array = read_idx(path, (count, 28, 28))
     pixels = torch.from_numpy(array)[:, None]
     if split != "test":
         pixels = pixels[held_out(split, count, validation=5000)]
     return Images(pixels, "mnist", split)
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
+def read_idx(path: Path, expected: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Read an idx file of images, plain or gzipped by its first bytes: uint8 (N, H, W).
 
-    Raises ``ValueError`` if it is not such a file, or holds more or fewer bytes than it declares.
+    Never more is read or inflated than ``expected`` images take. Raises ``ValueError`` if it is not
+    such a file, declares another shape, or holds more or fewer bytes than it declares.
     """
-    with reading(path), path.open("rb") as plain:
-        compressed = plain.read(2) == b"\x1f\x8b"
-        plain.seek(0)
-        if not compressed:
-            return _read_images(plain, path, compressed)
-        with gzip.GzipFile(fileobj=plain) as inflated:
-            return _read_images(inflated, path, compressed)
-
-
-def _read_images(
-    stream: BinaryIO | gzip.GzipFile, path: Path, compressed: bool
-) -> NDArray[np.uint8]:
-    """Read header and pixels, never more than one byte beyond what is declared."""
-    header = stream.read(_HEADER)
-    if len(header) < _HEADER or header[:4] != _MAGIC:
+    with opened(path) as stream:
+        compressed = stream.read(2) == b"\x1f\x8b"
+        stream.seek(0)
+        read = partial(gunzip, stream) if compressed else stream.read
+        data = read(_HEADER + prod(expected) + 1)
+    if len(data) < _HEADER or data[:4] != _MAGIC:
         raise ValueError(
-            f"{path}: is no idx file of images (it begins with {header[:4].hex() or 'nothing'}, "
+            f"{path}: is no idx file of images (it begins with {data[:4].hex() or 'nothing'}, "
             f"not {_MAGIC.hex()}); get the file again"
         )
-    shape = tuple(int(size) for size in np.frombuffer(header, dtype=">u4", offset=4))
-    declared = shape[0] * shape[1] * shape[2]
-    check_size(path, declared + _HEADER, path.stat().st_size, compressed)
-    data = stream.read(declared + 1)
-    if len(data) != declared:
-        length = "more" if len(data) > declared else f"only {len(data):,}"
+    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", 3, offset=4))
+    if shape != expected:
         raise ValueError(
-            f"{path}: declares {shape} = {declared:,} bytes and holds {length}; get the file again"
+            f"{path}: holds images of shape {shape}, and MNIST's are {expected}; "
+            f"fetch the published file from {_SITE}"
         )
-    return np.frombuffer(bytearray(data), dtype=np.uint8).reshape(shape)
+    held = len(data) - _HEADER
+    if held != prod(shape):
+        length = "more" if held > prod(shape) else f"only {held:,}"
+        raise ValueError(
+            f"{path}: declares {shape} = {prod(shape):,} bytes and holds {length}; get the file "
+            "again"
+        )
+    return np.frombuffer(bytearray(data), dtype=np.uint8, offset=_HEADER).reshape(shape)

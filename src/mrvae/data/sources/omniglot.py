@@ -11,13 +11,15 @@ cuts of OMNIGLOT have other images and give other numbers.
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mrvae.data.files.untrusted import reading
+from mrvae.data.files import mat
+from mrvae.data.files.untrusted import opened
 from mrvae.data.images import Images
 from mrvae.data.sources.download import Remote, find
 from mrvae.data.splits import held_out
@@ -26,7 +28,8 @@ TRAIN, TEST, VALIDATION = 24_345, 8_070, 1_000
 """Images in the published file for training and for the test, and those held out."""
 
 _SIDE = 28
-_LARGEST_FILE = 1 << 29
+# Bytes of a matrix that are not its values.
+_OVERHEAD = 4096
 _REMOTE = Remote(
     "https://github.com/yburda/iwae/raw/master/datasets/OMNIGLOT/chardata.mat",
     None,
@@ -59,17 +62,19 @@ def read_pixels(path: Path, key: str, count: int) -> NDArray[np.uint8]:
     from scipy.io import loadmat, whosmat
 
     expected = (_SIDE * _SIDE, count)
-    with reading(path):
-        if path.stat().st_size > _LARGEST_FILE:
-            raise ValueError(f"has more than {_LARGEST_FILE:,} bytes")
-        declared = [(shape, kind) for name, shape, kind in whosmat(path) if name == key]
+    with opened(path) as stream:
+        matrix = mat.only(stream, key, 8 * prod(expected) + _OVERHEAD)
+        declared = [(shape, kind) for name, shape, kind in whosmat(matrix) if name == key]
         if declared not in ([(expected, "double")], [(expected, "single")]):
             raise ValueError(f"declares {key!r} as {declared or 'absent'}, not real of {expected}")
-        values = loadmat(path, variable_names=[key])[key]
+        matrix.seek(0)
+        values = loadmat(matrix, variable_names=[key])[key]
         if values.shape != expected or values.dtype.kind not in "fiu":
             raise ValueError(f"{key!r} is {values.dtype} of {values.shape}, not real of {expected}")
         if not (values.min() >= 0 and values.max() <= 1):
             raise ValueError(f"{key!r} has values outside [0, 1]")
-    columns = np.rint(values * 255.0).astype(np.uint8)
+    columns = np.empty(expected, np.uint8)
+    for rows, real in zip(columns, values, strict=True):
+        rows[:] = np.rint(real * 255.0)
     upright = columns.T.reshape(count, 1, _SIDE, _SIDE).swapaxes(2, 3)
     return np.ascontiguousarray(upright)

@@ -11,11 +11,11 @@ from mrvae.recipes.catalogue.falck2022 import FALCK2022
 from mrvae.recipes.catalogue.kiruluta2025 import KIRULUTA2025
 from mrvae.recipes.catalogue.kodak import KODAK
 from mrvae.recipes.catalogue.kuzina2023 import KUZINA2023
-from mrvae.recipes.overrides import override
 from mrvae.recipes.catalogue.published import PUBLISHED
+from mrvae.recipes.catalogue.small import SMALL
+from mrvae.recipes.overrides import override
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import from_json, to_json
-from mrvae.recipes.catalogue.small import SMALL
 from mrvae.recipes.validation import shown
 from mrvae.suggestions import did_you_mean
 

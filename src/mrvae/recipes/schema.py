@@ -309,8 +309,8 @@ class Training(Spec, frozen=True):
     """How the weights are found. ``batch`` is the global batch, whatever the number of devices.
 
     ``activation_checkpointing`` stores no activation inside a block or a cell, and computes them
-    again in the backward pass: a third more operations for a fraction of the memory. A run is refused if its
-    predicted peak of memory is more than ``overcommit`` times what is free.
+    again in the backward pass: a third more operations for a fraction of the memory. A run is
+    refused if its predicted peak of memory is more than ``overcommit`` times what is free.
     """
 
     steps: int

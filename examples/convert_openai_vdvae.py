@@ -24,7 +24,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from mrvae.training.rundir import RunDirectory
+from mrvae.training.store.directory import RunDirectory
 from torch import Tensor, nn
 
 import mrvae

@@ -70,11 +70,11 @@ def test_counts_stay_while_the_model_stays() -> None:
     assert (changed.parameters, changed.depth) == (DIGITS.parameters, DIGITS.depth)
 
 
-def test_a_kind_starts_from_its_own_values_but_keeps_the_images_levels() -> None:
+def test_a_kind_starts_from_its_own_values_but_keeps_the_images_bins() -> None:
     assert override(DIGITS, ["likelihood=logistic_mixture"]).model.likelihood == (
         LogisticMixturePixels(bins=17)
     )
-    assert override(DIGITS, ["likelihood=categorical", "levels=32"]).model.likelihood == (
+    assert override(DIGITS, ["likelihood=categorical", "bins=32"]).model.likelihood == (
         CategoricalPixels(32)
     )
     assert override(DIGITS, ["training.optimizer=adamax"]).training.optimizer == Adamax()
@@ -125,7 +125,7 @@ WRONG = [
     ("width=64,0", r"model: width is \(64, 0\)"),
     ("likelihood=bernouli", "found 'bernouli', expected one of bernoulli, categorical, logistic_"),
     ("data=", "source is empty"),
-    ("binary=true", "binary images need a likelihood of 2 levels, not 17.*after 'binary=true'"),
+    ("binary=true", "binary images need a likelihood of 2 bins, not 17.*after 'binary=true'"),
 ]
 
 

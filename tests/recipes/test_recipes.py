@@ -44,7 +44,7 @@ def test_a_recipe_is_described_in_single_lines(known: Recipe) -> None:
 
 
 @for_all("known", ALL)
-def test_the_levels_of_a_pixel_are_those_its_bits_leave(known: Recipe) -> None:
+def test_the_bins_of_a_pixel_are_those_its_bits_leave(known: Recipe) -> None:
     likelihood = known.model.likelihood
     if known.data.source != "digits" and not known.data.binary:
         assert likelihood.bins == 2**known.data.bits
@@ -53,7 +53,7 @@ def test_the_levels_of_a_pixel_are_those_its_bits_leave(known: Recipe) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("digit-vdvae", "no recipe 'digit-vdvae'; did you mean digits-vdvae, [^,]* or [^,]*[?]$"),
+        ("digit-vdvae", "no recipe 'digit-vdvae'; did you mean digits-vdvae or [^,]* or [^,]*[?]$"),
         ("zzz", "no recipe 'zzz'; `mrvae recipes` lists them$"),
         ("9" * 900_000, r"no recipe '9+\.\.\.9+'; `mrvae recipes` lists them$"),
         ("\x1b[2J\n", r"no recipe '\\x1b\[2J\\n'; `mrvae recipes` lists them$"),

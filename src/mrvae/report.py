@@ -126,6 +126,8 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
 
 def _bars(axes: Axes, kl: Sequence[float], sizes: Sequence[int]) -> None:
     """Draw one bar a latent."""
+    from matplotlib.ticker import MaxNLocator
+
     if len(kl) != len(sizes) or not kl:
         raise ValueError(f"{len(kl)} KL values for {len(sizes)} latents; give one for each")
     for color, group in enumerate(groups(sizes)):
@@ -138,7 +140,7 @@ def _bars(axes: Axes, kl: Sequence[float], sizes: Sequence[int]) -> None:
             label=f"{group.size}×{group.size}: {total:.1f}",
         )
     axes.set_xlabel("latent, coarse to fine")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("KL in nats per image")
     axes.set_title(f"{math.fsum(kl):.1f} nats in {len(kl)} latents")
     axes.legend(title="resolution: nats", frameon=False)

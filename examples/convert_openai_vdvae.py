@@ -24,7 +24,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from mrvae.training.store.directory import RunDirectory
 from torch import Tensor, nn
 
 import mrvae
@@ -36,6 +35,7 @@ from mrvae.models.cells.vdvae import VDVAECell
 from mrvae.models.heads.pixels import BernoulliFamily, Head, LogisticMixtureFamily
 from mrvae.models.hierarchy.decoder import CellStage
 from mrvae.recipes.schema import Recipe
+from mrvae.training.store.directory import RunDirectory
 
 Pairs = Iterator[tuple[str, Tensor]]
 

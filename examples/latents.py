@@ -3,7 +3,7 @@
     python examples/latents.py RUN --out pictures/
 
 RUN is a run directory, or a model that ships with mrvae (``digits-vdvae``). The first picture has
-one row for each number of kept latents: images as their top 1, 2, … latents tell them, the rest
+one row for each number of kept latents: reconstructions from the top 1, 2, … latents, the rest
 being the prior's means. In the second each row goes from one image to another: their top latents
 are mixed, and everything below is drawn anew from the prior given the mixture.
 """
@@ -57,7 +57,7 @@ def main(options: Options) -> None:
     """Write both pictures."""
     model = mrvae.load(options.run)
     recipe = read_recipe(locate(options.run))
-    levels = recipe.model.likelihood.bins
+    bins = recipe.model.likelihood.bins
     x = images_for(recipe, "test").take(torch.arange(2 * options.images))
     options.out.mkdir(parents=True, exist_ok=True)
     with torch.no_grad():
@@ -67,7 +67,7 @@ def main(options: Options) -> None:
             "interpolation.png": (interpolation(model, first, second, options.top), 9),
         }
     for name, (images, columns) in pictures.items():
-        write_png(options.out / name, arrange(images.numpy(), levels, columns))
+        write_png(options.out / name, arrange(images.numpy(), bins, columns))
         print(options.out / name)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from model_tools import images, posterior_trace, randomise
+from msgspec.structs import replace
 from torch import Tensor
 
 import mrvae

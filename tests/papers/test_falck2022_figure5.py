@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from mrvae.evaluation import describe
-from mrvae.papers.entries import Result, Validation
-from mrvae.papers.falck2022.figure5 import at_equal_flops, at_equal_seconds, cells, findings
+from mrvae.papers.bounds import Validation
+from mrvae.papers.entries import Result
+from mrvae.papers.falck2022.figure5 import at_equal_flops, at_equal_seconds, entries
+from mrvae.papers.falck2022.figure5 import findings as findings_of
 from mrvae.recipes import override, recipe
 
-CELLS = {cell.name: cell for cell in cells("cpu")}
+ENTRIES = {entry.name: entry for entry in entries("cpu")}
 STEPS = range(250, 3001, 250)
 cost = cache(describe)
 
 
 def result(
     name: str, nats: float, se: float = 0.2, *, slow: float = 1.0, gain: float = 0.0
-) -> Result:
+) -> Result[None]:
     """Return a run whose validation falls by ``gain`` nats an e-fold of steps, to ``nats``."""
 
     curve = tuple(Validation(s, slow * s, nats - gain * math.log(s / 3000)) for s in STEPS)
     measures: dict[str, object] = {"nats": nats, "nats_se": se, "images": 10_000}
-    return Result(CELLS[name], cost(CELLS[name].job.recipe), curve, measures)
+    return Result(ENTRIES[name], cost(ENTRIES[name].job.recipe), curve, measures)
+
+
+def findings(results: list[Result[None]]) -> list[str]:
+    """The findings, where each result is compared with the first finished of its bases."""
+    found = {one.name: one for one in results}
+    return findings_of(
+        [
+            replace(one, base=next((found[b] for b in one.entry.bases if b in found), None))
+            for one in results
+        ]
+    )
 
 
 def sentence(found: list[str], *parts: str) -> str:
@@ -88,10 +102,10 @@ def test_fewer_images_make_larger_errors() -> None:
 
 
 def test_a_diverged_run_is_not_measured() -> None:
-    broken = Result(CELLS["r5"], cost(CELLS["r5"].job.recipe), (), None)
-    said = findings([result("x1", 100.0), broken])
-    assert "training diverges" in said[0]
-    assert all("not measured" in line for line in said[1:])
+    broken: Result[None] = Result(ENTRIES["r5"], cost(ENTRIES["r5"].job.recipe), (), None)
+    first, *others = findings([result("x1", 100.0), broken])
+    assert "training diverges" in first
+    assert all("not measured" in line for line in others)
 
 
 def test_the_recipes_are_those_of_the_command_in_the_documentation() -> None:
@@ -101,7 +115,7 @@ def test_the_recipes_are_those_of_the_command_in_the_documentation() -> None:
     changes += ["training.validate_every=250", "training.checkpoint_every=250"]
     changes += ["training.steps=3000"]
     for name in ("x1", "x2", "x4", "r3", "r5", "r10"):
-        job = CELLS[name].job
+        job = ENTRIES[name].job
         assert job.recipe == override(recipe(f"falck2022-mnist-{name}"), changes)
         assert job.name == f"falck2022-mnist-{name}-seed0"
-    assert CELLS["r5-seed1"].job.name == "falck2022-mnist-r5-seed1"
+    assert ENTRIES["r5-seed1"].job.name == "falck2022-mnist-r5-seed1"

@@ -1,9 +1,10 @@
-"""Laws of the items of Falck et al. (2022): bands, moments, and what a change changes."""
+"""Properties of the items of Falck et al. (2022): bands, moments, and what a change changes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,13 +13,16 @@ import torch
 from msgspec import structs
 from torch.nn import functional
 
+from helpers.members import for_all
 from mrvae.evaluation import PassNorms, describe
+from mrvae.papers import catalogue
 from mrvae.papers.entries import Entry, Result
-from mrvae.papers.falck2022 import ablations, figure5, figure6, figure7, table1, table2
+from mrvae.papers.falck2022 import ablations, figure6, figure7, table1, table2
 from mrvae.papers.falck2022.figure1 import bands_of, nested
 from mrvae.papers.outcome import Budget
 from mrvae.papers.workspace import Measures
 
+cost = cache(describe)
 BUDGETS: tuple[Budget, ...] = ("smoke", "cpu", "paper")
 
 
@@ -29,7 +33,7 @@ def noise(*shape: int) -> torch.Tensor:
 # ------------------------------------------------------------------------------------- figure 1
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@for_all("channels", [1, 3])
 def test_the_bands_hold_all_energy_and_are_those_of_pywavelets(channels: int) -> None:
     x = noise(5, channels, 16, 16)
     bands = bands_of(x)
@@ -41,7 +45,7 @@ def test_the_bands_hold_all_energy_and_are_those_of_pywavelets(channels: int) ->
     assert bands == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("side", [2, 4, 8])
+@for_all("side", [2, 4, 8])
 def test_an_image_of_a_coarser_space_has_no_energy_in_finer_bands(side: int) -> None:
     x = functional.interpolate(noise(3, 1, side, side), size=16, mode="nearest")
     for band, energy in bands_of(x).items():
@@ -67,14 +71,14 @@ def test_findings_of_norms_follow_from_the_norms() -> None:
 # ------------------------------------------------------------------------------------- figure 7
 
 
-@pytest.mark.parametrize("levels", [2, 17])
-def test_moments_are_those_of_ink_and_of_edges(levels: int) -> None:
+@for_all("bins", [2, 17])
+def test_moments_are_those_of_ink_and_of_edges(bins: int) -> None:
     stream = torch.Generator().manual_seed(1)
-    x = torch.randint(0, levels, (20, 3, 6, 6), generator=stream).to(torch.uint8)
-    grey = x.numpy() / (levels - 1)
+    x = torch.randint(0, bins, (20, 3, 6, 6), generator=stream).to(torch.uint8)
+    grey = x.numpy() / (bins - 1)
     ink = grey.sum(axis=(1, 2, 3))
     edges = sum(np.abs(np.diff(grey, axis=a)).sum(axis=(1, 2, 3)) for a in (2, 3))
-    found = figure7.moments(x, levels)
+    found = figure7.moments(x, bins)
     assert found.ink == pytest.approx(ink.mean())
     assert found.ink_sd == pytest.approx(ink.std(ddof=1))
     assert found.edges == pytest.approx(edges.mean())
@@ -94,30 +98,31 @@ def test_the_temperature_of_the_data_is_chosen() -> None:
 # ----------------------------------------------------------------------- tables and ablations
 
 
+@cache
 def every(budget: Budget) -> dict[str, list[Entry]]:
-    items = (figure5, figure6, figure7, table1, table2, ablations)
-    return {item.ITEM.name: list(item.cells(budget)) for item in items}
+    names = ("figure1", "figure5", "figure6", "figure7", "table1", "table2", "ablations")
+    return {name: list(catalogue.find("falck2022", name).entries(budget)) for name in names}
 
 
-@pytest.mark.parametrize("budget", BUDGETS)
+@for_all("budget", BUDGETS)
 def test_a_directory_belongs_to_one_recipe(budget: Budget) -> None:
     """Items share a folder, so the name of a run must say all that tells it from another."""
-    jobs = [cell.job for cells in every(budget).values() for cell in cells]
+    jobs = [entry.job for entries in every(budget).values() for entry in entries]
     by_name = {job.name: job for job in jobs}
     assert all(by_name[job.name] == job for job in jobs)
 
 
-@pytest.mark.parametrize("budget", BUDGETS)
-def test_cells_have_names_of_their_own_and_some_are_made_unasked(budget: Budget) -> None:
-    for cells in every(budget).values():
-        names = [cell.name for cell in cells]
+@for_all("budget", BUDGETS)
+def test_entries_have_unique_names_and_some_are_made_by_default(budget: Budget) -> None:
+    for entries in every(budget).values():
+        names = [entry.name for entry in entries]
         assert len(set(names)) == len(names)
-        assert any(cell.default for cell in cells)
+        assert any(entry.default for entry in entries)
         assert not any("," in name for name in names)
 
 
 def test_a_change_changes_the_model_alone() -> None:
-    by_name = {cell.name: cell.job.recipe for cell in ablations.cells("cpu")}
+    by_name = {entry.name: entry.job.recipe for entry in ablations.entries("cpu")}
     for change in ablations.CHANGES:
         if change.base:
             one, base = by_name[change.name], by_name[change.base]
@@ -128,7 +133,7 @@ def test_a_change_changes_the_model_alone() -> None:
 
 
 def test_a_single_resolution_has_the_depth_and_the_parameters_of_many() -> None:
-    by_name = {cell.name: describe(cell.job.recipe) for cell in ablations.cells("cpu")[:7]}
+    by_name = {entry.name: cost(entry.job.recipe) for entry in ablations.entries("cpu")[:7]}
     single, many = by_name["single"], by_name["x1"]
     assert single.stochastic_depth == many.stochastic_depth
     assert single.parameters == pytest.approx(many.parameters, rel=0.005)
@@ -138,30 +143,32 @@ def test_a_single_resolution_has_the_depth_and_the_parameters_of_many() -> None:
     assert by_name["latent16"].latents == 2 * many.latents
 
 
-def result(cell: Entry, nats: float | None) -> Result:
+def result(entry: Entry, nats: float | None, base: Result[None] | None = None) -> Result[None]:
     measures: Measures = {"nats": nats, "nats_se": 0.2, "images": 10_000}
-    return Result(cell, describe(cell.job.recipe), (), None if nats is None else measures)
+    known = None if nats is None else measures
+    return Result(entry, cost(entry.job.recipe), (), known, base=base)
 
 
 def test_findings_of_table_2_follow_from_its_rows() -> None:
-    plain, normalised, *_ = table2.cells("cpu")
-    (said,) = table2.findings([result(plain, 90.0), result(normalised, 200.0)])
-    assert "200.00 against 90.00 nats" in said
-    assert "worse" in said
-    (said,) = table2.findings([result(plain, 90.0), result(normalised, None)])
-    assert "diverges" in said
+    plain, normalised, *_ = table2.entries("cpu")
+    base = result(plain, 90.0)
+    (finding,) = table2.findings([base, result(normalised, 200.0, base)])
+    assert finding.startswith("x1: with the state normalised 200.00 against 90.00 nats")
+    assert "worse" in finding
+    (finding,) = table2.findings([base, result(normalised, None, base)])
+    assert "diverges" in finding
     assert table2.findings([result(normalised, 90.0)]) == []
 
 
 def test_findings_of_table_1_follow_from_its_rows() -> None:
-    shared, plain, *_ = table1.cells("cpu")
-    (said,) = table1.findings([result(shared, 85.0), result(plain, 86.0)])
-    assert said.startswith("mnist-ws has 68% of the parameters")
-    assert "better" in said
+    shared, plain, *_ = table1.entries("cpu")
+    (finding,) = table1.findings([result(shared, 85.0, result(plain, 86.0))])
+    assert finding.startswith("mnist-ws has 68% of the parameters; equal steps: 85.00 against")
+    assert "better" in finding
 
 
 def test_findings_of_the_ablations_follow_from_their_rows() -> None:
-    x1, latent2, *_ = ablations.cells("cpu")
-    (said,) = ablations.findings([result(x1, 90.0), result(latent2, 90.1)])
-    assert "no clear difference" in said
-    assert "2 latent channels instead of 8" in said
+    x1, latent2, *_ = ablations.entries("cpu")
+    (finding,) = ablations.findings([result(latent2, 90.1, result(x1, 90.0))])
+    assert "no clear difference" in finding
+    assert finding.startswith("latent2 (2 latent channels instead of 8) against x1: 90.10")

@@ -1,4 +1,4 @@
-"""What the items of Kiruluta (2025) say follows from what was measured."""
+"""The findings of the items of Kiruluta (2025) follow from the measurements."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import pytest
 import torch
 from msgspec import structs
 
+from helpers.items import made
 from mrvae.papers.catalogue import find
-from mrvae.papers.entries import result
-from mrvae.papers.kiruluta2025 import ITEMS, ablation_noise, families, figure1, figure2, table1
+from mrvae.papers.entries import with_bounds
+from mrvae.papers.kiruluta2025 import ablation_noise, families, figure1, figure2, table1
 from mrvae.papers.kiruluta2025.curves import rates_figure
 from mrvae.papers.kiruluta2025.quality import errors, measured_images, thresholded
 from mrvae.papers.kiruluta2025.runs import ABLATION, ablation, penalty, table, wavelet_vae
-from mrvae.papers.outcome import Row
+from mrvae.papers.outcome import Extent, Row
 from mrvae.papers.workspace import Workspace
 from mrvae.recipes.wavelet import Sparse, WaveletVAE
 
@@ -32,7 +33,7 @@ def number(row: Row, name: str) -> float:
 
 
 def test_the_table_has_the_paper_beside_ours(workspace: Workspace) -> None:
-    outcome = table1.work(workspace)
+    outcome = made(table1.ITEM, workspace)
     rows = {str(row["cell"]): row for row in outcome.rows}
     assert list(rows) == ["vae", "wavelet", "oracle", "wavelet-elbo", "wavelet-coarse-to-fine"]
     assert rows["oracle"]["bits_per_dim"] is rows["oracle"]["rate"] is None
@@ -59,28 +60,32 @@ def test_the_papers_numbers_stand_beside_images_of_its_size() -> None:
         ("paper", {"vae": 32.5, "wavelet": 28.1}),
         ("smoke", {}),
     ):
-        cells = table(budget)  # type: ignore[arg-type]
-        found = {cell.name: table1.published(cell)["paper_fid"] for cell in cells}
-        assert {name: fid for name, fid in found.items() if fid is not None} == expected
+        entries = table(budget)  # type: ignore[arg-type]
+        printed = {
+            entry.name: table1.PUBLISHED.get(table1.printed_name(entry)) for entry in entries
+        }
+        found = {name: row["paper_fid"] for name, row in printed.items() if row is not None}
+        assert found == expected
 
 
 def test_both_models_at_the_papers_size_have_as_many_parameters() -> None:
     import mrvae
 
-    cells = {cell.name: cell for cell in table("cpu")}
+    entries = {entry.name: entry for entry in table("cpu")}
     counts = [
-        sum(p.numel() for p in mrvae.build(cells[name].job.recipe).parameters())
+        sum(p.numel() for p in mrvae.build(entries[name].job.recipe).parameters())
         for name in ("vae-128", "wavelet-128")
     ]
     assert counts[0] == pytest.approx(counts[1], rel=0.05)
 
 
 def test_a_cell_may_be_measured_on_fewer_images(workspace: Workspace) -> None:
-    cell = table("smoke")[0]
-    assert len(measured_images(workspace, cell)) == 16
-    assert len(measured_images(workspace, replace(cell, images=5))) == 5
-    (found,) = result(workspace, [replace(cell, images=5)], limit=16)
-    assert found.measure("images") == 5
+    entry = table("smoke")[0]
+    assert len(measured_images(workspace, entry)) == 16
+    assert len(measured_images(workspace, replace(entry, images=5))) == 5
+    few = replace(entry, images=5)
+    (found,) = with_bounds(workspace, [few], Extent(images=16), lambda workspace, entry: None)
+    assert found.bound("images") == 5
     assert len(found.each["nats"]) == 5
     assert [each.limit(2000) for each in table("cpu")] == [2000] * 4 + [300] * 3
 
@@ -95,7 +100,7 @@ def test_the_figure_draws_each_row_from_its_rate_to_its_bound() -> None:
 
 
 def test_noise_adds_its_square(workspace: Workspace) -> None:
-    outcome = ablation_noise.work(workspace)
+    outcome = made(ablation_noise.ITEM, workspace)
     learnt, fixed = outcome.rows
     assert number(fixed, "s") == pytest.approx(0.01)
     assert number(learnt, "s") == pytest.approx(0.1, rel=0.05)
@@ -174,30 +179,30 @@ def test_errors_have_the_spread_of_their_images() -> None:
     assert found["psnr"] == pytest.approx((20 + 10.4576) / 2, abs=1e-3)
 
 
-def test_cells_differ_in_what_they_say_and_share_a_run() -> None:
-    cells = {cell.name: cell for cell in ablation("cpu")}
-    shared = {cell.name: cell for cell in table("cpu")}["wavelet"]
-    assert set(cells) == set(ABLATION)
-    assert cells["learnt"].job == shared.job
-    assert len({cell.job.name for cell in cells.values()}) == len(cells)
-    models = [cell.job.recipe.model for cell in cells.values()]
+def test_entries_differ_in_their_models_and_share_a_run() -> None:
+    entries = {entry.name: entry for entry in ablation("cpu")}
+    shared = {entry.name: entry for entry in table("cpu")}["wavelet"]
+    assert set(entries) == set(ABLATION)
+    assert entries["learnt"].job == shared.job
+    assert len({entry.job.name for entry in entries.values()}) == len(entries)
+    models = [entry.job.recipe.model for entry in entries.values()]
     assert all(isinstance(model, WaveletVAE) for model in models)
     assert len(set(models)) == len(models)
-    assert find("kiruluta2025", "table1") is ITEMS["table1"]
+    assert find("kiruluta2025", "table1") is table1.ITEM
 
 
 def test_each_budget_has_its_images(tmp_path: Path) -> None:
-    for cell in table("cpu"):
-        assert cell.job.recipe.data.source == "cifar10_8k.npz"
-    assert {cell.job.recipe.model.size for cell in table("paper")} == {128}
+    for entry in table("cpu"):
+        assert entry.job.recipe.data.source == "cifar10_8k.npz"
+    assert {entry.job.recipe.model.size for entry in table("paper")} == {128}
 
 
 def test_the_figures_show_each_model_and_each_band(workspace: Workspace) -> None:
-    shown = figure1.work(workspace)
+    shown = made(figure1.ITEM, workspace)
     assert set(shown.figures) == {"figure1", "figure1_samples"}
-    assert [row["cell"] for row in shown.rows] == [cell.name for cell in table("smoke")]
+    assert [row["cell"] for row in shown.rows] == [entry.name for entry in table("smoke")]
     assert "bits/dim, proxy Fréchet" in shown.findings[0]
-    bands = figure2.work(workspace)
+    bands = made(figure2.ITEM, workspace)
     assert set(bands.figures) == {"figure2-wavelet"}
     assert sum(number(row, "share") for row in bands.rows) == pytest.approx(1)
     # Digits are bright strokes: no band of details has what the approximation has.
@@ -207,10 +212,10 @@ def test_the_figures_show_each_model_and_each_band(workspace: Workspace) -> None
 
 @pytest.mark.slow
 def test_families_are_compared_at_equal_depth(workspace: Workspace) -> None:
-    outcome = families.work(workspace)
+    outcome = made(families.ITEM, workspace)
     assert [(row["wavelet"], row["levels"]) for row in outcome.rows] == [
         ("haar", 1),
         ("bior2.2", 2),
     ]
-    assert outcome.findings == ("no two wavelets are finished at one depth; nothing to compare",)
-    assert len(families.cells("cpu")) == 20
+    assert outcome.findings == ["no two wavelets are finished at one depth; nothing to compare"]
+    assert len(families.entries("cpu")) == 20

@@ -1,4 +1,4 @@
-"""What the table of defects says follows from what was measured."""
+"""The findings on the defects follow from the measurements."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers.items import made
 from mrvae.evaluation import KUZINA2023, LikelihoodReport
 from mrvae.papers.kuzina2023 import defects
 from mrvae.papers.outcome import Outcome
@@ -15,13 +16,13 @@ from mrvae.papers.workspace import Workspace
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return defects.work(Workspace(tmp_path_factory.mktemp("desk"), "smoke", quiet=True))
+    return made(defects.ITEM, Workspace(tmp_path_factory.mktemp("defects"), "smoke", quiet=True))
 
 
 def test_each_defect_is_switched_on_alone() -> None:
-    valid, *alone, everything = defects.estimators().values()
+    valid, *single, everything = defects.ESTIMATORS.values()
     assert everything == KUZINA2023
-    flags = [list(vars(each).values()) for each in (valid, *alone)]
+    flags = [list(vars(each).values()) for each in (valid, *single)]
     assert flags[0] == [False] * 4
     assert [flag.index(True) for flag in flags[1:]] == [0, 1, 2, 3]
     assert all(sum(flag) == 1 for flag in flags[1:])
@@ -53,14 +54,14 @@ def test_differences_are_paired_by_image() -> None:
 
 
 def test_estimates_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace, cell = Workspace(tmp_path, "smoke", quiet=True), defects.cells("smoke")[0]
-    workspace.trained(cell.job)
-    first = defects.estimates(workspace, cell)
+    workspace, entry = Workspace(tmp_path, "smoke", quiet=True), defects.entries("smoke")[0]
+    workspace.trained(entry.job)
+    first = defects.estimates(workspace, entry)
     monkeypatch.setattr(defects, "rows_of", lambda name, report: [])
-    assert defects.estimates(workspace, cell) == first
-    (workspace.path(cell.job) / "weights.safetensors").write_bytes(b"others")
+    assert defects.estimates(workspace, entry) == first
+    (workspace.path(entry.job) / "weights.safetensors").write_bytes(b"others")
     with pytest.raises(ValueError, match="safetensors"):
-        defects.estimates(workspace, cell)
+        defects.estimates(workspace, entry)
 
 
 def test_what_is_said_of_one_model_needs_no_other(outcome: Outcome) -> None:
@@ -71,8 +72,8 @@ def test_what_is_said_of_one_model_needs_no_other(outcome: Outcome) -> None:
 
 
 def test_the_runs_are_the_papers(tmp_path: Path) -> None:
-    names = [cell.name for cell in defects.cells("smoke") if cell.default]
+    names = [entry.name for entry in defects.entries("smoke") if entry.default]
     assert names == ["vdvae", "dct"]
     with pytest.raises(ValueError, match="did you mean dct"):
-        defects.work(Workspace(tmp_path, "smoke", quiet=True, only=("dc",)))
+        defects.ITEM.work(Workspace(tmp_path, "smoke", quiet=True, only=("dc",)))
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Laws of figure 10 of Kuzina & Tomczak (2023): it runs, and says what its rows show."""
+"""Properties of figure 10 of Kuzina & Tomczak (2023): findings follow from rows, and it runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_findings_compare_the_optimisers_by_what_both_climb() -> None:
 
 def test_the_papers_plan_is_the_issues() -> None:
     """Three radii, 50 images from 5 starts, 50 plain steps, 100 of the sign; the cpu has a part."""
-    paper, cpu = figure10.PLANS["paper"], figure10.PLANS["cpu"]
+    paper, cpu = figure10.ATTACKS["paper"], figure10.ATTACKS["cpu"]
     assert (paper.radii, paper.images, paper.restarts) == ((0.05, 0.1, 0.2), 50, 5)
     assert (cpu.radii, cpu.latents, cpu.steps) == (paper.radii, paper.latents, paper.steps)
     assert [each.steps for each in figure10.ascents(paper.steps).values()] == [50, 100]
@@ -59,7 +59,7 @@ def test_the_figure_is_made_at_smoke(tmp_path: Path) -> None:
     item = catalogue.find("kuzina2023", "figure10")
     workspace = Workspace(tmp_path, "smoke", quiet=True)
     outcome = item.work(workspace)
-    plan = figure10.PLANS["smoke"]
+    plan = figure10.ATTACKS["smoke"]
     assert len(outcome.rows) == 2 * 2 * len(plan.latents)
     context = [r for r in outcome.rows if r["cell"] == "dct" and r["latents"] == 1]
     assert {r["symmetric_kl"] for r in context} == {0.0}

@@ -1,14 +1,14 @@
-"""Figure 5 as files: what a row says is what lies on the disk, and half the pictures are unseen."""
+"""Figure 5 as files: a row is what lies on the disk, and half the pictures are unseen."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from helpers.items import made
 from mrvae.compression import open_model, read_container
 from mrvae.compression.format.unpacking import decode_pictures
 from mrvae.data import Picture
@@ -26,7 +26,7 @@ FOLDS = figure5_real.FOLDS
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A desk whose CIFAR-10 is made up."""
+    """A workspace whose CIFAR-10 is made up."""
     folder = tmp_path_factory.mktemp("files")
     pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
     np.savez(folder / "made-up.npz", x_train=pixels, x_test=pixels[:9])
@@ -36,10 +36,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture(scope="module")
 def outcome(workspace: Workspace) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
-        plan = cifar.PLANS["smoke"]
         small = ("data=made-up.npz", "training.batch=2")
-        patch.setitem(cifar.PLANS, "smoke", replace(plan, changes=(*plan.changes, *small)))
-        return figure5_real.work(workspace)
+        patch.setitem(cifar.CHANGES, "smoke", (*cifar.CHANGES["smoke"], *small))
+        return made(figure5_real.ITEM, workspace)
 
 
 def files(workspace: Workspace, name: str) -> list[Path]:
@@ -93,7 +92,7 @@ def test_a_codec_that_loses_nothing_is_paid_by_the_whole_file(codec: object) -> 
 
 
 def test_every_fold_is_another_run_of_one_recipe() -> None:
-    jobs = [cell.job for cell in figure5_real.cells("cpu") if cell.name in FOLDS]
+    jobs = [entry.job for entry in figure5_real.entries("cpu") if entry.name in FOLDS]
     assert len({job.name for job in jobs}) == 2
     cuts = [job.recipe.data.cut for job in jobs]
     assert cuts == [Patches(16, 2, 0), Patches(16, 2, 1)]

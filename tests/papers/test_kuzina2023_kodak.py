@@ -1,4 +1,4 @@
-"""Figures 5, 6 and 9 of Kuzina & Tomczak (2023): what their rows say, and that they are made."""
+"""Figures 5, 6 and 9 of Kuzina & Tomczak (2023): their rows, and that they are made."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import pytest
 import torch
 from msgspec import structs
 
+from helpers.items import made
+from helpers.members import for_all
 from mrvae.data import gallery
 from mrvae.data.patches import cut_patches, join_patches
 from mrvae.distributions import MidTread
 from mrvae.models import DCTContext
-from mrvae.papers.kuzina2023 import cifar, figure5, figure6, figure9, kodak
+from mrvae.papers.kuzina2023 import cifar, figure5, kodak
+from mrvae.papers.kuzina2023.pages import FIGURE6, FIGURE9
 from mrvae.papers.outcome import Budget, Outcome
 from mrvae.papers.workspace import Workspace
 from mrvae.recipes.catalogue.cifar_small import CIFAR_SMALL
@@ -27,7 +30,7 @@ FOLDER = os.environ.get("MRVAE_DATA", "")
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A desk whose data are random images, and no photographs."""
+    """A workspace whose data are random images, and no photographs."""
     folder = tmp_path_factory.mktemp("kodak")
     pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
     np.savez(folder / "made-up.npz", x_train=pixels, x_test=pixels[:9])
@@ -36,9 +39,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = cifar.PLANS["smoke"]
     small = ("data=made-up.npz", "training.batch=2")
-    monkeypatch.setitem(cifar.PLANS, "smoke", replace(plan, changes=(*plan.changes, *small)))
+    monkeypatch.setitem(cifar.CHANGES, "smoke", (*cifar.CHANGES["smoke"], *small))
 
 
 def rows_of(outcome: Outcome) -> dict[str, dict[str, object]]:
@@ -47,10 +49,10 @@ def rows_of(outcome: Outcome) -> dict[str, dict[str, object]]:
 
 @pytest.mark.slow
 def test_figure_5_has_every_method_at_its_rate(workspace: Workspace) -> None:
-    outcome = figure5.work(replace(workspace, only=("vdvae", "dct-explicit")))
+    outcome = made(figure5.ITEM, replace(workspace, only=("vdvae", "dct-explicit")))
     rows = rows_of(outcome)
-    for cell in ("vdvae", "dct-explicit"):
-        drawn, mean = (rows[f"{cell}, t = {t}"] for t in (0.1, 0))
+    for name in ("vdvae", "dct-explicit"):
+        drawn, mean = (rows[f"{name}, t = {t}"] for t in (0.1, 0))
         assert drawn["bpp"] == mean["bpp"]
     assert rows["dct-explicit, algorithm 2"]["bpp"] == rows["dct-explicit, t = 0.1"]["bpp"]
     matched = [row for row in outcome.rows if row["matched"] is not None]
@@ -64,19 +66,20 @@ def test_figure_5_has_every_method_at_its_rate(workspace: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_the_pages_show_what_the_rows_say(workspace: Workspace) -> None:
-    for item in (figure6, figure9):
+def test_the_pages_show_the_rows(workspace: Workspace) -> None:
+    for item in (FIGURE6, FIGURE9):
         outcome = item.work(workspace)
-        shown = outcome.figures[item.ITEM.name].axes
+        shown = outcome.figures[item.name].axes
         assert len(shown) == 1 + len(outcome.rows) == 6
         assert outcome.rows[0]["picture"] == "made-up"
         for axes, row in zip(shown[1:], outcome.rows, strict=True):
             assert f"{row['bpp']:.3f} bpp, {row['psnr']:.2f} dB" in axes.get_title()
 
 
-@pytest.mark.parametrize("budget", BUDGETS)
+@for_all("budget", BUDGETS)
 def test_items_share_their_runs(budget: Budget) -> None:
-    jobs = [cell.job for item in (figure5, figure6, figure9) for cell in item.ITEM.cells(budget)]
+    items = (figure5.ITEM, FIGURE6, FIGURE9)
+    jobs = [entry.job for item in items for entry in item.entries(budget)]
     by_name = {job.name: job for job in jobs}
     assert all(by_name[job.name] == job for job in jobs)
     assert len(by_name) == len(cifar.KINDS)
@@ -108,11 +111,11 @@ def test_a_row_is_a_mean_with_its_error() -> None:
 def test_what_a_decoder_gains_is_paired_by_photograph() -> None:
     """Photographs that differ by 10 dB, and a decoder that adds 1 to each."""
     pixels, levels = torch.zeros(3, 1, 1), (20.0, 25.0, 30.0)
-    alone, decoded = (
+    context, decoded = (
         [kodak.Version("m", "pmf", 0.1, psnr + more, None, pixels) for psnr in levels]
         for more in (0.0, 1.0)
     )
-    row = kodak.averaged(decoded, None, alone)
+    row = kodak.averaged(decoded, None, context)
     assert (row["decoder_gain"], row["decoder_gain_se"]) == (1.0, 0.0)
     assert row["psnr_se"] == pytest.approx(5 / 3**0.5)
     (said,) = figure5.decoders([row])
@@ -122,7 +125,7 @@ def test_what_a_decoder_gains_is_paired_by_photograph() -> None:
     assert "within two standard errors" in figure5.decoders([doubtful])[0]
 
 
-@pytest.mark.parametrize("size", [3, 8])
+@for_all("size", [3, 8])
 def test_frequencies_that_are_not_quantised_are_a_projection(size: int) -> None:
     """They are those of a context whose quantiser is as fine as can be, and all of them are all."""
     picture = cifar.made_up(24)

@@ -1,4 +1,4 @@
-"""The propositions on tables: all laws hold, and what the tables are is what they are called."""
+"""The propositions on tables: all checks hold, and the tables are what their names say."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.items import made
+from helpers.members import for_all
 from mrvae.papers.kuzina2023 import proof_tables as tables
 from mrvae.papers.kuzina2023 import proofs
 from mrvae.papers.outcome import Outcome
@@ -17,14 +19,14 @@ from mrvae.papers.workspace import Workspace
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    return proofs.work(Workspace(Path("nowhere"), "smoke", quiet=True))
+    return made(proofs.ITEM, Workspace(Path("nowhere"), "smoke", quiet=True))
 
 
 def stream(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_every_law_holds_and_fails_without_its_hypothesis(outcome: Outcome) -> None:
+def test_every_check_holds_and_fails_without_its_hypothesis(outcome: Outcome) -> None:
     assert len(outcome.rows) > 20
     assert [row for row in outcome.rows if not row["holds"]] == []
     assert [row for row in outcome.rows if row["wrong_holds"]] == []
@@ -50,7 +52,7 @@ def test_two_bits_and_their_sum_are_collapsed_and_identifiable() -> None:
     assert tables.identifiability(model.joint) == pytest.approx(math.log(2))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@for_all("seed", range(3))
 def test_divergences_are_those_of_numpys_sums(seed: int) -> None:
     """Against loops over conditional distributions, each normalised by itself."""
     p = tables.any_table(stream(seed)).joint.numpy()
@@ -65,13 +67,13 @@ def test_divergences_are_those_of_numpys_sums(seed: int) -> None:
     found = 0.0
     for c, b, a in np.ndindex(p.shape[:3]):
         given, mean = p[c, b, a], p[c, :, a].sum(axis=0)
-        law = given / given.sum()
-        found += given.sum() * (law * np.log(law / (mean / mean.sum()))).sum()
+        shares = given / given.sum()
+        found += given.sum() * (shares * np.log(shares / (mean / mean.sum()))).sum()
     assert tables.identifiability(torch.as_tensor(p)) == pytest.approx(found, rel=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_context_told_by_its_decoder_is_certain(seed: int) -> None:
+@for_all("seed", range(3))
+def test_a_context_that_its_decoder_writes_is_certain(seed: int) -> None:
     joint = tables.conditioning(tables.any_table(stream(seed))).joint
     posterior = tables.marginal(joint, "cx") / tables.marginal(joint, "x")
     assert posterior.amax(dim=0).min().item() == pytest.approx(1, abs=1e-12)

@@ -12,13 +12,11 @@ from torch.distributions import Independent, Normal, kl_divergence
 from helpers.linear import image
 from helpers.members import for_all
 from mrvae.papers.falck2022.bottleneck import (
-    Bottleneck,
-    Chain,
     Pair,
-    SkippedBottleneck,
-    SkippedChain,
+    PooledUNet,
     invertible_join,
     skip_kl,
+    without_skips,
 )
 from mrvae.papers.falck2022.compression import leaky_pair
 from mrvae.papers.falck2022.transport import energy
@@ -38,10 +36,11 @@ def pooling(name: str) -> WaveletPooling:
 @every_wavelet
 def test_without_skip_the_bottleneck_is_a_projection(name: str) -> None:
     x, one = image(5, 1, 8, 8), pair(64)
-    u = Bottleneck(one, pooling(name))
+    u = without_skips([one], pooling(name), 2).reconstruct
     torch.testing.assert_close(u(u(x)), u(x), rtol=0, atol=1e-11)
     assert (u(x) - x).abs().max() > 0.1
-    foreign = Bottleneck(Pair(one.forward, pair(64, seed=1).backward), pooling(name))
+    other = Pair(one.forward, pair(64, seed=1).backward)
+    foreign = without_skips([other], pooling(name), 2).reconstruct
     assert (foreign(foreign(x)) - foreign(x)).abs().max() > 0.1
 
 
@@ -49,18 +48,19 @@ def test_without_skip_the_bottleneck_is_a_projection(name: str) -> None:
 def test_with_skip_it_is_the_identity(name: str) -> None:
     x, one = image(5, 1, 8, 8), pair(64)
     join = invertible_join(one.backward, pooling(name))
-    u = SkippedBottleneck(one.forward, join, pooling(name))
+    u = PooledUNet((one.forward,), (join,), pooling(name), 2).reconstruct
     torch.testing.assert_close(u(x), x, rtol=0, atol=1e-11)
     other = invertible_join(one.backward, pooling("db2" if name != "db2" else "haar"))
-    assert (SkippedBottleneck(one.forward, other, pooling(name))(x) - x).abs().max() > 0.1
+    wrong = PooledUNet((one.forward,), (other,), pooling(name), 2).reconstruct
+    assert (wrong(x) - x).abs().max() > 0.1
 
 
 @for_all("scale", [0.1, 1.0, 3.0])
 def test_the_kl_is_that_of_two_gaussians(scale: float) -> None:
     x, one = image(5, 1, 8, 8), pair(64)
-    without = Bottleneck(one, pooling("haar"))
+    without = without_skips([one], pooling("haar"), 2).reconstruct
     join = invertible_join(one.backward, pooling("haar"))
-    with_skip = SkippedBottleneck(one.forward, join, pooling("haar"))
+    with_skip = PooledUNet((one.forward,), (join,), pooling("haar"), 2).reconstruct
     expected = kl_divergence(*(Independent(Normal(u(x), scale), 3) for u in (with_skip, without)))
     torch.testing.assert_close(skip_kl(with_skip, without, x, scale), expected)
 
@@ -69,10 +69,11 @@ def test_the_kl_is_what_the_projection_discards() -> None:
     """With F = 1 it is n^d/2s² times ‖(1 - E P) x‖², and 0 where there are no details."""
     identity = Pair(lambda x: x, lambda y: y)
     x = image(5, 1, 8, 8)
-    without = Bottleneck(identity, pooling("db2"))
+    net = without_skips([identity], pooling("db2"), 2)
     join = invertible_join(identity.backward, pooling("db2"))
-    with_skip = SkippedBottleneck(identity.forward, join, pooling("db2"))
-    (lost,) = Chain((identity,), pooling("db2"), dims=2).discarded(x)
+    with_skip = PooledUNet((identity.forward,), (join,), pooling("db2"), 2).reconstruct
+    without = net.reconstruct
+    (lost,) = net.discarded(x)
     torch.testing.assert_close(skip_kl(with_skip, without, x, 0.5), 64 * lost / 0.5)
     assert skip_kl(with_skip, without, without(x), 0.5).max() < 1e-20
     with pytest.raises(ValueError, match="scale is 0"):
@@ -80,29 +81,16 @@ def test_the_kl_is_what_the_projection_discards() -> None:
 
 
 @every_wavelet
-def test_a_chain_of_one_level_is_a_bottleneck(name: str) -> None:
-    x, one = image(5, 1, 8, 8), pair(64)
-    torch.testing.assert_close(
-        Chain((one,), pooling(name), dims=2).reconstruct(x), Bottleneck(one, pooling(name))(x)
-    )
-    join = invertible_join(one.backward, pooling(name))
-    torch.testing.assert_close(
-        SkippedChain((one.forward,), (join,), pooling(name), dims=2).reconstruct(x),
-        SkippedBottleneck(one.forward, join, pooling(name))(x),
-    )
-
-
-@every_wavelet
 def test_the_ways_down_and_up_are_compositions(name: str) -> None:
     x, p = image(4, 1, 8, 8), pooling(name)
     coarse, fine = pair(16, seed=1), pair(64, seed=2)
-    net = Chain((coarse, fine), p, dims=2)
+    net = without_skips((coarse, fine), p, dims=2)
     bottom, low, high = net.down(x)
     torch.testing.assert_close(high, fine.forward(x))
     torch.testing.assert_close(low, coarse.forward(p.project(fine.forward(x))))
     torch.testing.assert_close(bottom, p.project(low))
     up = fine.backward(p.embed(coarse.backward(p.embed(bottom))))
-    torch.testing.assert_close(net.up(bottom), up)
+    torch.testing.assert_close(net.up((bottom, low, high)), up)
     torch.testing.assert_close(net.reconstruct(x), up)
     for part, y in zip(net.discarded(x), (low, high), strict=True):
         kept = energy(p.embed(p.project(y)), 2)
@@ -114,9 +102,9 @@ def test_skips_at_every_level_give_the_image_back() -> None:
     pairs = pair(16, seed=1), pair(64, seed=2)
     joins = tuple(invertible_join(one.backward, p) for one in pairs)
     forwards = tuple(one.forward for one in pairs)
-    net = SkippedChain(forwards, joins, p, dims=2)
+    net = PooledUNet(forwards, joins, p, dims=2)
     torch.testing.assert_close(net.reconstruct(x), x, rtol=0, atol=1e-11)
-    plain = Chain(pairs, p, dims=2)
+    plain = without_skips(pairs, p, dims=2)
     for one, other in zip(net.discarded(x), plain.discarded(x), strict=True):
         assert torch.equal(one, other)
 
@@ -125,7 +113,7 @@ def test_inversion_error_and_defect_show_a_wrong_inverse_at_its_level() -> None:
     x, p = image(4, 1, 8, 8), pooling("haar")
     coarse, fine = pair(16, seed=1), pair(64, seed=2)
     off = Pair(coarse.forward, partial(_shifted, coarse))
-    net = Chain((off, fine), p, dims=2)
+    net = without_skips((off, fine), p, dims=2)
     wrong, right = net.inversion_error(x)
     torch.testing.assert_close(wrong, torch.full_like(wrong, 0.25))
     assert right.max() < 1e-20

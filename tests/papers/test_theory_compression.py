@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from helpers.linear import image
 from helpers.members import for_all
-from mrvae.papers.falck2022.bottleneck import Chain, Pair
+from mrvae.papers.falck2022.bottleneck import Join, Pair, PooledUNet, without_skips
 from mrvae.papers.falck2022.checks import Subsampling
 from mrvae.papers.falck2022.compression import (
     Family,
@@ -35,9 +36,11 @@ every_wavelet = for_all("name", ["haar", "db2", "db4"])
 DEPTH, SIZE = 3, 8
 
 
-def chain(family: Family, name: str, dims: int, seed: int = 0) -> tuple[Chain, tuple[float, ...]]:
+def chain(
+    family: Family, name: str, dims: int, seed: int = 0
+) -> tuple[PooledUNet, tuple[float, ...]]:
     pairs, constants = invertible_pairs(family, SIZE, DEPTH, dims, seed)
-    return Chain(pairs, WaveletPooling(Wavelet(name, dims)), dims), constants
+    return without_skips(pairs, WaveletPooling(Wavelet(name, dims)), dims), constants
 
 
 def data(kind: str, dims: int, count: int = 60) -> Tensor:
@@ -114,9 +117,10 @@ def test_read_literally_the_theorem_has_a_counter_example() -> None:
 
 def test_the_counter_example_keeps_the_hypotheses() -> None:
     x, net, whole, projected = counter_example()
-    torch.testing.assert_close(net.pairs[0].backward(net.pairs[0].forward(x)), x)
+    (forward,), (backward,) = net.forwards, net.backwards
+    torch.testing.assert_close(backward(forward(x), x), x)
     # Both constants by brute force: the largest stretching of differences.
-    y, pooled = net.pairs[0].forward(x), net.down(x)[0]
+    y, pooled = forward(x), net.down(x)[0]
     distances = [torch.cdist(part, part) / math.sqrt(part.shape[-1]) for part in (x, y, pooled)]
     apart = distances[0] > 0
     stretched = (distances[1][apart] / distances[0][apart]).max()
@@ -166,7 +170,8 @@ def test_it_holds_for_every_pair_not_only_on_average(family: Family, seed: int) 
 def test_with_identities_both_sides_are_equal(dims: int) -> None:
     one = Pair(lambda x: x, lambda y: y)
     x = data("cloud", dims)
-    both = sides(Chain((one,) * DEPTH, Ladder(1, DEPTH, dims), dims), x, [1.0] * DEPTH)
+    net = without_skips((one,) * DEPTH, Ladder(1, DEPTH, dims), dims)
+    both = sides(net, x, [1.0] * DEPTH)
     assert both.left == pytest.approx(both.right)
 
 
@@ -174,7 +179,8 @@ def test_with_identities_both_sides_are_equal(dims: int) -> None:
 def test_without_an_orthogonal_projection_it_fails(dims: int) -> None:
     one = Pair(lambda x: x, lambda y: y)
     x = data("cloud", dims, 200)
-    both = sides(Chain((one,) * DEPTH, Subsampling(dims), dims), x, [1.0] * DEPTH)
+    net = without_skips((one,) * DEPTH, Subsampling(dims), dims)
+    both = sides(net, x, [1.0] * DEPTH)
     assert not both.holds
 
 
@@ -190,8 +196,8 @@ def test_with_constants_that_are_too_small_it_fails(dims: int) -> None:
 def test_the_families_are_invertible_with_their_lipschitz_constants(
     family: Family, dims: int
 ) -> None:
-    net, constants = chain(family, "haar", dims)
-    for level, (pair, constant) in enumerate(zip(net.pairs, constants, strict=True), 1):
+    pairs, constants = invertible_pairs(family, SIZE, DEPTH, dims)
+    for level, (pair, constant) in enumerate(zip(pairs, constants, strict=True), 1):
         x = image(30, *(1 << level,) * dims, seed=level)
         torch.testing.assert_close(pair.backward(pair.forward(x)), x, rtol=0, atol=1e-11)
         torch.testing.assert_close(pair.forward(pair.backward(x)), x, rtol=0, atol=1e-11)
@@ -212,14 +218,13 @@ def _one(pair: Pair, x: Tensor) -> Tensor:
 # --------------------------------------------------------------------- without exact inverses
 
 
-def spoiled(net: Chain, by: float) -> Chain:
+def spoiled(net: PooledUNet, by: float) -> PooledUNet:
     """B_j off by a constant function: every defect d_j is that of F_j moved by it."""
-    pairs = tuple(Pair(p.forward, partial(_moved, p, by)) for p in net.pairs)
-    return Chain(pairs, net.resampling, net.dims)
+    return replace(net, backwards=tuple(partial(_moved, b, by) for b in net.backwards))
 
 
-def _moved(pair: Pair, by: float, y: Tensor) -> Tensor:
-    return pair.backward(y) + by * torch.cos(3 * y)
+def _moved(backward: Join, by: float, embedded: Tensor, y: Tensor) -> Tensor:
+    return backward(embedded, y) + by * torch.cos(3 * embedded)
 
 
 @both_dims

@@ -12,28 +12,26 @@ from torch import Tensor
 from helpers.linear import image
 from helpers.members import for_all
 from helpers.tiny_vdvae import SHARED, tiny_vdvae
-from mrvae.models.cells.base import VDVAECell
+from mrvae.models.cells.vdvae import VDVAECell
 from mrvae.models.hierarchy.walk import from_posterior, from_prior
-from mrvae.papers.falck2022.euler import TwoStep, inference_step, sampling_step
+from mrvae.papers.falck2022.euler import TwoStep, euler_steps, inference_step, sampling_step
 from mrvae.papers.falck2022.orders import slope
 from mrvae.resolution import Bridge, Ladder, coarser_noise
 
 MODEL = tiny_vdvae()
 CELLS = [
-    (rung_index, cell_index)
-    for rung_index, stage in enumerate(MODEL.decoder.stages)
-    for cell_index, _ in enumerate(stage.visits)
+    (index, cell) for index, stage in enumerate(MODEL.stages) for cell, _ in enumerate(stage.visits)
 ]
 every_cell = for_all("place", CELLS)
 
 
 def cell_at(place: tuple[int, int]) -> VDVAECell:
-    return cast(VDVAECell, MODEL.decoder.stages[place[0]].visits[place[1]])
+    return cast(VDVAECell, MODEL.stages[place[0]].visits[place[1]])
 
 
 def inputs(place: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """A state, features and noise for a cell."""
-    side = MODEL.decoder.stages[place[0]].shapes[0][-1]
+    side = MODEL.stages[place[0]].shapes[0][-1]
     return image(4, 8, side, side), image(4, 8, side, side, seed=1), image(4, 3, side, side, seed=2)
 
 
@@ -91,20 +89,18 @@ def test_the_half_step_is_linear_in_the_noise_and_has_its_covariance(
 @torch.no_grad()
 def test_a_whole_decoder_is_a_sequence_of_two_steps() -> None:
     noise = MODEL.noise(3, torch.Generator().manual_seed(0))
-    last, _ = MODEL.decoder.walk(None, [from_prior()] * len(MODEL.decoder.shapes), noise)
-    parts = iter(MODEL.decoder.split_noise(noise))
-    h: Tensor | None = None
-    for stage in MODEL.decoder.stages:
-        h = stage.enter(h, 3)
-        for cell in stage.visits:
-            h = sampling_step(cast(VDVAECell, cell)).step(h, next(parts))
-    torch.testing.assert_close(h, last, rtol=0, atol=1e-11)
+    trace = MODEL.trace(MODEL.condition(()), from_prior(), noise)
+    steps = euler_steps(MODEL, noise)
+    assert len(steps) == len(trace.steps)
+    for euler, step in zip(steps, trace.steps, strict=True):
+        torch.testing.assert_close(euler.after, step.state, rtol=0, atol=1e-11)
+        torch.testing.assert_close(euler.cell.prior(euler.before)[0].sample(euler.noise), step.z)
 
 
 @torch.no_grad()
 def test_shared_cells_are_one_time_homogeneous_scheme() -> None:
     """A cell visited r times is r steps of one equation whose coefficients know no time."""
-    stage = MODEL.decoder.stages[2]
+    stage = MODEL.stages[2]
     shared = stage.visits[-SHARED:]
     assert all(cell is shared[0] for cell in shared)
     scheme = sampling_step(cast(VDVAECell, shared[0]))

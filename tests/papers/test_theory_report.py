@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from helpers.items import made
 from helpers.linear import image
 from helpers.members import for_all
 from mrvae.papers.checks import Check, failures
 from mrvae.papers.falck2022.autoencoder import (
     Autoencoder,
-    Plan,
+    AutoencoderTraining,
     ResidualNet,
+    measure_training,
     sampled_constant,
     snapshot,
-    watch_training,
 )
 from mrvae.papers.falck2022.check_compression import digits
-from mrvae.papers.falck2022.theory import EFFORTS, findings, theory
+from mrvae.papers.falck2022.theory import EFFORTS, ITEM, findings
 from mrvae.papers.outcome import Outcome
+from mrvae.papers.workspace import Workspace
 
 CHECK = Check("theorem 2", "residual", "level 1", 1e-16, 1e-12, "subsampling", 0.3)
 
@@ -37,18 +40,18 @@ def outcome() -> Iterator[Outcome]:
     small = replace(EFFORTS["smoke"], steps=16, halvings=1, measured=30)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(EFFORTS, "smoke", small)
-        yield theory("smoke", quiet)
+        yield made(ITEM, Workspace(Path("nowhere"), "smoke", quiet=True))
 
 
 def test_every_check_holds_and_fails_with_its_wrong_operator(outcome: Outcome) -> None:
-    laws = [row for row in outcome.rows if row["kind"] == "law"]
-    assert len(laws) > 100
-    assert [row for row in laws if not row["holds"]] == []
-    assert [row for row in laws if row["wrong_holds"]] == []
-    about = {str(row["about"]).split(",")[0] for row in laws}
+    properties = [row for row in outcome.rows if row["kind"] == "law"]
+    assert len(properties) > 100
+    assert [row for row in properties if not row["holds"]] == []
+    assert [row for row in properties if row["wrong_holds"]] == []
+    about = {str(row["about"]).split(",")[0] for row in properties}
     items = "definition 1", "definition 2", "equation 1", "equation 2"
     assert about >= {*items, *(f"theorem {number}" for number in range(1, 6))}
-    assert outcome.findings[0].startswith(f"{len(laws)} of {len(laws)} laws hold")
+    assert outcome.findings[0].startswith(f"{len(properties)} of {len(properties)} laws hold")
     assert any("left side is 100 and W₂² is 1" in finding for finding in outcome.findings)
 
 
@@ -58,7 +61,7 @@ def test_a_failure_of_either_kind_is_reported() -> None:
         assert failures([CHECK, check]) == [check]
         assert findings([CHECK, check])[0].startswith("1 of 2 laws")
         assert "does not pass" in findings([CHECK, check])[1]
-    assert failures([replace(one, law=False) for one in broken]) == []
+    assert failures([replace(one, is_property=False) for one in broken]) == []
 
 
 def test_checks_by_equality_have_two_bounds() -> None:
@@ -79,33 +82,35 @@ def test_the_rows_are_one_table(outcome: Outcome) -> None:
 
 
 def test_training_is_a_function_of_its_plan() -> None:
-    plan = Plan(steps=4, width=4, inversion=1.0)
+    plan = AutoencoderTraining(steps=4, width=4, inversion=1.0)
     images = digits()[:40]
-    runs = [watch_training(plan, images, images[:10], (0, 4), quiet) for _ in range(2)]
+    runs = [measure_training(plan, images, images[:10], (0, 4), quiet) for _ in range(2)]
     assert runs[0] == runs[1]
-    other = watch_training(replace(plan, seed=1), images, images[:10], (0, 4), quiet)
+    other = measure_training(replace(plan, seed=1), images, images[:10], (0, 4), quiet)
     assert other[1] != runs[0][1]
     with pytest.raises(ValueError, match=r"\[5\]; they must be in 0 … 4"):
-        watch_training(plan, images, images[:10], (5,), quiet)
+        measure_training(plan, images, images[:10], (5,), quiet)
 
 
 @for_all("skip", [False, True])
 def test_untrained_it_is_the_identity_and_both_sides_are_equal(skip: bool) -> None:
-    plan = Plan(steps=0, width=4, skip=skip)
-    (one,) = watch_training(plan, digits(), digits()[:30], (0,), quiet)
+    plan = AutoencoderTraining(steps=0, width=4, skip=skip)
+    (one,) = measure_training(plan, digits(), digits()[:30], (0,), quiet)
     assert one.left == pytest.approx(one.right) == pytest.approx(one.reconstruction)
     assert sum(one.discarded) == pytest.approx(one.left)
     assert one.constants == pytest.approx((1.0, 1.0))
 
 
 def test_reconstruction_improves_and_bounds_the_transport() -> None:
-    plan = Plan(steps=30, width=8, inversion=1.0, rate=6e-3)
-    before, after = watch_training(plan, digits()[100:], digits()[:20], (0, 30), quiet)
+    plan = AutoencoderTraining(steps=30, width=8, inversion=1.0, rate=6e-3)
+    before, after = measure_training(plan, digits()[100:], digits()[:20], (0, 30), quiet)
     assert after.reconstruction < 0.7 * before.reconstruction
     assert after.right <= after.reconstruction
     assert after.left_with_defect is not None
     assert after.left_with_defect <= after.right
-    free = watch_training(replace(plan, inversion=0.0), digits()[100:], digits()[:20], (30,), quiet)
+    free = measure_training(
+        replace(plan, inversion=0.0), digits()[100:], digits()[:20], (30,), quiet
+    )
     assert after.inversion is not None
     assert free[0].inversion is not None
     assert free[0].inversion > 5 * after.inversion

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_AT_SMOKE = "the item runs; at smoke its numbers mean nothing and are not shown"
+
+
 def _papers() -> str:
     from mrvae.papers.catalogue import PAPERS
 
@@ -34,8 +37,8 @@ def _items() -> str:
 class Reproduce:
     """Make a table, a figure or a check of a paper, and set the paper's numbers beside ours.
 
-    The runs that an item needs are trained, resumed, or found finished in the folder, which the
-    items of one paper at one budget share. The result is also written there: ITEM.json, ITEM.csv
+    The runs that an item needs are trained, resumed or reused in the folder, which the items of one
+    paper at one budget share. The result is also written there: ITEM.json, ITEM.csv
     and pictures.
     """
 
@@ -65,7 +68,6 @@ class Reproduce:
     def run(self) -> Answer:
         """Make the item, and write its result."""
         from mrvae.papers.catalogue import find
-        from mrvae.papers.workspace import Workspace
 
         item = find(self.paper, self.item)
         item = item.of_files() if self.real else item
@@ -73,6 +75,8 @@ class Reproduce:
         folder = self.out or Path("runs") / "reproduce" / f"{self.paper}-{self.budget}"
         check_folder(folder)
         from accelerate import PartialState
+
+        from mrvae.papers.workspace import Workspace
 
         first = PartialState().is_main_process
         workspace = Workspace(
@@ -98,7 +102,11 @@ class Reproduce:
             "folder": str(folder),
         }
         written = "\n".join(f"wrote {path}" for path in paths)
-        parts = [_table(outcome.rows), "\n".join(outcome.findings), written]
+        from mrvae.papers.catalogue import PAPERS
+
+        title = f"{self.paper} {item}: {PAPERS[self.paper][self.item]}"
+        shown = _AT_SMOKE if self.budget == "smoke" else _table(outcome.rows)
+        parts = [title, shown, "\n".join(outcome.findings), written]
         return Answer(values, "\n\n".join(part for part in parts if part))
 
 

@@ -1,1 +1,1 @@
-"""The papers that mrvae reproduces, one folder each; the command line alone imports them."""
+"""The papers that mrvae reproduces, one folder each; only the command line imports them."""

@@ -1,38 +1,37 @@
-"""Tables whose rows are runs: which cells there are, which are asked for, and what each came to.
+"""The rows of an item that are runs: which there are, which are made, and their results.
 
-A cell is a job with a name. An item's cells are worked on one after the other, each trained and
-then measured, so that whatever ends the work leaves whole cells behind. ``--only`` names the cells
-of one session; the table has every cell that is finished by then.
-
-Two models of different cost are compared at equal compute on their validation curves. With f the
-floating-point operations of one image's bound and S the steps of a run, another model has spent as
-much after S·f/f′ steps; between two validations −ELBO is interpolated linearly in log step, which
-flatters a convex curve less than a straight line in step wrongs it.
+An entry is a job with a name. The entries of an item are trained and measured one after the other,
+so that an interruption leaves whole entries behind. ``--only`` names the entries of one session;
+a table of bounds has every entry that is finished by then.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import Any, Generic, TypeVar
 
-from mrvae.papers.outcome import Row, standard_error
-from mrvae.papers.workspace import Job, Measures, Workspace
-from mrvae.run_log import read_events
+from mrvae.evaluation import Description, describe
+from mrvae.papers import bounds
+from mrvae.papers.bounds import Validation
+from mrvae.papers.outcome import Budget, Extent, Extents
+from mrvae.papers.workspace import Job, Measures, Workspace, finished
 from mrvae.suggestions import did_you_mean
+from mrvae.training import Diverged
 
-if TYPE_CHECKING:
-    from mrvae.evaluation import Description
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a table that is one run; ``default`` tells whether it is made without being named.
+    """A run as a row of a table.
 
-    ``images`` is how many test images it is measured on, where its item's number is not for it.
+    Attributes:
+        name: in the table, and for ``--only``.
+        job: what is trained.
+        default: whether it is made without being named.
+        images: number of test images, where the item's number is not for it.
+        bases: the entries to compare with; the first that is finished is taken.
 
     Example:
         >>> from mrvae.recipes import recipe
@@ -44,216 +43,151 @@ class Entry:
     job: Job
     default: bool = True
     images: int | None = None
+    bases: tuple[str, ...] = ()
 
     def limit(self, usual: int | None) -> int | None:
-        """Return how many test images it is measured on, where ``usual`` is its item's number."""
+        """Return its number of test images, where ``usual`` is that of the item."""
         return usual if self.images is None else self.images
 
 
-@dataclass(frozen=True)
-class Validation:
-    """−ELBO per validation image after a step, and the seconds of training until then."""
-
-    step: int
-    seconds: float
-    nats: float
+Entries = Callable[[Budget], Sequence[Entry]]
 
 
 @dataclass(frozen=True)
-class Result:
-    """A finished cell: its size, its course and its bounds.
+class Result(Generic[T]):
+    """A finished entry: its size, its validations, its bounds, and the item's own measurement.
 
-    ``measures`` is None if training diverged; ``each`` has the bounds of every image, where known.
+    Attributes:
+        entry: which.
+        cost: size and operations of its model.
+        curve: its validations.
+        measures: its bounds; None if training diverged.
+        each: the bounds of every image, where known.
+        value: the item's own measurement; None if training diverged.
+        base: the result to compare with, if it is finished; may be the entry's own.
     """
 
-    cell: Entry
+    entry: Entry
     cost: Description
     curve: tuple[Validation, ...]
     measures: Measures | None
     each: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    value: T | None = None
+    base: Result[T] | None = None
+
+    @property
+    def name(self) -> str:
+        """The entry's name."""
+        return self.entry.name
 
     @property
     def steps(self) -> int:
         """Number of updates asked for."""
-        return self.cell.job.recipe.training.steps
+        return self.entry.job.recipe.training.steps
 
     @property
     def seconds(self) -> float | None:
         """Seconds of training, compilation left out."""
         return self.curve[-1].seconds if self.curve else None
 
-    def measure(self, name: str) -> float | None:
-        """Return one number of what was measured; None if there is none."""
+    def bound(self, name: str) -> float | None:
+        """Return a number of the measured bounds; None if there is none."""
         value = None if self.measures is None else self.measures[name]
         return float(value) if isinstance(value, int | float) else None
 
-    def course(self) -> Row:
-        """Return the columns that say how the run was made and what it came to."""
-        return {
-            "seed": self.cell.job.seed,
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "images": int(self.measure("images") or 0),
-            "nats": self.measure("nats"),
-            "nats_se": self.measure("nats_se"),
-            "bits_per_dim": self.measure("bits_per_dim"),
-        }
+
+AnyResult = Result[Any]
 
 
-def with_defaults(cells: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
-    """Return the cells, those of these names made without being asked for and no others."""
-    return [replace(cell, default=cell.name in names) for cell in cells]
+def with_defaults(entries: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
+    """Return the entries, those of these names made without being named and no others."""
+    return [replace(entry, default=entry.name in names) for entry in entries]
 
 
-def chosen(cells: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
-    """Return the cells that are asked for, in the order of the table.
+def by_default(entries: Entries, *names: str) -> Entries:
+    """Return the same entries at every budget, those of these names made without being named."""
+    return lambda budget: with_defaults(entries(budget), names)
+
+
+def by_extent(entries: Entries, extents: Extents) -> Entries:
+    """Return the same entries, those that each budget's extent names made without being named."""
+    return lambda budget: with_defaults(entries(budget), extents[budget].default)
+
+
+def chosen(entries: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
+    """Return the entries that are asked for, in the order of the table.
 
     Raises:
-        ValueError: if a name is no cell's; a near one is suggested.
+        ValueError: if a name is no entry's; a near one is suggested.
 
     Example:
         >>> from mrvae.recipes import recipe
         >>> job = Job(recipe("digits-vdvae"))
-        >>> [c.name for c in chosen([Entry("x1", job), Entry("r3", job, default=False)], [])]
+        >>> [e.name for e in chosen([Entry("x1", job), Entry("r3", job, default=False)], [])]
         ['x1']
     """
-    names = [cell.name for cell in cells]
+    names = [entry.name for entry in entries]
     for name in only:
         if name not in names:
             raise ValueError(f"--only names the cell {name!r}; {did_you_mean(name, names)}")
-    return [cell for cell in cells if (cell.name in only if only else cell.default)]
+    return [entry for entry in entries if (entry.name in only if only else entry.default)]
 
 
-def result(
-    workspace: Workspace,
-    cells: Sequence[Entry],
-    *,
-    samples: int = 1,
-    limit: int | None = None,
-    measure: Callable[[Workspace, Entry], object] | None = None,
-) -> list[Result]:
-    """Make the cells that the desk asks for; return these and all others that are finished.
+Measure = Callable[[Workspace, Entry], T]
 
-    ``measure`` is called of every trained cell; the bounds that it lets the desk remember are not
-    measured again.
+
+def measured(workspace: Workspace, entries: Sequence[Entry], measure: Measure[T]) -> dict[str, T]:
+    """Train the entries that are asked for, and return what is measured of each by its name."""
+    found = {}
+    for entry in chosen(entries, workspace.only):
+        workspace.trained(entry.job)
+        found[entry.name] = measure(workspace, entry)
+    return found
+
+
+def with_bounds(
+    workspace: Workspace, entries: Sequence[Entry], extent: Extent, measure: Measure[T]
+) -> list[Result[T]]:
+    """Train the entries that are asked for; return all that are finished, with their bounds.
+
+    ``measure`` is called first, and bounds that it keeps are not measured again. An entry whose
+    training diverges has a result without bounds.
     """
-    from mrvae.training import Diverged
-
-    asked = chosen(cells, workspace.only)
-    diverged = set()
-    for cell in asked:
-        try:
-            workspace.trained(cell.job)
-        except Diverged as end:
-            workspace.say(f"{cell.job.name}: {end}")
-            diverged.add(cell.name)
-        else:
-            if measure is not None:
-                measure(workspace, cell)
-            workspace.measured(cell.job, samples=samples, limit=cell.limit(limit))
-    return list(_found(workspace, cells, diverged, samples, limit))
-
-
-def _found(
-    workspace: Workspace,
-    cells: Sequence[Entry],
-    diverged: set[str],
-    samples: int,
-    limit: int | None,
-) -> Iterator[Result]:
-    from mrvae.evaluation import describe
-
-    for cell in cells:
-        count = cell.limit(limit)
-        measures = workspace.remembered(cell.job, samples=samples, limit=count)
-        if measures is None and cell.name not in diverged:
+    values = _made(workspace, entries, extent, measure)
+    results: dict[str, Result[T]] = {}
+    for entry in entries:
+        job, run, count = entry.job, workspace.path(entry.job), entry.limit(extent.images)
+        known = None
+        if finished(run, job):
+            known = bounds.recalled(workspace, job, samples=extent.draws, limit=count)
+        if known is None and entry.name not in values:
             continue
-        workspace.used[cell.job.name] = cell.job
-        each = workspace.each(cell.job, samples=samples, limit=count)
-        yield Result(
-            cell, describe(cell.job.recipe), curve(workspace.path(cell.job)), measures, each
-        )
+        workspace.used[job.name] = job
+        if entry.name not in values:
+            values[entry.name] = measure(workspace, entry)
+        each = bounds.of_images(workspace, job, samples=extent.draws, limit=count) if known else {}
+        course, value = bounds.curve(run), values[entry.name]
+        results[entry.name] = Result(entry, describe(job.recipe), course, known, each, value)
+    return [replace(result, base=_base(result, results)) for result in results.values()]
 
 
-def curve(run: Path) -> tuple[Validation, ...]:
-    """Return the validations of a run in the order of their steps."""
-    path = run / "metrics.jsonl"
-    found, compiling = [], 0.0
-    for event in read_events(path):
-        compiling += cast("float", event.get("compile_seconds") or 0.0)
-        nats, seconds, step = (event.get(k) for k in ("validation_nats", "seconds", "step"))
-        if isinstance(nats, float) and isinstance(seconds, float) and isinstance(step, int):
-            found.append(Validation(step, seconds - compiling, nats))
-    return tuple(found)
+def _made(
+    workspace: Workspace, entries: Sequence[Entry], extent: Extent, measure: Measure[T]
+) -> dict[str, T | None]:
+    """Train and measure the entries that are asked for; None where training diverges."""
+    values: dict[str, T | None] = {}
+    for entry in chosen(entries, workspace.only):
+        try:
+            workspace.trained(entry.job)
+        except Diverged as end:
+            workspace.log(f"{entry.job.name}: {end}")
+            values[entry.name] = None
+        else:
+            values[entry.name] = measure(workspace, entry)
+            count = entry.limit(extent.images)
+            bounds.measured(workspace, entry.job, samples=extent.draws, limit=count)
+    return values
 
 
-def nats_after(points: Sequence[tuple[float, float]], spent: float) -> float | None:
-    """Return −ELBO after ``spent`` units of work, from (work, nats) in rising order of work.
-
-    None before the first point or after the last one: a curve says nothing where it is not.
-
-    Example:
-        >>> nats_after([(1.0, 8.0), (4.0, 4.0)], 2.0)
-        6.0
-    """
-    for (before, high), (after, low) in pairwise(points):
-        if before <= spent <= after:
-            share = math.log(spent / before) / math.log(after / before)
-            return high + share * (low - high)
-    return points[-1][1] if points and spent == points[-1][0] else None
-
-
-def error(a: Result, b: Result, images: int | None = None, bound: str = "nats") -> float | None:
-    """Return the standard error of the difference of two means of a bound, in nats.
-
-    Where the bounds of single images are known, that of the mean of their differences. Otherwise
-    the combined error √(se_a² + se_b²), as if the images were not the same; it is larger, so that a
-    difference that is large by it is large. ``images`` is the number of images if it was not
-    that of the measurement: a mean over n of N images has √(N/n) times the error.
-    """
-    paired = paired_error(a, b, bound) if images is None else None
-    if paired is not None:
-        return paired
-    errors = [one.measure(f"{bound}_se") for one in (a, b)]
-    counts = [one.measure("images") for one in (a, b)]
-    scaled = [
-        se * math.sqrt(1 if images is None else count / images)
-        for se, count in zip(errors, counts, strict=True)
-        if se is not None and count is not None
-    ]
-    return math.hypot(*scaled) if len(scaled) == len(errors) else None
-
-
-def paired_error(a: Result, b: Result, bound: str = "nats") -> float | None:
-    """Return the standard error of the mean difference of a bound over the images, in nats.
-
-    None where the bounds of single images are not known, or the images are not as many.
-    """
-    one, other = a.each.get(bound, ()), b.each.get(bound, ())
-    if len(one) != len(other):
-        return None
-    return standard_error([x - y for x, y in zip(one, other, strict=True)])
-
-
-def compared(one: Result, other: Result, bound: str = "nats") -> str:
-    """Say how a bound of one run compares with another's, at equal steps."""
-    if one.measures is None:
-        return "training diverges"
-    return verdict(one.measure(bound), other.measure(bound), error(one, other, bound=bound))
-
-
-def verdict(a: float | None, b: float | None, standard_error: float | None) -> str:
-    """Say whether a is lower than b by more than two standard errors.
-
-    Example:
-        >>> verdict(98.0, 100.0, 0.5)
-        '98.00 against 100.00 nats, 4.0 standard errors lower: better'
-        >>> verdict(100.5, 100.0, 0.5)
-        '100.50 against 100.00 nats, 1.0 standard errors higher: no clear difference'
-    """
-    if a is None or b is None or not standard_error:
-        return "not measured"
-    apart = (b - a) / standard_error
-    word = "no clear difference" if abs(apart) <= 2 else "better" if apart > 0 else "worse"
-    side = "lower" if apart > 0 else "higher"
-    return f"{a:.2f} against {b:.2f} nats, {abs(apart):.1f} standard errors {side}: {word}"
+def _base(result: Result[T], results: Mapping[str, Result[T]]) -> Result[T] | None:
+    return next((results[name] for name in result.entry.bases if name in results), None)

@@ -1,4 +1,4 @@
-"""What an item came to, on disk: one JSON with all of it, the table as CSV, figures as PNG.
+"""The outcome of an item on disk: one JSON with all of it, the table as CSV, figures as PNG.
 
 {"paper": …, "item": …, "budget": …,
 "rows": [{column: value, …}, …],       all rows with the same columns
@@ -16,8 +16,11 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
+from mrvae.evaluation import describe
 from mrvae.files import atomic, write_json
-from mrvae.papers.entries import curve
+from mrvae.papers.bounds import curve
 from mrvae.papers.outcome import Outcome
 from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import to_json
@@ -27,7 +30,7 @@ Tree = dict[str, object]
 
 
 def write(paper: str, item: str, workspace: Workspace, outcome: Outcome) -> list[Path]:
-    """Write an outcome into the desk's folder and return the files.
+    """Write an outcome into the workspace's folder and return the files.
 
     Raises:
         ValueError: if the rows have not all the same columns.
@@ -59,9 +62,7 @@ def write(paper: str, item: str, workspace: Workspace, outcome: Outcome) -> list
 
 
 def _run(workspace: Workspace, job: Job) -> Tree:
-    """Return where the numbers of one run are from."""
-    from mrvae.evaluation import describe
-
+    """Return the provenance of one run's numbers."""
     cost, course = describe(job.recipe), curve(workspace.path(job))
     measured = sorted(workspace.path(job).glob("measured-*.json"))
     return {
@@ -79,8 +80,6 @@ def _run(workspace: Workspace, job: Job) -> Tree:
 
 def made_with() -> Tree:
     """Return the versions and the machine that a result was made with."""
-    import torch
-
     cuda = torch.cuda.is_available()
     return {
         "mrvae": version("mrvae"),
@@ -92,7 +91,7 @@ def made_with() -> Tree:
 
 
 def _processor() -> str:
-    """Return the processor's name, as far as the system tells."""
+    """Return the processor's name, as far as the system names it."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text("utf-8").splitlines() if information.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

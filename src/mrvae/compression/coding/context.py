@@ -41,7 +41,7 @@ def check_conditioner(context: Conditioner) -> None:
         raise ValueError(
             "the prior of this model's context is a diffusion, which bounds the probability of a "
             "context and does not give it; a file needs a model with context.prior=autoregressive "
-            "or normal"
+            "or factorised"
         )
 
 

@@ -5,7 +5,7 @@ Each row is a small model with one thing changed, beside the model without the c
 - the number of latent channels, the depth being equal: the paper finds that the number of latents
   does not explain what sharing gains;
 - Fourier features at the input: no gain, since pooling already imposes a Haar basis. Of binary
-  images they are constant and can tell nothing, so they are tried on grey or coloured ones;
+  images they are constant, so they are tried on grey or coloured ones;
 - cells without residual connections: the paper finds the connections crucial;
 - a single resolution, at equal stochastic depth and about equal parameters: all cells at 32×32. The
   encoder has some more blocks, for the parameters that biases of the coarser levels would have;
@@ -18,26 +18,28 @@ are in the text: the design above is ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrvae.papers.entries import Entry, Result, compared, result
-from mrvae.papers.item import Item
-from mrvae.papers.outcome import Budget, Outcome, Row
-from mrvae.papers.workspace import Job, Workspace
+from mrvae.papers import columns
+from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS
+from mrvae.papers.compare import comparisons
+from mrvae.papers.engine import Columns, Item, bounded
+from mrvae.papers.entries import Entry
+from mrvae.papers.outcome import Budget, Extent, Extents
+from mrvae.papers.workspace import Job
 from mrvae.recipes import override, recipe
 
 
 @dataclass(frozen=True)
-class Change:
-    """One ablation.
+class Ablation:
+    """One change.
 
     Attributes:
-        name: of the cell; also of the run's variation.
-        base: name of the cell to compare with; empty for one that is compared with.
+        name: of the entry; also of the run's variation.
+        base: name of the entry to compare with; empty for the model without a change.
         recipe: which model is changed.
-        changes: what is changed in it.
         about: what was done, in words.
+        changes: overrides of the recipe.
     """
 
     name: str
@@ -50,28 +52,18 @@ class Change:
 _X1, _COLOUR, _DIGITS = "falck2022-mnist-x1", "falck2022-cifar10-x1", "digits-vdvae"
 _SINGLE = ("model.encoder=32x13", "model.decoder=32x9")
 CHANGES = (
-    Change("x1", "", _X1, "as published"),
-    Change("latent2", "x1", _X1, "2 latent channels instead of 8", ("model.latent=2",)),
-    Change("latent4", "x1", _X1, "4 latent channels instead of 8", ("model.latent=4",)),
-    Change("latent16", "x1", _X1, "16 latent channels instead of 8", ("model.latent=16",)),
-    Change("plain", "x1", _X1, "cells without residual connections", ("model.cell=plain",)),
-    Change("synchronous", "x1", _X1, "synchronous processing", ("model.synchronous=true",)),
-    Change("single", "x1", _X1, "a single resolution", _SINGLE),
-    Change("digits", "", _DIGITS, "as it is"),
-    Change("digits-fourier", "digits", _DIGITS, "Fourier features", ("model.fourier=1,2",)),
-    Change("cifar10", "", _COLOUR, "as published"),
-    Change("cifar10-fourier", "cifar10", _COLOUR, "Fourier features", ("model.fourier=6,7",)),
+    Ablation("x1", "", _X1, "as published"),
+    Ablation("latent2", "x1", _X1, "2 latent channels instead of 8", ("model.latent=2",)),
+    Ablation("latent4", "x1", _X1, "4 latent channels instead of 8", ("model.latent=4",)),
+    Ablation("latent16", "x1", _X1, "16 latent channels instead of 8", ("model.latent=16",)),
+    Ablation("plain", "x1", _X1, "cells without residual connections", ("model.cell=plain",)),
+    Ablation("synchronous", "x1", _X1, "synchronous processing", ("model.synchronous=true",)),
+    Ablation("single", "x1", _X1, "a single resolution", _SINGLE),
+    Ablation("digits", "", _DIGITS, "as it is"),
+    Ablation("digits-fourier", "digits", _DIGITS, "Fourier features", ("model.fourier=1,2",)),
+    Ablation("cifar10", "", _COLOUR, "as published"),
+    Ablation("cifar10-fourier", "cifar10", _COLOUR, "Fourier features", ("model.fourier=6,7",)),
 )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a budget allows: changes to all recipes, rows made unasked, test images."""
-
-    mnist: tuple[str, ...]
-    digits: tuple[str, ...]
-    default: tuple[str, ...]
-    limit: int | None = None
 
 
 _SMOKE = (
@@ -87,60 +79,41 @@ _LONG = (
     *("training.steps=1000000", "training.validate_every=10000"),
 )
 _CPU = tuple(change.name for change in CHANGES if change.recipe != _COLOUR)
-
-PLANS: dict[Budget, Plan] = {
-    "smoke": Plan(_SMOKE, _SMOKE, ("digits", "digits-fourier"), limit=16),
-    "cpu": Plan(_SHORT, (), _CPU),
-    "paper": Plan(_LONG, (), tuple(change.name for change in CHANGES)),
+EXTENTS: Extents = {
+    "smoke": Extent(_SMOKE, ("digits", "digits-fourier"), images=16),
+    "cpu": Extent(_SHORT, _CPU),
+    "paper": Extent(_LONG, tuple(change.name for change in CHANGES)),
 }
+_BY_NAME = {change.name: change for change in CHANGES}
 
 
-def cells(budget: Budget) -> list[Entry]:
+def entries(budget: Budget) -> list[Entry]:
     """Return the changed models, and those that they are compared with."""
-    return [_cell(change, budget) for change in CHANGES]
+    return [_entry(change, budget) for change in CHANGES]
 
 
-def _cell(change: Change, budget: Budget) -> Entry:
-    plan = PLANS[budget]
-    course = plan.digits if change.recipe == _DIGITS else plan.mnist
-    changed = override(recipe(change.recipe), (*course, *change.changes))
+def _entry(change: Ablation, budget: Budget) -> Entry:
+    extent = EXTENTS[budget]
+    # The recipe of the digits is short as it is.
+    short = change.recipe == _DIGITS and budget != "smoke"
+    changed = override(recipe(change.recipe), (*(() if short else extent.changes), *change.changes))
     # Runs of other items may be of another length; each has its own directory.
-    variation = f"ablation-{change.name}"
-    return Entry(change.name, Job(changed, variation=variation), change.name in plan.default)
+    job = Job(changed, variation=f"ablation-{change.name}")
+    return Entry(change.name, job, change.name in extent.default, bases=(change.base,))
 
 
-def work(workspace: Workspace) -> Outcome:
-    """Train and measure the models."""
-    found = result(workspace, cells(workspace.budget), limit=PLANS[workspace.budget].limit)
-    by_name = {one.cell.name: one for one in found}
-    rows = tuple(_row(by_name[c.name], c) for c in CHANGES if c.name in by_name)
-    return Outcome(rows, tuple(findings(found)))
-
-
-def _row(one: Result, change: Change) -> Row:
-    return {
-        "cell": change.name,
-        "change": change.about,
-        "compared_with": change.base or None,
-        "parameters": one.cost.parameters,
-        "depth": one.cost.stochastic_depth,
-        "latents": one.cost.latents,
-        "flops_per_image": one.cost.flops_per_image,
-        **one.course(),
-        "paper_nats": None,
-    }
-
-
-def findings(found: Sequence[Result]) -> list[str]:
-    """Compare each changed model with the one that it was made from, at equal steps."""
-    by_name = {one.cell.name: one for one in found}
-    said = []
-    for change in CHANGES:
-        one, base = by_name.get(change.name), by_name.get(change.base)
-        if one is not None and base is not None:
-            conditioning = compared(one, base)
-            said.append(f"{change.name} ({change.about}) against {base.cell.name}: {conditioning}")
-    return said
-
-
-ITEM = Item("ablations", "one change at a time", work, cells)
+COLUMNS: Columns = {
+    **ENTRY,
+    "change": lambda result: _BY_NAME[result.name].about,
+    "compared_with": lambda result: _BY_NAME[result.name].base or None,
+    **PARAMETERS,
+    "depth": columns.depth,
+    "latents": lambda result: result.cost.latents,
+    "flops_per_image": lambda result: result.cost.flops_per_image,
+    **COURSE,
+    "paper_nats": lambda result: None,
+}
+findings = comparisons(
+    lambda result, base: f"{result.name} ({_BY_NAME[result.name].about}) against {base.name}:"
+)
+ITEM = Item("ablations", bounded(EXTENTS, COLUMNS, findings), entries)

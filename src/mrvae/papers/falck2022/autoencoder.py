@@ -1,4 +1,4 @@
-"""Theorem 3 seen in training: an autoencoder that pools by averages.
+"""Theorem 3 in training: an autoencoder that pools by averages.
 
 F_j and B_j are small residual networks on grey images of level j, x + C₃ g(C₂ g(C₁ x)) with 3×3
 convolutions, which begin as the identity; between them stand average pooling and nearest neighbour.
@@ -7,8 +7,8 @@ All information has to pass the coarsest image, unless there are skip connection
     ‖B_{1|J} F_{1|J} x - x‖² + λ Σ_j (‖B_j F_j x_j - x_j‖² + ‖F_j x̂_j - E x̂_{j-1}‖²),
 
 the reconstruction error, which bounds W₂² from above, and with λ > 0 the hypothesis of theorem 3,
-B_j = F_j⁻¹, on the way down and on the way up; no reconstruction error asks for it. One watches,
-over training, both sides of the theorem, the energy that each projection discards (the paper's
+B_j = F_j⁻¹, on the way down and on the way up; no reconstruction error asks for it. Measured
+over training are both sides of the theorem, the energy that each projection discards (the paper's
 figure 1 in numbers), and how far B F is from 1. The Lipschitz constants are the largest singular
 values of Jacobians at data, and so can only be too small; the left side, where one divides by them,
 can only be too large.
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mrvae.papers.falck2022.bottleneck import Chain, Join, Map, Pair, SkippedChain, UNet
+from mrvae.papers.falck2022.bottleneck import Map, PooledUNet
 from mrvae.papers.falck2022.compression import sides, sides_with_defect
 from mrvae.papers.falck2022.transport import energy
 from mrvae.resolution import Ladder
@@ -63,7 +63,7 @@ class Autoencoder(nn.Module):
     Args:
         depth: J.
         width: channels inside the networks.
-        skip: whether B_j also sees y_j.
+        skip: whether B_j also reads y_j.
 
     Example:
         >>> net = Autoencoder(depth=2, width=4, skip=False)
@@ -80,23 +80,22 @@ class Autoencoder(nn.Module):
         self.forwards = nn.ModuleList(ResidualNet(1, width) for _ in range(depth))
         self.backwards = nn.ModuleList(ResidualNet(1 + skip, width) for _ in range(depth))
 
-    def unet(self) -> UNet:
+    def unet(self) -> PooledUNet:
         """Return the networks as the maps of theorem 3."""
-        return self.skipped() if self.skip else self.chain()
-
-    def chain(self) -> Chain:
-        """Return the maps without skip connections."""
-        nets = zip(self.forwards, self.backwards, strict=True)
-        return Chain(tuple(Pair(_map(f), _map(b)) for f, b in nets), _LADDER, dims=2)
-
-    def skipped(self) -> SkippedChain:
-        """Return the maps with skip connections."""
         forwards = tuple(_map(net) for net in self.forwards)
-        return SkippedChain(forwards, tuple(_join(net) for net in self.backwards), _LADDER, dims=2)
+        joins = tuple(self._join(net) for net in self.backwards)
+        return PooledUNet(forwards, joins, _LADDER, dims=2)
+
+    def _join(self, net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+        def apply(embedded: Tensor, y: Tensor) -> Tensor:
+            result: Tensor = net(torch.cat([embedded, y], dim=1) if self.skip else embedded)
+            return result
+
+        return apply
 
 
 @dataclass(frozen=True)
-class Plan:
+class AutoencoderTraining:
     """How an autoencoder is trained.
 
     Args:
@@ -122,7 +121,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is seen at one step of training; energies are means over the images measured.
+    """Measurements at one step of training; energies are means over the images measured.
 
     Attributes:
         step: updates made.
@@ -147,8 +146,12 @@ class Snapshot:
     constants: tuple[float, ...]
 
 
-def watch_training(
-    plan: Plan, train: Tensor, measured: Tensor, at: Sequence[int], progress: Callable[[str], None]
+def measure_training(
+    plan: AutoencoderTraining,
+    train: Tensor,
+    measured: Tensor,
+    at: Sequence[int],
+    progress: Callable[[str], None],
 ) -> list[Snapshot]:
     """Train an autoencoder and measure it at some steps.
 
@@ -157,7 +160,7 @@ def watch_training(
         train: images (N, 1, S, S) on [0, 1], S a multiple of 2^depth.
         measured: images that both sides of theorem 3 are taken on.
         at: steps at which to measure, from 0 (untrained) to ``plan.steps``.
-        progress: is told every measurement in a line.
+        progress: called with a line for every measurement.
 
     Raises:
         ValueError: if a step is not in 0 … steps.
@@ -166,7 +169,8 @@ def watch_training(
 
     Example:
         >>> images = torch.rand(20, 1, 4, 4)
-        >>> (one,) = watch_training(Plan(steps=0, width=2), images, images, [0], print)
+        >>> plan = AutoencoderTraining(steps=0, width=2)
+        >>> (one,) = measure_training(plan, images, images, [0], print)
         autoencoder, step 0: W₂² ...
         >>> one.inversion, abs(one.left - one.reconstruction) < 1e-9
         (0.0, True)
@@ -195,7 +199,8 @@ def watch_training(
 def snapshot(net: Autoencoder, step: int, x: Tensor) -> Snapshot:
     """Measure an autoencoder on images x (N, 1, S, S), in double precision."""
     exact, x = copy.deepcopy(net).double(), x.double()
-    unet, (_, *outputs) = exact.unet(), _outputs(exact, x)
+    unet = exact.unet()
+    _, *outputs = unet.down(x)
     inputs = [*(_LADDER.project(y) for y in outputs[1:]), x]
     nets = zip(exact.forwards, inputs, strict=True)
     constants = tuple(sampled_constant(_map(f), part[:_JACOBIANS]) for f, part in nets)
@@ -235,37 +240,24 @@ def _about_inverses(
     """Return the left side with the defect of B F, and ‖B F - 1‖², where there are no skips."""
     if net.skip:
         return None, None
-    chain = net.chain()
-    inversion = math.fsum(float(part.mean()) for part in chain.inversion_error(x))
-    return sides_with_defect(chain, x, constants).left, inversion
+    unet = net.unet()
+    inversion = math.fsum(float(part.mean()) for part in unet.inversion_error(x))
+    return sides_with_defect(unet, x, constants).left, inversion
 
 
 def _loss(net: Autoencoder, x: Tensor, inversion: float) -> Tensor:
     """Return reconstruction error and, with a weight, the distance of B F from 1."""
-    loss = energy(net.unet().reconstruct(x) - x, dims=2).mean()
+    unet = net.unet()
+    loss = energy(unet.reconstruct(x) - x, dims=2).mean()
     if inversion and not net.skip:
-        chain = net.chain()
-        parts = (*chain.inversion_error(x), *chain.defect(x))
+        parts = (*unet.inversion_error(x), *unet.defect(x))
         loss = loss + inversion * sum(part.mean() for part in parts)
     return loss
-
-
-def _outputs(net: Autoencoder, x: Tensor) -> tuple[Tensor, ...]:
-    """Return (x_0, y_1, …, y_J)."""
-    return net.skipped().down(x) if net.skip else net.chain().down(x)
 
 
 def _map(net: nn.Module) -> Map:
     def apply(x: Tensor) -> Tensor:
         result: Tensor = net(x)
-        return result
-
-    return apply
-
-
-def _join(net: nn.Module) -> Join:
-    def apply(embedded: Tensor, y: Tensor) -> Tensor:
-        result: Tensor = net(torch.cat([embedded, y], dim=1))
         return result
 
     return apply

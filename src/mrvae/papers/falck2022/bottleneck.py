@@ -1,10 +1,10 @@
-"""The bottleneck of a U-Net, with and without its skip connection, and a chain of them.
+"""U-Nets that pool, with and without skip connections, and the bottleneck of one level.
 
 On V_j let F_j be the network on the way down and B_j the one on the way up, P the projection onto
 V_{j-1} and E the embedding back. Equations 1 and 2 of Falck et al. 2022 are
 
     U_{j,θ} = B_{j,θ} ∘ E ∘ P ∘ F_j                   without skip connection,
-    U_{j,φ} = B_{j,φ}(E ∘ P ∘ F_j, F_j)               with it: B sees what P has dropped.
+    U_{j,φ} = B_{j,φ}(E ∘ P ∘ F_j, F_j)               with it: B reads what P has dropped.
 
 If B_{j,θ} = F_j⁻¹, then U_{j,θ} is a projection, F_j⁻¹ (E P) F_j, along curved sheets: applied
 twice it is itself. If B_{j,φ}(a, y) = F_j⁻¹(a + (1 - E P) y), then U_{j,φ} = 1. When either is the
@@ -13,15 +13,13 @@ connection is
 
     KL(N(U_{j,φ} x, s²) ‖ N(U_{j,θ} x, s²)) = ‖U_{j,φ} x - U_{j,θ} x‖² / 2s²,
 
-summed over pixels, as a likelihood is. A U-Net of several levels is a
-:class:`Chain`, or a :class:`SkippedChain`.
+summed over pixels, as a likelihood is. A bottleneck is a :class:`PooledUNet` of one level.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor
 
@@ -40,61 +38,8 @@ class Pair:
     backward: Map
 
 
-@dataclass(frozen=True)
-class Bottleneck:
-    """U_{j,θ} = B ∘ E ∘ P ∘ F, without skip connection.
-
-    Source: Falck et al. 2022, equation 1.
-
-    Example:
-        >>> import torch
-        >>> from mrvae.resolution import Ladder
-        >>> double = Pair(lambda x: 2 * x, lambda y: y / 2)
-        >>> Bottleneck(double, Ladder(base=1, depth=1, dims=1))(torch.tensor([[1.0, 3.0]]))
-        tensor([[2., 2.]])
-    """
-
-    pair: Pair
-    resampling: Resampling
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return U x."""
-        pooled = self.resampling.project(self.pair.forward(x))
-        return self.pair.backward(self.resampling.embed(pooled))
-
-
-@dataclass(frozen=True)
-class SkippedBottleneck:
-    """U_{j,φ} = B(E ∘ P ∘ F, F), with the skip connection.
-
-    Args:
-        forward: F.
-        backward: B, of the embedded state and of F x.
-        resampling: P and E.
-
-    Source: Falck et al. 2022, equation 2.
-
-    Example:
-        >>> import torch
-        >>> from mrvae.resolution import Ladder
-        >>> ladder = Ladder(base=1, depth=1, dims=1)
-        >>> inverse = invertible_join(lambda y: y / 2, ladder)
-        >>> SkippedBottleneck(lambda x: 2 * x, inverse, ladder)(torch.tensor([[1.0, 3.0]]))
-        tensor([[1., 3.]])
-    """
-
-    forward: Map
-    backward: Join
-    resampling: Resampling
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return U x."""
-        y = self.forward(x)
-        return self.backward(self.resampling.embed(self.resampling.project(y)), y)
-
-
 def invertible_join(inverse: Map, resampling: Resampling) -> Join:
-    """Return B(a, y) = F⁻¹(a + (1 - E P) y): the details come from the skip connection alone.
+    """Return B(a, y) = F⁻¹(a + (1 - E P) y): the details come from the skip connection only.
 
     Example:
         >>> import torch
@@ -134,101 +79,9 @@ def skip_kl(with_skip: Map, without: Map, x: Tensor, scale: float) -> Tensor:
     return (with_skip(x) - without(x)).square().flatten(1).sum(1) / (2 * scale**2)
 
 
-class UNet(Protocol):
-    """A way down and a way up: :class:`Chain`, :class:`SkippedChain`."""
-
-    @property
-    def dims(self) -> int:
-        """1 for signals, 2 for images."""
-        ...
-
-    @property
-    def levels(self) -> int:
-        """J, how often the way down projects."""
-        ...
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Return what has gone down and up."""
-        ...
-
-    def discarded(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return ‖(1 - E P) y_j‖², j = 1 … J, each of shape (N,)."""
-        ...
-
-
 @dataclass(frozen=True)
-class Chain:
-    """A U-Net without skip connections: down by P_j = P ∘ F_j to V_0, and up by B_j ∘ E.
-
-    Args:
-        pairs: of the levels 1 … J, coarse to fine.
-        resampling: P and E.
-        dims: 1 for signals, 2 for images.
-
-    Source: Falck et al. 2022, theorem 3.
-
-    Example:
-        >>> import torch
-        >>> from mrvae.resolution import Ladder
-        >>> one = Pair(lambda x: x, lambda y: y)
-        >>> chain = Chain((one, one), Ladder(base=1, depth=2, dims=1), dims=1)
-        >>> x = torch.tensor([[1.0, 3.0, 5.0, 5.0]])
-        >>> chain.reconstruct(x)
-        tensor([[3.5000, 3.5000, 3.5000, 3.5000]])
-        >>> [energy.item() for energy in chain.discarded(x)]
-        [2.25, 0.5]
-    """
-
-    pairs: tuple[Pair, ...]
-    resampling: Resampling
-    dims: int
-
-    @property
-    def levels(self) -> int:
-        """J."""
-        return len(self.pairs)
-
-    def down(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return (x_0, y_1, …, y_J), y_j = F_j x_j, x_{j-1} = P y_j and x_J = x."""
-        return _down([pair.forward for pair in self.pairs], self.resampling, x)
-
-    def up(self, x: Tensor) -> Tensor:
-        """Return B_{1|J} x_0, of the size of level J."""
-        for pair in self.pairs:
-            x = pair.backward(self.resampling.embed(x))
-        return x
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Return B_{1|J} F_{1|J} x."""
-        return self.up(self.down(x)[0])
-
-    def discarded(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return ‖(1 - E P) y_j‖², j = 1 … J, what each projection loses, each of shape (N,)."""
-        return _discarded(self.resampling, self.down(x), self.dims)
-
-    def inversion_error(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return ‖B_j F_j x_j - x_j‖², j = 1 … J, on the states that x passes, each (N,)."""
-        _, *outputs = self.down(x)
-        states = [*(self.resampling.project(y) for y in outputs[1:]), x]
-        levels = zip(self.pairs, outputs, states, strict=True)
-        return tuple(energy(pair.backward(y) - s, self.dims) for pair, y, s in levels)
-
-    def defect(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return ‖F_j x̂_j - E x̂_{j-1}‖², j = 1 … J, on the way up from x_0, each (N,).
-
-        It is 0 if B_j = F_j⁻¹, since x̂_j = B_j E x̂_{j-1}.
-        """
-        state, found = self.down(x)[0], []
-        for pair in self.pairs:
-            embedded = self.resampling.embed(state)
-            state = pair.backward(embedded)
-            found.append(energy(pair.forward(state) - embedded, self.dims))
-        return tuple(found)
-
-
-@dataclass(frozen=True)
-class SkippedChain:
-    """A U-Net with its skip connections: up by x_j = B_j(E x_{j-1}, y_j).
+class PooledUNet:
+    """A U-Net: down by P ∘ F_j to V_0, and up by x_j = B_j(E x_{j-1}, y_j), y_j = F_j x_j.
 
     Args:
         forwards: F_1 … F_J, coarse to fine.
@@ -236,14 +89,14 @@ class SkippedChain:
         resampling: P and E.
         dims: 1 for signals, 2 for images.
 
-    Source: Falck et al. 2022, equation 2, at every level.
+    Source: Falck et al. 2022, equations 1 and 2, at every level.
 
     Example:
         >>> import torch
         >>> from mrvae.resolution import Ladder
         >>> ladder = Ladder(base=1, depth=1, dims=1)
-        >>> chain = SkippedChain((lambda x: x,), (lambda a, y: (a + y) / 2,), ladder, dims=1)
-        >>> chain.reconstruct(torch.tensor([[1.0, 3.0]]))
+        >>> net = PooledUNet((lambda x: x,), (lambda a, y: (a + y) / 2,), ladder, dims=1)
+        >>> net.reconstruct(torch.tensor([[1.0, 3.0]]))
         tensor([[1.5000, 2.5000]])
     """
 
@@ -254,35 +107,74 @@ class SkippedChain:
 
     @property
     def levels(self) -> int:
-        """J."""
+        """J, how often the way down projects."""
         return len(self.forwards)
 
     def down(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return (x_0, y_1, …, y_J), as :meth:`Chain.down`."""
-        return _down(self.forwards, self.resampling, x)
+        """Return (x_0, y_1, …, y_J), y_j = F_j x_j, x_{j-1} = P y_j and x_J = x."""
+        found = []
+        for forward in reversed(self.forwards):
+            found.append(forward(x))
+            x = self.resampling.project(found[-1])
+        return (x, *reversed(found))
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Return what has gone down and up, its details by the skip connections."""
-        state, *outputs = self.down(x)
+    def up(self, states: Sequence[Tensor]) -> Tensor:
+        """Return x_J from (x_0, y_1, …, y_J)."""
+        state, *outputs = states
         for backward, y in zip(self.backwards, outputs, strict=True):
             state = backward(self.resampling.embed(state), y)
         return state
 
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Return what has gone down and up."""
+        return self.up(self.down(x))
+
     def discarded(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return ‖(1 - E P) y_j‖², as :meth:`Chain.discarded`: what the bottleneck drops."""
-        return _discarded(self.resampling, self.down(x), self.dims)
+        """Return ‖(1 - E P) y_j‖², j = 1 … J, what each projection loses, each of shape (N,)."""
+        p = self.resampling
+        return tuple(energy(y - p.embed(p.project(y)), self.dims) for y in self.down(x)[1:])
+
+    def inversion_error(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return ‖B_j F_j x_j - x_j‖², j = 1 … J, on the states that x passes, each (N,)."""
+        _, *outputs = self.down(x)
+        states = [*(self.resampling.project(y) for y in outputs[1:]), x]
+        levels = zip(self.backwards, outputs, states, strict=True)
+        return tuple(energy(backward(y, y) - s, self.dims) for backward, y, s in levels)
+
+    def defect(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return ‖F_j x̂_j - E x̂_{j-1}‖², j = 1 … J, on the way up from x_0, each (N,).
+
+        Without skip connections it is 0 if B_j = F_j⁻¹, since x̂_j = B_j E x̂_{j-1}.
+        """
+        state, *outputs = self.down(x)
+        found = []
+        for forward, backward, y in zip(self.forwards, self.backwards, outputs, strict=True):
+            embedded = self.resampling.embed(state)
+            state = backward(embedded, y)
+            found.append(energy(forward(state) - embedded, self.dims))
+        return tuple(found)
 
 
-def _down(forwards: Sequence[Map], resampling: Resampling, x: Tensor) -> tuple[Tensor, ...]:
-    """Return (x_0, y_1, …, y_J)."""
-    found = []
-    for forward in reversed(forwards):
-        found.append(forward(x))
-        x = resampling.project(found[-1])
-    return (x, *reversed(found))
+def without_skips(pairs: Sequence[Pair], resampling: Resampling, dims: int) -> PooledUNet:
+    """Return the U-Net without skip connections: up by B_j ∘ E.
+
+    Source: Falck et al. 2022, theorem 3.
+
+    Example:
+        >>> import torch
+        >>> from mrvae.resolution import Ladder
+        >>> one = Pair(lambda x: x, lambda y: y)
+        >>> net = without_skips((one, one), Ladder(base=1, depth=2, dims=1), dims=1)
+        >>> x = torch.tensor([[1.0, 3.0, 5.0, 5.0]])
+        >>> net.reconstruct(x)
+        tensor([[3.5000, 3.5000, 3.5000, 3.5000]])
+        >>> [energy.item() for energy in net.discarded(x)]
+        [2.25, 0.5]
+    """
+    forwards = tuple(pair.forward for pair in pairs)
+    return PooledUNet(forwards, tuple(_ignoring(p.backward) for p in pairs), resampling, dims)
 
 
-def _discarded(resampling: Resampling, states: Sequence[Tensor], dims: int) -> tuple[Tensor, ...]:
-    """Return ‖(1 - E P) y_j‖² of (x_0, y_1, …, y_J)."""
-    lost = [y - resampling.embed(resampling.project(y)) for y in states[1:]]
-    return tuple(energy(part, dims) for part in lost)
+def _ignoring(backward: Map) -> Join:
+    """Return B as a map of the embedded state that does not read y."""
+    return lambda embedded, y: backward(embedded)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from mrvae.papers.checks import Check
+from mrvae.papers.checks import Check, Claim
 from mrvae.papers.falck2022.checks import Stuffing
 from mrvae.papers.falck2022.orders import GeometricProcess, coupled_process, slope
 from mrvae.resolution import Basis, Bridge, BridgeStage, Ladder, Wavelet
@@ -17,6 +17,26 @@ TIMES = (0.0, 0.4, 0.7, 1.0)
 _LEVELS = len(TIMES) - 1
 _STEPS = (8, 16, 32)
 _WRONG_DRIFT = 1.2
+_SUPPORT = Claim(
+    "definition 2",
+    "support in V_{j-1} up to t_j: energy in U_{j-1} at t_j",
+    "embedding by zeros between pixels",
+    1e-24,
+)
+_STRONG = Claim(
+    *("theorem 1", "strong order, multiplicative noise", "drift of Stratonovich's equation"),
+    right=0.5,
+    within=0.1,
+)
+_TOO_LARGE = "drift a fifth too large"
+_ERROR = f"of a linear SDE, {_STEPS[-1]} steps a level"
+_OF_MOMENTS = [
+    (
+        Claim("theorem 1", f"weak order, {moment} of a linear SDE", _TOO_LARGE, 1.0, 0.2),
+        Claim("theorem 1", f"relative error of the {moment} {_ERROR}", _TOO_LARGE, 0.05),
+    )
+    for moment in ("mean", "covariance")
+]
 
 
 def checks_of_bridge(paths: int) -> Iterator[Check]:
@@ -60,15 +80,7 @@ def _support(dims: int) -> Iterator[Check]:
     right = entry_energies(Ladder(base=1, depth=_LEVELS, dims=dims), dims)
     wrong = entry_energies(Stuffing(dims), dims)
     for level in range(1, _LEVELS):
-        yield Check(
-            about="definition 2",
-            check="support in V_{j-1} up to t_j: energy in U_{j-1} at t_j",
-            at=f"{dims}-D, level {level}",
-            left=right[level - 1],
-            right=1e-24,
-            wrong="embedding by zeros between pixels",
-            wrong_left=wrong[level - 1],
-        )
+        yield _SUPPORT.at(f"{dims}-D, level {level}", right[level - 1], wrong[level - 1])
 
 
 def _moments(dims: int) -> Iterator[Check]:
@@ -77,26 +89,11 @@ def _moments(dims: int) -> Iterator[Check]:
     right = process.errors(start, _STEPS, process)
     wrong = process.scaled(_WRONG_DRIFT).errors(start, _STEPS, process)
     for level in range(_LEVELS):
-        for index, moment in enumerate(("mean", "covariance")):
-            yield Check(
-                about="theorem 1",
-                check=f"weak order, {moment} of a linear SDE",
-                at=f"{dims}-D, level {level}",
-                left=slope(right[level][index]),
-                right=1.0,
-                wrong="drift a fifth too large",
-                wrong_left=slope(wrong[level][index]),
-                within=0.2,
-            )
-            yield Check(
-                about="theorem 1",
-                check=f"relative error of the {moment} of a linear SDE, {_STEPS[-1]} steps a level",
-                at=f"{dims}-D, level {level}",
-                left=right[level][index][-1],
-                right=0.05,
-                wrong="drift a fifth too large",
-                wrong_left=wrong[level][index][-1],
-            )
+        at = f"{dims}-D, level {level}"
+        for index, (order, error) in enumerate(_OF_MOMENTS):
+            good, bad = right[level][index], wrong[level][index]
+            yield order.at(at, slope(good), slope(bad))
+            yield error.at(at, good[-1], bad[-1])
 
 
 def _strong(dims: int, paths: int) -> Check:
@@ -105,16 +102,8 @@ def _strong(dims: int, paths: int) -> Check:
     ito = GeometricProcess(ladder, TIMES, rate=0.6, volatility=0.8)
     other = GeometricProcess(ladder, TIMES, rate=0.6 + 0.8**2 / 2, volatility=0.8)
     factors = (16, 8, 4, 2)
-    return Check(
-        about="theorem 1",
-        check="strong order, multiplicative noise",
-        at=f"{dims}-D, level {_LEVELS - 1}",
-        left=slope(ito.errors(paths, factors, ito)),
-        right=0.5,
-        wrong="drift of Stratonovich's equation",
-        wrong_left=slope(other.errors(paths, factors, ito)),
-        within=0.1,
-    )
+    orders = (slope(process.errors(paths, factors, ito)) for process in (ito, other))
+    return _STRONG.at(f"{dims}-D, level {_LEVELS - 1}", *orders)
 
 
 def _start(dims: int, count: int) -> Tensor:

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor
 
 from mrvae.data import load
-from mrvae.papers.checks import Check
-from mrvae.papers.falck2022.autoencoder import Plan, Snapshot, watch_training
+from mrvae.papers.checks import Check, Claim
+from mrvae.papers.falck2022.autoencoder import AutoencoderTraining, Snapshot, measure_training
 from mrvae.papers.falck2022.bottleneck import (
-    Bottleneck,
-    Chain,
     Pair,
-    SkippedBottleneck,
+    PooledUNet,
     invertible_join,
     skip_kl,
+    without_skips,
 )
 from mrvae.papers.falck2022.checks import Subsampling
 from mrvae.papers.falck2022.compression import (
@@ -35,11 +34,42 @@ from mrvae.resolution import Ladder, Wavelet, WaveletPooling
 _WAVELETS = ("haar", "db2", "db4")
 _FAMILIES: tuple[tuple[str, Family], ...] = (("linear", linear_pair), ("leaky", leaky_pair))
 _SIZE, _DEPTH = 8, 3
+_PROJECTION = Claim(
+    "equation 1", "U_θ is a projection: largest |U U x - U x|", "B of another F", 1e-12
+)
+_IDENTITY = Claim(
+    "equation 2", "U_φ is the identity: largest |U x - x|", "no skip connection", 1e-12
+)
+_NO_COST = Claim(
+    *("equations 1, 2", "KL(U_φ ‖ U_θ) in nats where F x has no details", "data with details"),
+    right=1e-20,
+)
+_COUNTER, _EQUAL, _TRANSPORT, _BOUND, _LESS_DEFECT = (
+    Claim("theorem 3", check, wrong)
+    for check, wrong in (
+        (
+            "left side ≤ W₂², F = diag(0.1, 1), B = F⁻¹",
+            "constant of the projected map, as printed",
+        ),
+        ("left side ≤ W₂², F = B = 1", "every other pixel for P"),
+        ("W₂² ≤ reconstruction error", "transport to the next image, not the nearest"),
+        ("left side ≤ W₂², B = F⁻¹", "a B that remembers the data"),
+        ("less the defect of B F: a_J² ≤ W₂²", "skip connections, defect left out"),
+    )
+)
+_FREE = "B F not held near 1"
+_AS_TRAINED, _INVERSION = (
+    Claim("theorem 3", check, _FREE, right, is_property=False)
+    for check, right in (
+        ("both sides with B F ≈ 1, as trained", 0.0),
+        ("B_j F_j = 1: Σ ‖B_j F_j x_j - x_j‖² over Σ ‖y_j‖²", 0.1),
+    )
+)
 
 
 @dataclass(frozen=True)
 class Trainings:
-    """Three autoencoders, watched at the same steps.
+    """Three autoencoders, measured at the same steps.
 
     Attributes:
         inverse: trained to reconstruct with B F ≈ 1.
@@ -72,16 +102,16 @@ def train_all(
         at: the steps, from 0 to the last, to which they are trained.
         width: channels inside their networks.
         measured: how many digits are measured; these are not trained on.
-        progress: is told of every measurement.
+        progress: called with a line for every measurement.
     """
     images, steps = digits(), at[-1]
     found = []
     for plan in (
-        Plan(steps, width, inversion=4.0),
-        Plan(steps, width),
-        Plan(steps, width, skip=True),
+        AutoencoderTraining(steps, width, inversion=4.0),
+        AutoencoderTraining(steps, width),
+        AutoencoderTraining(steps, width, skip=True),
     ):
-        snapshots = watch_training(plan, images[measured:], images[:measured], at, progress)
+        snapshots = measure_training(plan, images[measured:], images[:measured], at, progress)
         found.append(tuple(snapshots))
     return Trainings(*found)
 
@@ -100,38 +130,17 @@ def checks_of_bottlenecks() -> Iterator[Check]:
     other, _ = leaky_pair(_SIZE**2, generator)
     ladder = Ladder(base=1, depth=_DEPTH)
     without, foreign = (
-        Bottleneck(Pair(pair.forward, one.backward), ladder) for one in (pair, other)
+        without_skips((Pair(pair.forward, one.backward),), ladder, 2).reconstruct
+        for one in (pair, other)
     )
-    with_skip = SkippedBottleneck(pair.forward, invertible_join(pair.backward, ladder), ladder)
-    broken = SkippedBottleneck(pair.forward, lambda a, y: pair.backward(a), ladder)
-    yield Check(
-        about="equation 1",
-        check="U_θ is a projection: largest |U U x - U x|",
-        at="leaky, digits",
-        left=_largest(without(without(x)) - without(x)),
-        right=1e-12,
-        wrong="B of another F",
-        wrong_left=_largest(foreign(foreign(x)) - foreign(x)),
-    )
-    yield Check(
-        about="equation 2",
-        check="U_φ is the identity: largest |U x - x|",
-        at="leaky, digits",
-        left=_largest(with_skip(x) - x),
-        right=1e-12,
-        wrong="no skip connection",
-        wrong_left=_largest(broken(x) - x),
-    )
-    coarse = without(x)
-    yield Check(
-        about="equations 1, 2",
-        check="KL(U_φ ‖ U_θ) in nats where F x has no details",
-        at="leaky, digits",
-        left=float(skip_kl(with_skip, without, coarse, 0.1).max()),
-        right=1e-20,
-        wrong="data with details",
-        wrong_left=float(skip_kl(with_skip, without, x, 0.1).max()),
-    )
+    join = invertible_join(pair.backward, ladder)
+    with_skip = PooledUNet((pair.forward,), (join,), ladder, 2).reconstruct
+    broken = without_skips((pair,), ladder, 2).reconstruct
+    wrong = _largest(foreign(foreign(x)) - foreign(x))
+    yield _PROJECTION.at("leaky, digits", _largest(without(without(x)) - without(x)), wrong)
+    yield _IDENTITY.at("leaky, digits", _largest(with_skip(x) - x), _largest(broken(x) - x))
+    costs = (float(skip_kl(with_skip, without, y, 0.1).max()) for y in (without(x), x))
+    yield _NO_COST.at("leaky, digits", *costs)
 
 
 def checks_of_theorem_3(count: int) -> Iterator[Check]:
@@ -158,7 +167,7 @@ def checks_of_theorem_3(count: int) -> Iterator[Check]:
 
 
 def checks_of_training(trainings: Trainings) -> Iterator[Check]:
-    """Yield what the three trainings show: a law at every step measured, and observations.
+    """Yield what the three trainings show: a property at every step measured, and observations.
 
     Source: Falck et al. 2022, theorem 3 and figure 1.
     """
@@ -166,27 +175,12 @@ def checks_of_training(trainings: Trainings) -> Iterator[Check]:
     for inverse, _, skipped in rows:
         # The third net has one, so that neither is None here.
         without = 0.0 if inverse.left_with_defect is None else inverse.left_with_defect
-        yield Check(
-            about="theorem 3",
-            check="less the defect of B F: a_J² ≤ W₂²",
-            at=f"trained, step {inverse.step}",
-            left=without,
-            right=inverse.right,
-            wrong="skip connections, defect left out",
-            wrong_left=skipped.left,
-            wrong_right=skipped.right,
+        yield _LESS_DEFECT.at(
+            f"trained, step {inverse.step}", without, skipped.left, inverse.right, skipped.right
         )
     for inverse, free, _ in rows:
-        yield Check(
-            about="theorem 3",
-            check="both sides with B F ≈ 1, as trained",
-            at=f"trained, step {inverse.step}",
-            left=inverse.left,
-            right=inverse.right,
-            wrong="B F not held near 1",
-            wrong_left=free.left,
-            wrong_right=free.right,
-            law=False,
+        yield _AS_TRAINED.at(
+            f"trained, step {inverse.step}", inverse.left, free.left, inverse.right, free.right
         )
     yield from _ends(trainings)
 
@@ -195,97 +189,46 @@ def _ends(trainings: Trainings) -> Iterator[Check]:
     """Yield what the trainings came to, with B F near 1 and without."""
     first, last, free = trainings.inverse[0], trainings.inverse[-1], trainings.free[-1]
     where = f"trained, step {last.step}"
-    wrong = "B F not held near 1"
     bands = zip(first.discarded, last.discarded, free.discarded, strict=True)
     for level, (before, after, other) in enumerate(bands):
-        yield Check(
-            "theorem 3, figure 1",
-            f"energy discarded in U_{level}, and before training",
-            where,
-            after,
-            before,
-            wrong,
-            other,
-            law=False,
-        )
-    passing, other = sum(last.passing), sum(free.passing)
-    yield Check(
-        "theorem 3",
-        "B_j F_j = 1: Σ ‖B_j F_j x_j - x_j‖² over Σ ‖y_j‖²",
-        where,
-        (last.inversion or 0.0) / passing,
-        0.1,
-        wrong,
-        (free.inversion or 0.0) / other,
-        law=False,
-    )
+        check = f"energy discarded in U_{level}, and before training"
+        claim = Claim("theorem 3, figure 1", check, _FREE, is_property=False)
+        yield claim.at(where, after, other, before)
+    inversions = ((one.inversion or 0.0) / sum(one.passing) for one in (last, free))
+    yield _INVERSION.at(where, *inversions)
 
 
 def _counter_example() -> Check:
-    x, chain, right, literal = counter_example()
-    good, bad = sides(chain, x, [right]), sides(chain, x, [literal])
-    return Check(
-        about="theorem 3",
-        check="left side ≤ W₂², F = diag(0.1, 1), B = F⁻¹",
-        at="counter-example, haar",
-        left=good.left,
-        right=good.right,
-        wrong="constant of the projected map, as printed",
-        wrong_left=bad.left,
-        wrong_right=bad.right,
-    )
+    x, net, right, literal = counter_example()
+    good, bad = sides(net, x, [right]), sides(net, x, [literal])
+    return _COUNTER.at("counter-example, haar", good.left, bad.left, good.right, bad.right)
 
 
 def _identity(data: str, x: Tensor) -> Check:
     """Return the case F = 1, in which both sides are equal, against a projection that is none."""
     one = Pair(lambda x: x, lambda y: y)
     good, bad = (
-        sides(Chain((one,) * _DEPTH, resampling, dims=2), x, [1.0] * _DEPTH)
+        sides(without_skips((one,) * _DEPTH, resampling, 2), x, [1.0] * _DEPTH)
         for resampling in (Ladder(base=1, depth=_DEPTH), Subsampling(dims=2))
     )
-    return Check(
-        about="theorem 3",
-        check="left side ≤ W₂², F = B = 1",
-        at=f"identity, haar, {data}",
-        left=good.left,
-        right=good.right,
-        wrong="every other pixel for P",
-        wrong_left=bad.left,
-        wrong_right=bad.right,
-    )
+    return _EQUAL.at(f"identity, haar, {data}", good.left, bad.left, good.right, bad.right)
 
 
 def _coupling(data: str, x: Tensor) -> Check:
     """Return W₂² ≤ reconstruction error, against a transport that is not the best."""
     pairs, _ = invertible_pairs(linear_pair, _SIZE, _DEPTH, dims=2)
-    rebuilt = Chain(pairs, Ladder(base=1, depth=_DEPTH), dims=2).reconstruct(x)
+    rebuilt = without_skips(pairs, Ladder(base=1, depth=_DEPTH), 2).reconstruct(x)
     error = float(energy(rebuilt - x, dims=2).mean())
     shifted = float(energy(rebuilt.roll(1, 0) - x, dims=2).mean())
-    return Check(
-        about="theorem 3",
-        check="W₂² ≤ reconstruction error",
-        at=f"linear, haar, {data}",
-        left=transport(rebuilt, x, dims=2)[0],
-        right=error,
-        wrong="transport to the next image, not the nearest",
-        wrong_left=shifted,
-    )
+    squared, _ = transport(rebuilt, x, dims=2)
+    return _TRANSPORT.at(f"linear, haar, {data}", squared, shifted, error)
 
 
 def _family(at: str, x: Tensor, wavelet: str, family: Family) -> Check:
     pairs, constants = invertible_pairs(family, _SIZE, _DEPTH, dims=2)
-    chain = Chain(pairs, WaveletPooling(Wavelet(wavelet)), dims=2)
-    good, bad = sides(chain, x, constants), sides(remembering(chain, x), x, constants)
-    return Check(
-        about="theorem 3",
-        check="left side ≤ W₂², B = F⁻¹",
-        at=at,
-        left=good.left,
-        right=good.right,
-        wrong="a B that remembers the data",
-        wrong_left=bad.left,
-        wrong_right=bad.right,
-    )
+    net = without_skips(pairs, WaveletPooling(Wavelet(wavelet)), 2)
+    good, bad = sides(net, x, constants), sides(remembering(net, x), x, constants)
+    return _BOUND.at(at, good.left, bad.left, good.right, bad.right)
 
 
 def _clusters(count: int) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from mrvae.papers.checks import Check
+from mrvae.papers.checks import Check, Claim
 from mrvae.papers.falck2022.checks import Stuffing, Subsampling
 from mrvae.papers.falck2022.orders import slope
 from mrvae.resolution import Basis, Wavelet, WaveletPooling, conjugacy_residual
@@ -17,6 +17,10 @@ WAVELETS = ("haar", "db2", "db4")
 _EXACT = 1e-12
 _SIDE = 32
 _LEVELS = 5
+_STUFFING = "embedding by zeros between pixels"
+_NESTED = Claim(
+    "definition 1", "V_2 ⊂ V_3: largest change by the projection onto V_3", _STUFFING, _EXACT
+)
 
 Embed = Callable[[Tensor, int], Tensor]
 
@@ -54,50 +58,31 @@ def approximation_errors(wavelet: Wavelet, embed: Embed) -> list[float]:
 
 def _rate(name: str) -> Check:
     wavelet = Wavelet(name, dims=1)
-    order = 1 if name == "haar" else int(name[2:])
-    return Check(
-        about="definition 1, A1",
-        check="order in 2^-j of the error of a smooth function",
-        at=name,
-        left=slope(approximation_errors(wavelet, WaveletPooling(wavelet).embed)),
-        right=float(order),
-        wrong="embedding by zeros between pixels",
-        wrong_left=slope(approximation_errors(wavelet, Stuffing(dims=1).embed)),
-        within=0.1 * order,
-    )
+    order = 1.0 if name == "haar" else float(name[2:])
+    embeddings = WaveletPooling(wavelet).embed, Stuffing(dims=1).embed
+    orders = (slope(approximation_errors(wavelet, embed)) for embed in embeddings)
+    check, wrong = "order in 2^-j of the error of a smooth function", _STUFFING
+    return Claim("definition 1, A1", check, wrong, order, 0.1 * order).at(name, *orders)
 
 
 def _nested(name: str) -> Check:
-    """V_2 ⊂ V_3: what lies in the coarser space is left alone by the finer one's projection."""
+    """V_2 ⊂ V_3: what lies in the coarser space is left unchanged by the finer one's projection."""
     pooling, x = WaveletPooling(Wavelet(name)), _images()
     coarse = pooling.embed(pooling.project(x, 3), 3)
     left = pooling.embed(pooling.project(coarse, 2), 2) - coarse
     wrong = Stuffing(dims=2).embed(pooling.project(coarse, 2), 2) - coarse
-    return Check(
-        about="definition 1",
-        check="V_2 ⊂ V_3: largest change by the projection onto V_3",
-        at=name,
-        left=float(left.abs().max()),
-        right=_EXACT,
-        wrong="embedding by zeros between pixels",
-        wrong_left=float(wrong.abs().max()),
-    )
+    return _NESTED.at(name, float(left.abs().max()), float(wrong.abs().max()))
 
 
 def _conjugacy(name: str, level: int) -> Check:
     wavelet, depth, x = Wavelet(name), _LEVELS - level + 1, _images()
-    # ImageLikelihood a circle of two pixels every low-pass filter is their average, so it is not wrong.
+    # On a circle of two pixels every low-pass filter is their average, so it is not wrong.
     averages = name != "haar" and level > 1
     wrong = WaveletPooling(Wavelet("haar")) if averages else Subsampling(dims=2)
-    return Check(
-        about="theorem 2",
-        check="largest |π_{j-1} pool x - proj π_j x|",
-        at=f"{name}, level {level}",
-        left=float(conjugacy_residual(x, wavelet, depth)),
-        right=_EXACT,
-        wrong="pooling by averages" if averages else "every other pixel",
-        wrong_left=float(conjugacy_residual(x, wavelet, depth, wrong)),
-    )
+    operator = "pooling by averages" if averages else "every other pixel"
+    residuals = conjugacy_residual(x, wavelet, depth), conjugacy_residual(x, wavelet, depth, wrong)
+    claim = Claim("theorem 2", "largest |π_{j-1} pool x - proj π_j x|", operator, _EXACT)
+    return claim.at(f"{name}, level {level}", *map(float, residuals))
 
 
 def _images() -> Tensor:

@@ -1,7 +1,7 @@
 """Theorem 3: what a U-Net without skip connections discards is bounded by its reconstruction.
 
 Let F_j and B_j = F_j⁻¹ be maps of V_j, and x_J = x, y_j = F_j x_j, x_{j-1} = P y_j the way down;
-let U_{j-1} be the complement of V_{j-1} in V_j. Falck et al. 2022, equation 3, say
+let U_{j-1} be the complement of V_{j-1} in V_j. Falck et al. 2022, equation 3, state
 
     Σ_j E‖proj_{U_{j-1}} y_j‖² / ‖F_{j|J}‖²  ≤  W₂²(B_{1|J} F_{1|J} ν, ν),                    (3)
 
@@ -34,13 +34,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mrvae.papers.falck2022.bottleneck import Chain, Map, Pair, UNet
+from mrvae.papers.falck2022.bottleneck import Map, Pair, PooledUNet, without_skips
 from mrvae.papers.falck2022.transport import transport
 from mrvae.resolution import Basis, Ladder, Wavelet
 from mrvae.resolution.wavelet import Coefficients
@@ -61,7 +61,7 @@ class Sides:
         return self.left <= self.right * (1 + _ROUNDING) + _ROUNDING
 
 
-def sides(net: UNet, x: Tensor, constants: Sequence[float]) -> Sides:
+def sides(net: PooledUNet, x: Tensor, constants: Sequence[float]) -> Sides:
     """Return both sides of theorem 3 on one sample, which is their measure ν.
 
     Args:
@@ -93,7 +93,7 @@ def sides(net: UNet, x: Tensor, constants: Sequence[float]) -> Sides:
     return Sides(left, right)
 
 
-def sides_with_defect(chain: Chain, x: Tensor, constants: Sequence[float]) -> Sides:
+def sides_with_defect(net: PooledUNet, x: Tensor, constants: Sequence[float]) -> Sides:
     """Return a_J² and W₂² on one sample, for B_j that are not exactly the inverses of F_j.
 
     The arguments are those of :func:`sides`.
@@ -104,20 +104,20 @@ def sides_with_defect(chain: Chain, x: Tensor, constants: Sequence[float]) -> Si
     Source: this module's docstring; with exact inverses, theorem 3 of Falck et al. 2022.
 
     Example:
-        >>> x, chain, right, _ = counter_example()
-        >>> round(sides_with_defect(chain, x, [right]).left, 9)
+        >>> x, net, right, _ = counter_example()
+        >>> round(sides_with_defect(net, x, [right]).left, 9)
         1.0
     """
-    right = sides(chain, x, constants).right
-    lost = [float(part.mean()) for part in chain.discarded(x)]
-    defects = [float(part.mean()) for part in chain.defect(x)]
+    right = sides(net, x, constants).right
+    lost = [float(part.mean()) for part in net.discarded(x)]
+    defects = [float(part.mean()) for part in net.defect(x)]
     a = 0.0
     for u, d, constant in zip(lost, defects, constants, strict=True):
         a = max(0.0, math.sqrt(u + a**2) - math.sqrt(d)) / constant
     return Sides(a**2, right)
 
 
-def counter_example() -> tuple[Tensor, Chain, float, float]:
+def counter_example() -> tuple[Tensor, PooledUNet, float, float]:
     """Return data, maps, and the constants of F and of proj ∘ F, which show (3) to be false.
 
     The signals have two pixels; their Haar coordinates are c, of the mean, and d = ±1.
@@ -128,7 +128,7 @@ def counter_example() -> tuple[Tensor, Chain, float, float]:
     d = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat_interleave(8)
     x = basis.array(Coefficients(c[:, None], (d[:, None, None],)))
     pair = Pair(_scaled(basis, scales), _scaled(basis, 1 / scales))
-    return x, Chain((pair,), ladder, dims=1), 1.0, 0.1
+    return x, without_skips((pair,), ladder, dims=1), 1.0, 0.1
 
 
 def _scaled(basis: Basis, scales: Tensor) -> Map:
@@ -209,31 +209,25 @@ def invertible_pairs(
     return tuple(pair for pair, _ in result), tuple(constant for _, constant in result)
 
 
-def remembering(chain: Chain, x: Tensor) -> Chain:
-    """Return the chain with a finest B_J that knows the data: it answers with the nearest of x.
+def remembering(net: PooledUNet, x: Tensor) -> PooledUNet:
+    """Return the net with a finest B_J that knows the data: it answers with the nearest of x.
 
-    Not B_J = F_J⁻¹, so that theorem 3 says nothing of it; it reconstructs the data from codes that
-    have lost their details.
+    Not B_J = F_J⁻¹, so that theorem 3 states nothing about it; it reconstructs the data from codes
+    that have lost their details.
 
     Example:
-        >>> x, chain, _, _ = counter_example()
-        >>> net = remembering(chain, x[:8])
+        >>> x, net, _, _ = counter_example()
+        >>> net = remembering(net, x[:8])
         >>> bool((net.reconstruct(x[:8]) == x[:8]).all())
         True
     """
-    lower = Chain(chain.pairs[:-1], chain.resampling, chain.dims)
+    lower = replace(net, forwards=net.forwards[:-1], backwards=net.backwards[:-1])
+    codes = net.resampling.embed(lower.up(net.down(x)[:-1]))
 
-    def code(data: Tensor) -> Tensor:
-        y = chain.down(data)
-        return chain.resampling.embed(lower.up(y[0]))
+    def recall(embedded: Tensor, y: Tensor) -> Tensor:
+        return x[torch.cdist(embedded.flatten(1), codes.flatten(1)).argmin(1)]
 
-    codes = code(x)
-
-    def recall(y: Tensor) -> Tensor:
-        return x[torch.cdist(y.flatten(1), codes.flatten(1)).argmin(1)]
-
-    last = Pair(chain.pairs[-1].forward, recall)
-    return Chain((*chain.pairs[:-1], last), chain.resampling, chain.dims)
+    return replace(net, backwards=(*net.backwards[:-1], recall))
 
 
 def _orthogonal(values: int, generator: torch.Generator) -> Tensor:

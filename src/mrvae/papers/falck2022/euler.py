@@ -26,14 +26,18 @@ The paper notes that the noise enters the state, in Z₊, where a cell of NVAE w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from mrvae.distributions import Gaussian
+from mrvae.models import HVAE
 from mrvae.models.cells.vdvae import VDVAECell
+from mrvae.models.hierarchy.level import Level
+from mrvae.models.hierarchy.walk import Shape, Stage
 from mrvae.resolution import BridgeStage
 
 Drift = Callable[[Tensor], Tensor]
@@ -112,7 +116,7 @@ def inference_step(cell: VDVAECell, features: Tensor) -> TwoStep:
 
     Args:
         cell: any VDVAE cell.
-        features: e of the images, as the encoder hands them out.
+        features: e of the images, from the encoder.
 
     Source: Falck et al. 2022, theorem 4; Child 2021, figure 3.
 
@@ -125,6 +129,79 @@ def inference_step(cell: VDVAECell, features: Tensor) -> TwoStep:
         True
     """
     return _two_step(cell, lambda z: cell.posterior(z, features))
+
+
+class EulerStep(NamedTuple):
+    """A cell, the state that it receives, its noise, and the state after its Euler scheme."""
+
+    cell: VDVAECell
+    before: Tensor
+    noise: Tensor
+    after: Tensor
+
+
+def euler_steps(
+    model: HVAE, noise: Tensor, change: Callable[[TwoStep], TwoStep] | None = None
+) -> list[EulerStep]:
+    """Sample a VDVAE by the Euler schemes of its cells, and return every step.
+
+    Args:
+        model: a VDVAE.
+        noise: standard normal, of shape (N, noise_size).
+        change: applied to every scheme.
+    """
+    cells: list[_EulerCell] = []
+
+    def wrap(stage: Stage) -> Stage:
+        own = [_EulerCell(cast(VDVAECell, cell), change) for cell in stage.visits]
+        cells.extend(own)
+        return _EulerStage(stage, own)
+
+    # The scheme reads the noise itself, so that it takes the place of the latent.
+    trace = model.trace(model.condition(()), lambda prior, posterior, noise: noise, noise, wrap)
+    return [
+        EulerStep(each.cell, each.before, step.z, step.state)
+        for each, step in zip(cells, trace.steps, strict=True)
+    ]
+
+
+class _EulerCell:
+    """A cell whose latent is the noise, and whose next state is that of the Euler scheme."""
+
+    before: Tensor
+
+    def __init__(self, cell: VDVAECell, change: Callable[[TwoStep], TwoStep] | None) -> None:
+        scheme = sampling_step(cell)
+        self.cell = cell
+        self.scheme = scheme if change is None else change(scheme)
+
+    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
+        self.before = h
+        return self.cell.prior(h)[0], h
+
+    def posterior(self, h: Tensor, features: Tensor) -> Gaussian:
+        return self.cell.posterior(h, features)
+
+    def advance(self, h: Tensor, z: Tensor) -> Tensor:
+        return self.scheme.step(h, z)
+
+
+class _EulerStage(NamedTuple):
+    """A stage with other cells."""
+
+    stage: Stage
+    visits: Sequence[_EulerCell]
+
+    @property
+    def level(self) -> Level:
+        return self.stage.level
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return self.stage.shapes
+
+    def enter(self, h: Tensor | None, batch: int) -> Tensor:
+        return self.stage.enter(h, batch)
 
 
 def _two_step(cell: VDVAECell, gaussian: Callable[[Tensor], Gaussian]) -> TwoStep:

@@ -13,44 +13,35 @@ below it. All samples of one model come from the same noise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from mrvae.papers.entries import Entry, chosen, with_defaults
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mrvae.image_grid import arrange
+from mrvae.papers.engine import Item, per_entry
+from mrvae.papers.entries import Entry, by_extent
 from mrvae.papers.falck2022 import figure5, table1
-from mrvae.papers.item import Item
-from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.outcome import Budget, Extent, Extents, Outcome, Row
 from mrvae.papers.workspace import Workspace
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from torch import Tensor
-
-_TOGETHER = 64
+_BATCH = 64
 _SHOWN = 40
 _COLUMNS = 20
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a budget allows.
-
-    Attributes:
-        default: models that are sampled unasked.
-        samples: number of samples at each temperature, and of test images.
-        temperatures: the grid.
-    """
-
-    default: tuple[str, ...]
-    samples: int
-    temperatures: tuple[float, ...] = (0.6, 0.7, 0.8, 0.9, 1.0)
-
-
-PLANS: dict[Budget, Plan] = {
-    "smoke": Plan(("x1",), samples=8, temperatures=(0.8, 1.0)),
-    "cpu": Plan(("x1", "r5"), samples=500),
-    "paper": Plan(("mnist-vdvae", "cifar10-vdvae", "celeba64-vdvae"), samples=1000),
+# As many samples at each temperature as test images.
+EXTENTS: Extents = {
+    "smoke": Extent(default=("x1",), images=8),
+    "cpu": Extent(default=("x1", "r5"), images=500),
+    "paper": Extent(default=("mnist-vdvae", "cifar10-vdvae", "celeba64-vdvae"), images=1000),
+}
+_GRID = (0.6, 0.7, 0.8, 0.9, 1.0)
+TEMPERATURES: Mapping[Budget, tuple[float, ...]] = {
+    "smoke": (0.8, 1.0),
+    "cpu": _GRID,
+    "paper": _GRID,
 }
 
 
@@ -71,8 +62,6 @@ class Moments:
             >>> Moments(12.0, 2.0, 30.0, 5.0).distance(data), data.distance(data)
             (1.0, 0.0)
         """
-        import math
-
         pairs = (
             (self.ink, self.ink_sd, data.ink, data.ink_sd),
             (self.edges, self.edges_sd, data.edges, data.edges_sd),
@@ -85,47 +74,46 @@ class Moments:
         )
 
 
-def moments(images: Tensor, levels: int) -> Moments:
-    """Return the moments of images (N, C, H, W) of levels 0 … levels-1, N ≥ 2.
+def moments(images: Tensor, bins: int) -> Moments:
+    """Return the moments of images (N, C, H, W) with values 0 … bins-1, N ≥ 2.
 
     Example:
-        >>> import torch
         >>> x = torch.tensor([[[[1, 0], [1, 0]]], [[[1, 1], [1, 1]]]], dtype=torch.uint8)
-        >>> m = moments(x, levels=2)
+        >>> m = moments(x, bins=2)
         >>> m.ink, m.edges
         (3.0, 1.0)
     """
-    x = images.double() / (levels - 1)
+    x = images.double() / (bins - 1)
     ink = x.flatten(1).sum(dim=1)
     edges = sum(x.diff(dim=axis).abs().flatten(1).sum(dim=1) for axis in (2, 3))
     values = [(float(v.mean()), float(v.std())) for v in (ink, ink.new_zeros(()) + edges)]
     return Moments(*values[0], *values[1])
 
 
-def cells(budget: Budget) -> list[Entry]:
-    """Return the models of figure 5 and table 1, those of the plan by default."""
-    every = [*figure5.cells(budget), *table1.cells(budget)]
-    return with_defaults(every, PLANS[budget].default)
+def _models(budget: Budget) -> list[Entry]:
+    return [*figure5.entries(budget), *table1.entries(budget)]
 
 
-def work(workspace: Workspace) -> Outcome:
-    """Sample each model over the grid and choose by the rule."""
-    plan = PLANS[workspace.budget]
-    rows: list[Row] = []
-    said: list[str] = []
-    figures = {}
-    for cell in chosen(cells(workspace.budget), workspace.only):
-        workspace.trained(cell.job)
-        levels = cell.job.recipe.model.likelihood.bins
-        drawn = dict(zip(plan.temperatures, _samples(workspace, cell, plan), strict=True))
-        data = moments(_test_images(workspace, cell, plan.samples), levels)
-        found = {t: moments(x, levels) for t, x in drawn.items()}
-        best = nearest(found, data)
-        rows += _rows(cell.name, found, data, best)
-        said.append(_finding(cell.name, found, data, best))
-        order = sorted(drawn, key=lambda t: (t != best, -t))
-        figures[f"figure7-{cell.name}"] = _figure([(t, drawn[t]) for t in order], levels)
-    return Outcome(tuple(rows), tuple(said), figures)
+entries = by_extent(_models, EXTENTS)
+
+
+def measure(workspace: Workspace, entry: Entry) -> Outcome:
+    """Sample a model over the grid of temperatures and choose by the rule."""
+    bins = entry.job.recipe.model.likelihood.bins
+    images = workspace.images(entry.job, EXTENTS[workspace.budget].images)
+    data = moments(images.tensor(), bins)
+    temperatures = TEMPERATURES[workspace.budget]
+    drawn = dict(zip(temperatures, _samples(workspace, entry), strict=True))
+    found = {t: moments(x, bins) for t, x in drawn.items()}
+    best = nearest(found, data)
+    order = sorted(drawn, key=lambda t: (t != best, -t))
+    figure = _figure([(t, drawn[t]) for t in order], bins)
+    finding = (
+        f"{entry.name}: temperature {best} is nearest to the test images, d = "
+        f"{found[best].distance(data):.3f}; at 1.0 it is {found[max(found)].distance(data):.3f}"
+    )
+    rows = _rows(entry.name, found, data, best)
+    return Outcome(list(rows), [finding], {f"figure7-{entry.name}": figure})
 
 
 def nearest(found: dict[float, Moments], data: Moments) -> float:
@@ -139,57 +127,38 @@ def nearest(found: dict[float, Moments], data: Moments) -> float:
     return min(found, key=lambda t: (found[t].distance(data), -t))
 
 
-def _samples(workspace: Workspace, cell: Entry, plan: Plan) -> Iterator[Tensor]:
+def _samples(workspace: Workspace, entry: Entry) -> Iterator[Tensor]:
     """Yield the samples of each temperature, all from the same noise."""
-    import torch
-
-    workspace.say(f"sample {cell.job.name}")
-    model = workspace.model(cell.job)
+    workspace.log(f"sample {entry.job.name}")
+    model = workspace.model(entry.job)
     device = next(model.parameters()).device
-    sizes = [min(_TOGETHER, plan.samples - start) for start in range(0, plan.samples, _TOGETHER)]
-    for temperature in plan.temperatures:
+    count = EXTENTS[workspace.budget].images or 0
+    sizes = [min(_BATCH, count - start) for start in range(0, count, _BATCH)]
+    for temperature in TEMPERATURES[workspace.budget]:
         generator = torch.Generator(device).manual_seed(0)
         with torch.inference_mode():
             yield torch.cat([model.sample(n, temperature, generator).cpu() for n in sizes])
 
 
-def _test_images(workspace: Workspace, cell: Entry, count: int) -> Tensor:
-
-    images = workspace.images(cell.job.recipe, "test", count)
-    return images.tensor()
-
-
 def _rows(model: str, found: dict[float, Moments], data: Moments, best: float) -> Iterator[Row]:
-    for temperature, each in found.items():
-        yield {"cell": model, "temperature": temperature, **vars(each)} | {
-            "distance": each.distance(data),
+    for temperature, those in found.items():
+        yield {"cell": model, "temperature": temperature, **vars(those)} | {
+            "distance": those.distance(data),
             "chosen": temperature == best,
         }
     yield {"cell": model, "temperature": None, **vars(data)} | {"distance": 0.0, "chosen": None}
 
 
-def _finding(model: str, found: dict[float, Moments], data: Moments, best: float) -> str:
-    return (
-        f"{model}: temperature {best} is nearest to the test images, d = "
-        f"{found[best].distance(data):.3f}; at 1.0 it is {found[max(found)].distance(data):.3f}"
-    )
-
-
-def _figure(drawn: Sequence[tuple[float, Tensor]], levels: int) -> Figure:
-    """Draw the first samples of each temperature."""
-    from matplotlib.figure import Figure
-
-    from mrvae.image_grid import arrange
-
+def _figure(drawn: Sequence[tuple[float, Tensor]], bins: int) -> Figure:
     figure = Figure(figsize=(9.0, 1.3 * len(drawn)), dpi=120, layout="constrained")
     for axes, (temperature, images) in zip(
         figure.subplots(len(drawn), 1, squeeze=False)[:, 0], drawn, strict=True
     ):
-        axes.imshow(arrange(images[:_SHOWN].numpy(), levels, _COLUMNS, enlarge=2))
-        chosen_ = ", chosen" if temperature == drawn[0][0] else ""
-        axes.set_title(f"t = {temperature}{chosen_}", loc="left", fontsize=9)
+        axes.imshow(arrange(images[:_SHOWN].numpy(), bins, _COLUMNS, enlarge=2))
+        chosen = ", chosen" if temperature == drawn[0][0] else ""
+        axes.set_title(f"t = {temperature}{chosen}", loc="left", fontsize=9)
         axes.set_axis_off()
     return figure
 
 
-ITEM = Item("figure7", "samples, at a temperature chosen by a rule", work, cells)
+ITEM = Item("figure7", per_entry(measure), entries)

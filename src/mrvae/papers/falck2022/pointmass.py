@@ -1,13 +1,13 @@
 """Theorem 5: where the process begins, what the bound asks of its first step, and how it grows.
 
-*The point mass.* The state in which the top cell of VDVAE finds the hierarchy does not depend on
+*The point mass.* The state in which the top cell of VDVAE receives does not depend on
 the image: it is the learned bias of the coarsest level, the same for all, in sampling and in
-inference. Its law is a point mass; at 0 when training begins, for the bias begins at zero, and
-elsewhere after that. A U-Net whose top state is pooled from the image would have another law.
+inference. Its distribution is a point mass; at 0 when training begins, for the bias begins at zero,
+and elsewhere after that. A U-Net whose top state is pooled from the image would have another one.
 
-*The boundary condition.* Let q_{0,1} be the joint law of (Z_0, z_1), the first state and the first
-latent, when images come from the data, q_0 and q_1 its marginals and p_1 the prior. The chain rule
-gives
+*The boundary condition.* Let q_{0,1} be the joint distribution of (Z_0, z_1), the first state and
+the first latent, when images come from the data, q_0 and q_1 its marginals and p_1 the prior. The
+chain rule gives
 
     KL(q_{0,1} ‖ q_0 p_1) = KL(q_1 ‖ p_1) + I_q(Z_0; z_1),
 
@@ -18,10 +18,10 @@ of it, by the information that the first latent has of the image,
     E_x KL(q(z_1 | x) ‖ p_1) = KL(q_1 ‖ p_1) + I_q(x; z_1) ≥ KL(q_{0,1} ‖ q_0 p_1),
 
 so that training minimises the boundary condition of theorem 5. It equals the bound's term if Z_0
-tells the images apart.
+differs between images.
 
 *The growth.* A process that starts in a point has to grow. With the half step of theorem 4 the mean
-square of the state gains E‖σ ε‖² at every cell, whatever the networks say; without it, all growth
+square of the state gains E‖σ ε‖² at every cell, whatever the networks are; without it, all growth
 has to come from the drift.
 """
 
@@ -29,20 +29,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE
-from mrvae.models.cells.vdvae import VDVAECell
-from mrvae.papers.falck2022.euler import TwoStep, sampling_step
+from mrvae.papers.falck2022.euler import TwoStep, euler_steps
 from mrvae.papers.falck2022.transport import energy
 
 
 def entry_states(model: HVAE, images: int) -> Tensor:
-    """Return Z_0 of so many images: the state in which the top cell finds the hierarchy.
+    """Return Z_0 of so many images: the state that the top cell receives.
 
     Source: Falck et al. 2022, theorem 5.
 
@@ -68,12 +67,11 @@ def first_posteriors(model: HVAE, x: Tensor) -> tuple[Gaussian, Gaussian]:
         >>> posterior.mean.shape, prior.log_scale.abs().max().item()
         (torch.Size([2, 4, 1, 1]), 0.0)
     """
-    top = model.stages[0].visits[0]
-    states = entry_states(model, len(x))
-    prior = top.prior(states)[0]
-    if not isinstance(prior, Gaussian):
-        raise ValueError(f"the top latent's prior is {type(prior).__name__}; give one of Gaussians")
-    return top.posterior(states, model.features(x)[0]), prior
+    (step,) = model.posterior_means(model.observe(x), 1)
+    if not isinstance(step.prior, Gaussian) or step.posterior is None:
+        kind = type(step.prior).__name__
+        raise ValueError(f"the top latent's prior is {kind}; give one of Gaussians")
+    return step.posterior, step.prior
 
 
 class Boundary(NamedTuple):
@@ -95,7 +93,7 @@ class Boundary(NamedTuple):
 
 
 def boundary(posterior: Gaussian, prior: Gaussian, start: Tensor, noise: Tensor) -> Boundary:
-    """Return the terms of theorem 5 for the empirical law of N images, by Monte Carlo.
+    """Return the terms of theorem 5 for the empirical distribution of N images, by Monte Carlo.
 
     Every image gives S draws z_1 ~ q(z_1 | x); the densities are exact, those of q_1 and of
     q(z_1 | Z_0) being mixtures over all the images, and over those whose Z_0 is the same.
@@ -147,7 +145,7 @@ def state_norms(
     Args:
         model: a VDVAE.
         noise: standard normal, of shape (N, noise_size).
-        change: what to make of every step, such as ``TwoStep.without_noise``.
+        change: applied to every step, such as ``TwoStep.without_noise``.
 
     Returns:
         One tensor (N,) a cell, coarse to fine, in the norm of L²: squares summed over channels and
@@ -163,17 +161,7 @@ def state_norms(
         >>> len(norms), norms[0].shape
         (7, torch.Size([3]))
     """
-    parts = iter(model.decoder.split_noise(noise))
-    h: Tensor | None = None
-    norms = []
-    for stage in model.stages:
-        state = stage.enter(h, len(noise))
-        for cell in stage.visits:
-            scheme = sampling_step(cast(VDVAECell, cell))
-            state = (scheme if change is None else change(scheme)).step(state, next(parts))
-            norms.append(energy(state, dims=2).sqrt())
-        h = state
-    return norms
+    return [energy(step.after, dims=2).sqrt() for step in euler_steps(model, noise, change)]
 
 
 def _flat(gaussian: Gaussian) -> Gaussian:

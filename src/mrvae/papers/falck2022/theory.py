@@ -1,16 +1,20 @@
 """Section 2 of Falck et al. 2022: every definition and theorem as a check, in one table.
 
-Each row compares two sides, and compares them again with an operator replaced by a wrong one. Laws
-have to hold, and to fail with the wrong operator; observations tell what training did.
+Each row compares two sides, and compares them again with an operator replaced by a wrong one. A
+property has to hold, and to fail with the wrong operator; an observation shows what training did.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from mrvae.papers.checks import Check, counted
+from mrvae.papers.engine import Item
+from mrvae.papers.entries import Entry
 from mrvae.papers.falck2022.autoencoder import Snapshot
 from mrvae.papers.falck2022.check_bridge import checks_of_bridge
 from mrvae.papers.falck2022.check_cells import checks_of_cells
@@ -23,10 +27,8 @@ from mrvae.papers.falck2022.check_compression import (
 )
 from mrvae.papers.falck2022.check_spaces import checks_of_spaces
 from mrvae.papers.outcome import Budget, Outcome
+from mrvae.papers.workspace import Workspace
 from mrvae.report import empty_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -59,20 +61,12 @@ EFFORTS: dict[Budget, Effort] = {
 }
 
 
-def theory(budget: Budget, progress: Callable[[str], None]) -> Outcome:
+def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Check definitions 1 and 2, equations 1 and 2, and theorems 1 to 5.
-
-    Args:
-        budget: ``smoke`` takes seconds, ``cpu`` minutes on one thread; ``paper`` trains longer.
-        progress: is told what is being done.
-
-    Returns:
-        One row a check, all with the keys of :meth:`Check.row`, and the figures ``theorem3``, both
-        sides over training, and ``details``, the energy discarded in each Haar band.
 
     Source: Falck et al. 2022, section 2.
     """
-    effort = EFFORTS[budget]
+    effort = EFFORTS[workspace.budget]
     checks: list[Check] = []
     for title, found in (
         ("definition 1 and theorem 2", checks_of_spaces()),
@@ -81,20 +75,20 @@ def theory(budget: Budget, progress: Callable[[str], None]) -> Outcome:
         ("theorem 3", checks_of_theorem_3(effort.functions)),
         ("theorems 4 and 5", checks_of_cells(effort.images)),
     ):
-        progress(title)
+        workspace.log(title)
         checks.extend(found)
     at = [0, *(effort.steps >> k for k in reversed(range(effort.halvings + 1)))]
-    trainings = train_all(at, effort.width, effort.measured, progress)
+    trainings = train_all(at, effort.width, effort.measured, workspace.log)
     checks.extend(checks_of_training(trainings))
     return Outcome(
-        rows=tuple(check.row() for check in checks),
-        findings=(*findings(checks), *training_findings(trainings)),
-        figures={"theorem3": sides_figure(trainings), "details": details_figure(trainings)},
+        [check.row() for check in checks],
+        [*findings(checks), *_training_findings(trainings)],
+        {"theorem3": sides_figure(trainings), "details": details_figure(trainings)},
     )
 
 
 def findings(checks: Sequence[Check]) -> tuple[str, ...]:
-    """Return what the checks say: how many laws hold, and each that does not.
+    """Return how many properties hold, each that does not, and what is not true as printed.
 
     Example:
         >>> findings([Check("theorem 2", "residual", "level 1", 0.0, 1e-12, "subsampling", 0.3)])
@@ -103,17 +97,17 @@ def findings(checks: Sequence[Check]) -> tuple[str, ...]:
     return (*counted(checks), *_literal(checks))
 
 
-def training_findings(trainings: Trainings) -> tuple[str, ...]:
-    """Return what the three trainings say of theorem 3 as the paper uses it."""
-    return tuple(
-        f"{title}: discarded energy {_change(sum(s[0].discarded), sum(s[-1].discarded))},"
-        f" W₂² {_change(s[0].right, s[-1].right)}; left ≤ W₂² at {_count(s[1:])} steps measured"
-        for title, s in (
-            ("trained with B near F⁻¹", trainings.inverse),
-            ("trained on reconstruction alone", trainings.free),
-            ("trained with skip connections", trainings.skipped),
+def _training_findings(trainings: Trainings) -> Iterator[str]:
+    """Yield what the three trainings show of theorem 3 as the paper uses it."""
+    for title, s in (
+        ("trained with B near F⁻¹", trainings.inverse),
+        ("trained on reconstruction alone", trainings.free),
+        ("trained with skip connections", trainings.skipped),
+    ):
+        yield (
+            f"{title}: discarded energy {_change(sum(s[0].discarded), sum(s[-1].discarded))},"
+            f" W₂² {_change(s[0].right, s[-1].right)}; left ≤ W₂² at {_count(s[1:])} steps measured"
         )
-    )
 
 
 def sides_figure(trainings: Trainings) -> Figure:
@@ -123,10 +117,7 @@ def sides_figure(trainings: Trainings) -> Figure:
         steps = [one.step for one in snapshots]
         axes.plot(steps, [one.left for one in snapshots], "o-", color=f"C{color}", label=label)
         axes.plot(steps, [one.right for one in snapshots], "o--", color=f"C{color}", markersize=3)
-    axes.set_xscale("symlog", linthresh=_first_step(trainings))
-    axes.set_yscale("log")
-    axes.set_xlabel("step")
-    axes.set_ylabel("left side (solid), W₂² (dashed)")
+    _label(axes, trainings, "left side (solid), W₂² (dashed)")
     axes.legend(frameon=False)
     return figure
 
@@ -140,10 +131,7 @@ def details_figure(trainings: Trainings) -> Figure:
             energies = [one.discarded[level] for one in snapshots]
             name = f"{label}, U_{level}"
             axes.plot(steps, energies, style, color=f"C{color}", label=name)
-    axes.set_xscale("symlog", linthresh=_first_step(trainings))
-    axes.set_yscale("log")
-    axes.set_xlabel("step")
-    axes.set_ylabel("‖proj_U y‖², discarded")
+    _label(axes, trainings, "‖proj_U y‖², discarded")
     axes.legend(frameon=False, fontsize="small")
     return figure
 
@@ -156,12 +144,15 @@ def _labelled(trainings: Trainings) -> tuple[tuple[str, tuple[Snapshot, ...]], .
     )
 
 
-def _first_step(trainings: Trainings) -> int:
-    return trainings.inverse[1].step
+def _label(axes: Axes, trainings: Trainings, y: str) -> None:
+    axes.set_xscale("symlog", linthresh=trainings.inverse[1].step)
+    axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel(y)
 
 
 def _literal(checks: Iterable[Check]) -> tuple[str, ...]:
-    """Return what the counter-example says of theorem 3 as printed."""
+    """Return what the counter-example shows of theorem 3 as printed."""
     return tuple(
         f"theorem 3 as printed does not hold: in the counter-example its left side is"
         f" {check.wrong_left:.6g} and W₂² is {check.right:.6g}"
@@ -176,3 +167,6 @@ def _change(before: float, after: float) -> str:
 
 def _count(snapshots: Sequence[Snapshot]) -> str:
     return f"{sum(one.left <= one.right for one in snapshots)} of {len(snapshots)}"
+
+
+ITEM = Item("theory", make)

@@ -20,21 +20,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from msgspec.structs import replace
+from torch import Tensor
 
-from mrvae.papers.entries import Entry, Result, result
-from mrvae.papers.item import Item
-from mrvae.papers.kiruluta2025.curves import noise_figure, number, rate
+from mrvae.models.wavelet.encoder import WaveletEncoder
+from mrvae.papers.columns import COURSE, ENTRY, own
+from mrvae.papers.engine import Columns, Item
+from mrvae.papers.entries import Entry, with_bounds
+from mrvae.papers.kiruluta2025.curves import noise_figure, rate_of
 from mrvae.papers.kiruluta2025.quality import (
     measured_images,
     originals,
     reconstructions,
     thresholded,
 )
-from mrvae.papers.kiruluta2025.runs import IMAGES, ablation, penalty, wavelet_vae
-from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers.kiruluta2025.runs import MEASURED, ablation, penalty, wavelet_vae
+from mrvae.papers.outcome import Outcome, Row, number
 from mrvae.papers.workspace import Measures, Workspace
-from mrvae.recipes.wavelet import Sparse
 
 _PAIRS = (
     ("learnt", "fixed-0.01"),
@@ -44,31 +45,68 @@ _PAIRS = (
 _LAMBDAS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
-def work(workspace: Workspace) -> Outcome:
+def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Train each, and measure its errors with noise and without."""
-    found = result(workspace, ablation(workspace.budget), limit=IMAGES[workspace.budget])
-    rows = [_row(workspace, one) for one in found if one.measures is not None]
+    found = with_bounds(workspace, entries, MEASURED[workspace.budget], measure)
+    known = [result for result in found if result.value is not None]
+    rows = [{name: of(result) for name, of in COLUMNS.items()} for result in known]
     if not rows:
-        return Outcome((), tuple(findings(rows)))
-    best = oracles(workspace, found[0].cell)
-    said = [*findings(rows), *_oracle_findings(best)]
-    return Outcome(tuple(rows), tuple(said), {"ablation_noise": noise_figure(rows, best)})
+        return Outcome((), findings(rows))
+    best = oracles(workspace, found[0].entry)
+    sentences = [*findings(rows), *_oracle_findings(best)]
+    return Outcome(rows, sentences, {"ablation_noise": noise_figure(rows, best)})
 
 
-def oracles(workspace: Workspace, cell: Entry) -> dict[float, float]:
+def oracles(workspace: Workspace, entry: Entry) -> dict[float, float]:
     """Return by λ the error of the optimum of equation 22, without noise, over the test images.
 
-    Empty where a cell's transform has no such optimum.
+    Empty where an entry's transform has no such optimum.
     """
-    found: dict[float, float] = {}
-    spec, u = wavelet_vae(cell), originals(measured_images(workspace, cell))
+    spec, u = wavelet_vae(entry), originals(measured_images(workspace, entry))
     if spec is None:
-        return found
-    for weight in _LAMBDAS:
-        best = thresholded(u, replace(spec, loss=Sparse(weights=(weight,))))
-        if best is not None:
-            found[weight] = float((best - u).double().square().mean())
-    return found
+        return {}
+    best = {weight: thresholded(u, spec, (weight,) * spec.depth) for weight in _LAMBDAS}
+    return {weight: mean_squared(image, u) for weight, image in best.items() if image is not None}
+
+
+def measure(workspace: Workspace, entry: Entry) -> Measures:
+    """Return λ, s, and the mean squared errors of all test images, measured or recalled."""
+    limit = MEASURED[workspace.budget].images
+    return workspace.kept(f"noise-n{limit or 'all'}", entry.job, lambda: _measure(workspace, entry))
+
+
+def _measure(workspace: Workspace, entry: Entry) -> Measures:
+    workspace.log(f"noise of {entry.job.name}")
+    spec, model = wavelet_vae(entry), workspace.model(entry.job)
+    if spec is None or not isinstance(model.encoder, WaveletEncoder):
+        raise ValueError(f"{entry.name} has no wavelet coefficients; give a wavelet VAE")
+    images = measured_images(workspace, entry)
+    u = originals(images)
+    still, noisy = (mean_squared(reconstructions(model, images, t), u) for t in (0.0, 1.0))
+    best = thresholded(u, spec)
+    scale = model.encoder.noise(0).detach().exp()
+    return {
+        "lambda": penalty(spec)[-1],
+        "s": float(scale.mean()),
+        "mse": noisy,
+        "mse_still": still,
+        "mse_of_noise": noisy - still,
+        "s_squared": float(scale.square().mean()),
+        "mse_oracle": None if best is None else mean_squared(best, u),
+    }
+
+
+def mean_squared(x: Tensor, y: Tensor) -> float:
+    """Return the mean squared difference of two tensors, summed in float64."""
+    return float((x - y).double().square().mean())
+
+
+COLUMNS: Columns = {
+    **ENTRY,
+    **own("lambda", "s", "mse", "mse_still", "mse_of_noise", "s_squared", "mse_oracle"),
+    **COURSE,
+    "rate": rate_of,
+}
 
 
 def _oracle_findings(errors: Mapping[float, float]) -> list[str]:
@@ -76,45 +114,8 @@ def _oracle_findings(errors: Mapping[float, float]) -> list[str]:
     return [f"the optimum of equation 22 has an MSE without noise of {each}"] if errors else []
 
 
-def _row(workspace: Workspace, one: Result) -> Row:
-    limit = IMAGES[workspace.budget]
-    job = one.cell.job
-    kept = workspace.kept(f"noise-n{limit or 'all'}", job, lambda: _measure(workspace, one.cell))
-    return {
-        "cell": one.cell.name,
-        **{k: v if isinstance(v, int | float) else None for k, v in kept.items()},
-        **one.course(),
-        "rate": rate(*((one.measures or {}).get(k) for k in ("kl", "nats", "bits_per_dim"))),
-    }
-
-
-def _measure(workspace: Workspace, cell: Entry) -> Measures:
-    """Return λ, s, and the mean squared errors of all test images."""
-    from mrvae.models.wavelet.encoder import WaveletEncoder
-
-    workspace.say(f"noise of {cell.job.name}")
-    spec, model = wavelet_vae(cell), workspace.model(cell.job)
-    if spec is None or not isinstance(model.encoder, WaveletEncoder):
-        raise ValueError(f"{cell.name} has no wavelet coefficients; give a wavelet VAE")
-    images = measured_images(workspace, cell)
-    u = originals(images)
-    still, noisy = (
-        float((reconstructions(model, images, t) - u).double().square().mean()) for t in (0.0, 1.0)
-    )
-    best = thresholded(u, spec)
-    return {
-        "lambda": penalty(spec)[-1],
-        "s": float(model.encoder.noise(0).detach().exp().mean()),
-        "mse": noisy,
-        "mse_still": still,
-        "mse_of_noise": noisy - still,
-        "s_squared": float(model.encoder.noise(0).detach().exp().square().mean()),
-        "mse_oracle": None if best is None else float((best - u).double().square().mean()),
-    }
-
-
 def findings(rows: Sequence[Row]) -> list[str]:
-    """Say what fixed noise costs, and whether noise adds s².
+    """Return what fixed noise costs, and whether noise adds s².
 
     Example:
         >>> row = {"s_squared": 1e-4, "mse_of_noise": 1.01e-4, "s": 0.01}
@@ -123,24 +124,24 @@ def findings(rows: Sequence[Row]) -> list[str]:
         'fixed-0.01: MSE 0.000216 against 0.000200 of learnt, +8.0 %; paper about +8 %'
     """
     known = {str(row["cell"]): row for row in rows}
-    said = []
+    sentences = []
     for learnt, fixed in _PAIRS:
         if learnt in known and fixed in known:
             a, b = (number(known[name], "mse") for name in (learnt, fixed))
             more = 100 * (b / a - 1) if a else math.inf
-            said.append(
+            sentences.append(
                 f"{fixed}: MSE {b:.6f} against {a:.6f} of {learnt}, {more:+.1f} %; paper about +8 %"
             )
     off = [abs(number(r, "mse_of_noise") / number(r, "s_squared") - 1) for r in rows]
     if off:
-        said.append(f"noise adds s² to the MSE, to within {100 * max(off):.1f} % of it")
+        sentences.append(f"noise adds s² to the MSE, to within {100 * max(off):.1f} % of it")
     scales = {n: number(row, "s") for n, row in known.items() if "learnt" in n}
-    said += [f"{name}: s ends at {scale:.6f}" for name, scale in scales.items()]
-    return said + _bits_findings([row for row in rows if row.get("bits_per_dim") is not None])
+    sentences += [f"{name}: s ends at {scale:.6f}" for name, scale in scales.items()]
+    return sentences + _bits_findings([row for row in rows if row.get("bits_per_dim") is not None])
 
 
 def _bits_findings(rows: Sequence[Row]) -> list[str]:
-    """Say which row has the least error and which the fewest bits, and each one's other number."""
+    """Return which row has the least error and which the fewest bits, with both numbers."""
     if not rows:
         return []
     exact, short = (min(rows, key=lambda row: number(row, n)) for n in ("mse", "bits_per_dim"))
@@ -151,4 +152,4 @@ def _bits_findings(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-ITEM = Item("ablation_noise", "MSE against the scale of the noise and λ", work, ablation)
+ITEM = Item("ablation_noise", make, ablation)

@@ -1,24 +1,22 @@
 r"""Figures of errors against what they cost: s, λ and bits.
 
 A smaller s or λ makes the error of an inverse transform as small as one likes, so that an error
-alone ranks nothing. The bound says what it costs. Its KL is the rate, the bits that tell which
-coefficients are meant, and grows by a bit a coefficient with every halving of s; the rest, never
-negative, tells the image once these are known. Below a step of the pixels, where little is left to
-tell, the bound gets worse as the error gets better. The rate is the abscissa of rate and
+alone ranks nothing. The bound says what it costs. Its KL is the rate, the bits that code the
+coefficients, and grows by a bit a coefficient with every halving of s; the rest, never
+negative, codes the image once these are known. Below a step of the pixels, where little is left to
+code, the bound gets worse as the error gets better. The rate is the abscissa of rate and
 distortion, and the bound what models are compared by.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from mrvae.papers.outcome import Row
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from mrvae.papers.entries import AnyResult
+from mrvae.papers.outcome import Row, number
 
 
 def rate(kl: object, nats: object, bits: object) -> float | None:
@@ -33,15 +31,19 @@ def rate(kl: object, nats: object, bits: object) -> float | None:
     return float(sum(kl)) * bits / nats if nats else None
 
 
+def rate_of(result: AnyResult) -> float | None:
+    """Return the column of the rate."""
+    measures = result.measures or {}
+    return rate(measures.get("kl"), measures.get("nats"), measures.get("bits_per_dim"))
+
+
 def rates_figure(rows: Sequence[Row], limits: Mapping[int, float]) -> Figure:
     """Draw the errors of a table against bits, one panel for each size of image.
 
     A row is a line from its rate, hollow, to its bound, filled. ``limits`` has the error of the
     optimum of equation 22 by the size of image, which has no bits, as a dashed line.
     """
-    from matplotlib.figure import Figure
-
-    sizes = sorted({int(row["size"] or 0) for row in rows})
+    sizes = sorted({int(number(row, "size")) for row in rows})
     width = 5.5 * max(len(sizes), 1)
     figure = Figure(figsize=(width, 4.0), dpi=120, layout="constrained")
     panels = figure.subplots(1, max(len(sizes), 1), squeeze=False)[0]
@@ -59,8 +61,6 @@ def noise_figure(rows: Sequence[Row], oracle: Mapping[float, float]) -> Figure:
 
     ``oracle`` has the error of the optimum of equation 22, without noise, by its λ.
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(14.0, 4.0), dpi=120, layout="constrained")
     first, second, third = figure.subplots(1, 3)
     _against_s(first, rows)
@@ -113,9 +113,3 @@ def _label(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def number(row: Row, name: str) -> float:
-    """Return a number of a row, NaN where there is none, which no figure shows."""
-    value = row[name]
-    return float(value) if isinstance(value, int | float) else math.nan

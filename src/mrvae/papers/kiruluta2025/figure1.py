@@ -9,50 +9,46 @@ beside one that goes from coarse to fine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from mrvae.papers.entries import Entry, result
-from mrvae.papers.item import Item
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mrvae.image_grid import arrange
+from mrvae.papers.columns import COURSE
+from mrvae.papers.engine import Item
+from mrvae.papers.entries import Entry, with_bounds
+from mrvae.papers.kiruluta2025 import runs
 from mrvae.papers.kiruluta2025.quality import originals, quality, reconstructions, samples
-from mrvae.papers.kiruluta2025.runs import IMAGES, table
 from mrvae.papers.outcome import Outcome, Row
 from mrvae.papers.workspace import Workspace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from torch import Tensor
 
 _COUNT = 8
 _COLUMNS = ("mse", "ssim", "band_frechet_reconstructed", "band_frechet")
 
 
-def work(workspace: Workspace) -> Outcome:
+def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Show the first test images by each model, and as many samples."""
     rows: list[Row] = []
     shown: dict[str, Tensor] = {}
     drawn: dict[str, Tensor] = {}
-    for one in result(workspace, table(workspace.budget), limit=IMAGES[workspace.budget]):
-        if one.measures is None:
+    for run in with_bounds(workspace, entries, runs.MEASURED[workspace.budget], quality):
+        if run.value is None:
             continue
-        measures = quality(workspace, one.cell)
-        numbers = {k: v for k in _COLUMNS if isinstance(v := measures[k], float)}
-        rows.append({"cell": one.cell.name, **numbers, **one.course()})
-        true, made_of_it, drawn[one.cell.name] = _pictures(workspace, one.cell)
-        shown.setdefault("images", true)
-        shown[one.cell.name] = made_of_it
+        numbers = {k: v for k in _COLUMNS if isinstance(v := run.value[k], float)}
+        rows.append({"cell": run.name, **numbers, **{k: of(run) for k, of in COURSE.items()}})
+        images, model = (
+            workspace.images(run.entry.job, _COUNT),
+            workspace.model(run.entry.job),
+        )
+        shown.setdefault("images", originals(images))
+        shown[run.name] = reconstructions(model, images, 1.0).clamp(0, 1)
+        (drawn[run.name],) = samples(model, _COUNT)
     figures = {"figure1": _figure(shown), "figure1_samples": _figure(drawn)} if rows else {}
-    return Outcome(tuple(rows), tuple(findings(rows)), figures)
-
-
-def _pictures(workspace: Workspace, cell: Entry) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a few test images, what a model makes of them, and as many samples."""
-    images, model = workspace.images(cell.job.recipe, "test", _COUNT), workspace.model(cell.job)
-    (drawn,) = samples(model, _COUNT)
-    return originals(images), reconstructions(model, images, 1.0).clamp(0, 1), drawn
+    return Outcome(rows, findings(rows), figures)
 
 
 def findings(rows: Sequence[Row]) -> list[str]:
-    """Say whether a prior that sees the coarser levels has the better bound and samples.
+    """Return whether a prior conditioned on the coarser levels has the better bound and samples.
 
     Example:
         >>> row = {"bits_per_dim": 5.0, "band_frechet": 0.2}
@@ -64,29 +60,25 @@ def findings(rows: Sequence[Row]) -> list[str]:
     names = ("wavelet-coarse-to-fine", "wavelet-elbo")
     if not set(names) <= set(known):
         return ["the models with a bound are not both finished; nothing to compare"]
-    seeing, blind = (known[name] for name in names)
+    conditional, independent = (known[name] for name in names)
     return [
-        f"coarse to fine {seeing['bits_per_dim']:.3f} bits/dim, proxy Fréchet "
-        f"{seeing['band_frechet']:.4f}; independent {blind['bits_per_dim']:.3f} and "
-        f"{blind['band_frechet']:.4f}"
+        f"coarse to fine {conditional['bits_per_dim']:.3f} bits/dim, proxy Fréchet "
+        f"{conditional['band_frechet']:.4f}; independent {independent['bits_per_dim']:.3f} and "
+        f"{independent['band_frechet']:.4f}"
     ]
 
 
 def _figure(pictures: dict[str, Tensor]) -> Figure:
     """Draw images, a row for each name."""
-    from matplotlib.figure import Figure
-
-    from mrvae.image_grid import arrange
-
     size = (1.1 * _COUNT, 1.3 * len(pictures))
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     grid = figure.subplots(len(pictures), 1, squeeze=False)[:, 0]
     for axes, (name, images) in zip(grid, pictures.items(), strict=True):
-        # Values on [0, 1] are the two ends of a scale of two levels, and what lies between.
+        # Values on [0, 1] are the two ends of a scale of two values, and what lies between.
         axes.imshow(arrange(images.numpy(), bins=2, columns=len(images)))
         axes.set_title(name, fontsize=7)
         axes.set_axis_off()
     return figure
 
 
-ITEM = Item("figure1", "reconstructions and samples of each model", work, table)
+ITEM = Item("figure1", make, runs.table)

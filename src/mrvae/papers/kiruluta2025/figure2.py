@@ -9,44 +9,42 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from mrvae.papers.entries import Entry, chosen, with_defaults
-from mrvae.papers.item import Item
+from mrvae.evaluation import band_report
+from mrvae.papers.engine import Item, per_entry
+from mrvae.papers.entries import Entry, with_defaults
 from mrvae.papers.kiruluta2025.quality import measured_images
 from mrvae.papers.kiruluta2025.runs import table, wavelet_vae
-from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.outcome import Budget, Outcome
 from mrvae.papers.workspace import Workspace
+from mrvae.report import band_figure
 
 
-def cells(budget: Budget) -> list[Entry]:
-    """Return the models that have bands; by default the paper's alone.
+def entries(budget: Budget) -> list[Entry]:
+    """Return the models that have bands; by default the paper's only.
 
     Example:
-        >>> [cell.name for cell in cells("smoke")]
+        >>> [entry.name for entry in entries("smoke")]
         ['wavelet', 'wavelet-elbo', 'wavelet-coarse-to-fine']
     """
-    return with_defaults([c for c in table(budget) if wavelet_vae(c) is not None], ["wavelet"])
+    bands = [entry for entry in table(budget) if wavelet_vae(entry) is not None]
+    return with_defaults(bands, ["wavelet"])
 
 
-def work(workspace: Workspace) -> Outcome:
-    """Measure the bands of each model, and draw their maps."""
-    from mrvae.evaluation import band_report
-    from mrvae.report import band_figure
-
-    rows: list[Row] = []
-    said, figures = [], {}
-    for cell in chosen(cells(workspace.budget), workspace.only):
-        workspace.trained(cell.job)
-        report = band_report(workspace.model(cell.job), measured_images(workspace, cell))
-        rows += [{"cell": cell.name, "mse": report.mse, **asdict(band)} for band in report.bands]
-        maps = [each.tolist() for each in (report.average, *report.examples)]
-        figures[f"figure2-{cell.name}"] = band_figure(maps, report.bands[0].depth)
-        top, *_ = report.bands
-        said.append(
-            f"{cell.name}: the approximation has {top.share:.1%} of the energy; without it the MSE "
-            f"is {top.mse_without:.4f}, with all bands {report.mse:.6f}, and without any one band "
-            f"of details {max(b.mse_without for b in report.bands[1:]):.6f} at most"
-        )
-    return Outcome(tuple(rows), tuple(said), figures)
+def measure(workspace: Workspace, entry: Entry) -> Outcome:
+    """Measure the bands of a model, and draw the maps of test images."""
+    report = band_report(workspace.model(entry.job), measured_images(workspace, entry))
+    maps = [each.tolist() for each in (report.average, *report.examples)]
+    top, *details = report.bands
+    finding = (
+        f"{entry.name}: the approximation has {top.share:.1%} of the energy; without it the MSE "
+        f"is {top.mse_without:.4f}, with all bands {report.mse:.6f}, and without any one band "
+        f"of details {max(band.mse_without for band in details):.6f} at most"
+    )
+    return Outcome(
+        [{"cell": entry.name, "mse": report.mse, **asdict(band)} for band in report.bands],
+        [finding],
+        {f"figure2-{entry.name}": band_figure(maps, top.depth)},
+    )
 
 
-ITEM = Item("figure2", "coefficients in nested quadrants, and images without a band", work, cells)
+ITEM = Item("figure2", per_entry(measure), entries)

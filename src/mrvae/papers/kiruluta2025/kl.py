@@ -16,16 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
-from mrvae.papers.item import Item
-from mrvae.papers.outcome import Budget, Outcome, Row
+import torch
+from mpmath import log, mpf, npdf, pi, quad, workdps
+from torch import Tensor
+
+from mrvae.distributions import Gaussian, Laplace, gaussian_laplace_kl
+from mrvae.papers.engine import Item
+from mrvae.papers.entries import Entry
+from mrvae.papers.outcome import Budget, Outcome, Row, number
 from mrvae.papers.workspace import Workspace
-
-if TYPE_CHECKING:
-    import torch
-    from mpmath import mpf
-    from torch import Tensor
 
 DRAWS: dict[Budget, int] = {"smoke": 1_000, "cpu": 100_000, "paper": 1_000_000}
 SHIFTS = (0.0, 1e-3, 0.1, 1.0, 3.0, 10.0, 39.0, 41.0, 1e3, 1e6)
@@ -34,18 +34,16 @@ _SCALE = 0.01
 _DIGITS, _END, _PIECE = 50, 18, 3
 
 
-def work(workspace: Workspace) -> Outcome:
+def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Compare the three on the grid."""
     draws = DRAWS[workspace.budget]
-    workspace.say(f"{len(SHIFTS) * len(RATES)} divergences, {draws:,} draws each")
+    workspace.log(f"{len(SHIFTS) * len(RATES)} divergences, {draws:,} draws each")
     grid = [(shift, rate) for shift in SHIFTS for rate in RATES]
     rows = [_row(*place, draws, seed) for seed, place in enumerate(grid)]
-    return Outcome(tuple(rows), tuple(findings(rows, draws)))
+    return Outcome(rows, findings(rows, draws))
 
 
 def _row(shift: float, rate: float, draws: int, seed: int) -> Row:
-    import torch
-
     exact, closed, away, relative = _errors(shift, rate, torch.float64)
     *_, away32, relative32 = _errors(shift, rate, torch.float32)
     mean, error = monte_carlo(shift, rate, draws, seed)
@@ -67,13 +65,9 @@ def _row(shift: float, rate: float, draws: int, seed: int) -> Row:
 
 def _errors(shift: float, rate: float, dtype: torch.dtype) -> tuple[float, float, float, float]:
     """Return the quadrature, the closed form, and its absolute and relative error in a type."""
-    import mpmath
-
-    from mrvae.distributions import gaussian_laplace_kl
-
     mean, scale, slope = numbers = _numbers(shift, rate, dtype)
     closed = gaussian_laplace_kl(mean, scale, slope).item()
-    with mpmath.workdps(_DIGITS):
+    with workdps(_DIGITS):
         exact = quadrature(*(number.item() for number in numbers))
         away = abs(closed - exact)
         return float(exact), closed, float(away), float(away / exact)
@@ -81,8 +75,6 @@ def _errors(shift: float, rate: float, dtype: torch.dtype) -> tuple[float, float
 
 def _numbers(shift: float, rate: float, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Return μ, s and λ of a place of the grid, rounded to a type."""
-    import torch
-
     values = (shift * _SCALE, _SCALE, rate / _SCALE)
     mean, scale, slope = (torch.tensor(value, dtype=dtype) for value in values)
     return mean, scale, slope
@@ -95,8 +87,6 @@ def quadrature(mean: float, scale: float, rate: float) -> mpf:
         >>> round(float(quadrature(0.0, 1.0, 1.0)), 4)
         0.0721
     """
-    from mpmath import log, mpf, pi
-
     s, slope = mpf(scale), mpf(rate)
     one, square, size = _integrals(abs(mpf(mean)) / s)
     constant = -log(2 * pi) / 2 - log(s) - log(slope / 2)
@@ -106,8 +96,6 @@ def quadrature(mean: float, scale: float, rate: float) -> mpf:
 @cache
 def _integrals(t: mpf) -> tuple[mpf, mpf, mpf]:
     """Return the integrals of φ, φ u² and φ |t + u|."""
-    from mpmath import mpf, npdf, quad, workdps
-
     inside = {-t} if t < _END else set()
     cuts = sorted({mpf(cut) for cut in range(-_END, _END + 1, _PIECE)} | inside)
     with workdps(_DIGITS):
@@ -120,10 +108,6 @@ def _integrals(t: mpf) -> tuple[mpf, mpf, mpf]:
 
 def monte_carlo(shift: float, rate: float, draws: int, seed: int) -> tuple[float, float]:
     """Return the mean and standard error of log q - log p at so many draws of q, in float64."""
-    import torch
-
-    from mrvae.distributions import Gaussian, Laplace
-
     mean, scale, slope = _numbers(shift, rate, torch.float64)
     q, p = Gaussian(mean, scale.log()), Laplace(torch.zeros_like(mean), -slope.log())
     noise = torch.randn(draws, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -133,30 +117,26 @@ def monte_carlo(shift: float, rate: float, draws: int, seed: int) -> tuple[float
 
 
 def findings(rows: Sequence[Row], draws: int) -> list[str]:
-    """Say how large the errors get, and where.
+    """Return how large the errors get, and where.
 
     Example:
         >>> row = {"shift": 1.0, "rate": 0.1, "off_by_se": 1.5}
-        >>> findings([{**row, "relative_float64": 1e-16, "relative_float32": 1e-7}], 1000)[0]
+        >>> row = {**row, "relative_float64": 1e-16, "relative_float32": 1e-7}
+        >>> findings([row], 1000)[0]
         'float64: the relative error is 1.0e-16 at most, at |μ|/s = 1, λ s = 0.1'
     """
-    said = []
+    sentences = []
     for kind in ("float64", "float32"):
-        most, worst = max((_number(row, f"relative_{kind}"), i) for i, row in enumerate(rows))
-        at = f"|μ|/s = {_number(rows[worst], 'shift'):g}, λ s = {_number(rows[worst], 'rate'):g}"
-        said.append(f"{kind}: the relative error is {most:.1e} at most, at {at}")
-    off = [_number(row, "off_by_se") for row in rows]
+        most, worst = max((number(row, f"relative_{kind}"), i) for i, row in enumerate(rows))
+        at = f"|μ|/s = {number(rows[worst], 'shift'):g}, λ s = {number(rows[worst], 'rate'):g}"
+        sentences.append(f"{kind}: the relative error is {most:.1e} at most, at {at}")
+    off = [number(row, "off_by_se") for row in rows]
     usual = (sum(value**2 for value in off) / len(off)) ** 0.5
-    said.append(
+    sentences.append(
         f"Monte Carlo of {draws:,} draws: at {len(rows)} places {usual:.2f} standard errors from "
         f"the closed form in root mean square, where 1 is expected, and {max(off):.1f} at most"
     )
-    return said
+    return sentences
 
 
-def _number(row: Row, name: str) -> float:
-    value = row[name]
-    return float(value) if isinstance(value, int | float) else float("nan")
-
-
-ITEM = Item("kl", "KL of a Gaussian from a Laplace against quadrature and Monte Carlo", work)
+ITEM = Item("kl", make)

@@ -16,92 +16,100 @@ and as many samples or reconstructions. It is not the FID.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
+from mrvae.data import Images, all_batches, normal
+from mrvae.evaluation import (
+    PSNR,
+    SSIM,
+    BandFeatures,
+    cross_entropy,
+    frechet_distance,
+    squared_error,
+)
+from mrvae.evaluation.memory import rows_within
+from mrvae.evaluation.statistics import standard_error
+from mrvae.models import HVAE, soft_threshold
+from mrvae.models.heads.image_head import image_of
+from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.papers.entries import Entry
-from mrvae.papers.kiruluta2025.runs import IMAGES
+from mrvae.papers.kiruluta2025.runs import MEASURED, penalty
 from mrvae.papers.workspace import Measures, Workspace
 from mrvae.recipes.wavelet import WaveletVAE
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mrvae.data import Images
-    from mrvae.models import HVAE
+from mrvae.resolution import Wavelet
 
 _SAMPLES_SEED = 0
 
 
-def quality(workspace: Workspace, cell: Entry) -> Measures:
-    """Return the errors of a finished cell's reconstructions and the distance of its samples."""
-    limit = cell.limit(IMAGES[workspace.budget])
-    return workspace.kept(f"quality-n{limit or 'all'}", cell.job, lambda: _quality(workspace, cell))
-
-
-def _quality(workspace: Workspace, cell: Entry) -> Measures:
-    from mrvae.evaluation import BandFeatures, frechet_distance
-
-    workspace.say(f"reconstructions and samples of {cell.job.name}")
-    images, model = measured_images(workspace, cell), workspace.model(cell.job)
-    real, result = originals(images), reconstructions(model, images, 1.0)
-    features = BandFeatures(images.shape)
-    measures = errors(real, result.clamp(0, 1))
-    measures["band_frechet_reconstructed"] = frechet_distance(
-        [real], [result.clamp(0, 1)], features
+def quality(workspace: Workspace, entry: Entry) -> Measures:
+    """Return the errors of a trained entry's reconstructions and the distance of its samples."""
+    limit = entry.limit(MEASURED[workspace.budget].images)
+    return workspace.kept(
+        f"quality-n{limit or 'all'}", entry.job, lambda: _quality(workspace, entry)
     )
-    measures["band_frechet"] = frechet_distance([real], samples(model, len(images)), features)
-    return measures
 
 
-def oracle(workspace: Workspace, cell: Entry) -> Measures | None:
-    """Return the same of the soft thresholds at a cell's λ; None if the cell has no such optimum.
+def _quality(workspace: Workspace, entry: Entry) -> Measures:
+    workspace.log(f"reconstructions and samples of {entry.job.name}")
+    images, model = measured_images(workspace, entry), workspace.model(entry.job)
+    real = originals(images)
+    measures = _reconstructed(real, reconstructions(model, images, 1.0))
+    features = BandFeatures(images.shape)
+    distance = frechet_distance([real], samples(model, len(images)), features)
+    return {**measures, "band_frechet": distance}
+
+
+def oracle(workspace: Workspace, entry: Entry) -> Measures | None:
+    """Return the same of the soft thresholds at an entry's λ; None if it has no such optimum.
 
     It has no noise, no samples and no bits.
     """
-    from mrvae.evaluation import BandFeatures, frechet_distance
-
-    model = cell.job.recipe.model
-    images = measured_images(workspace, cell)
-    real = originals(images)
+    model = entry.job.recipe.model
+    real = originals(measured_images(workspace, entry))
     result = thresholded(real, model) if isinstance(model, WaveletVAE) else None
-    if result is None:
-        return None
-    found = errors(real, result.clamp(0, 1))
-    features = BandFeatures(images.shape)
-    found["band_frechet_reconstructed"] = frechet_distance([real], [result.clamp(0, 1)], features)
-    return {**found, "band_frechet": None}
+    return None if result is None else {**_reconstructed(real, result), "band_frechet": None}
 
 
-def measured_images(workspace: Workspace, cell: Entry) -> Images:
-    """Return the test images that a cell is measured on."""
-    return workspace.images(cell.job.recipe, "test", cell.limit(IMAGES[workspace.budget]))
+def _reconstructed(real: Tensor, result: Tensor) -> Measures:
+    """Return the errors of reconstructions, and their distance as a set."""
+    result = result.clamp(0, 1)
+    _, *shape = real.shape
+    features = BandFeatures((shape[0], shape[1], shape[2]))
+    distance = frechet_distance([real], [result], features)
+    return {**errors(real, result), "band_frechet_reconstructed": distance}
 
 
-def thresholded(u: Tensor, model: WaveletVAE) -> Tensor | None:
-    """Return the images of the coefficients at which equation 22 is least; None if not known."""
-    from mrvae.models import soft_threshold
-    from mrvae.papers.kiruluta2025.runs import penalty
-    from mrvae.resolution import Wavelet
+def measured_images(workspace: Workspace, entry: Entry) -> Images:
+    """Return the test images that an entry is measured on."""
+    return workspace.images(entry.job, entry.limit(MEASURED[workspace.budget].images))
 
+
+def thresholded(
+    u: Tensor, model: WaveletVAE, weights: tuple[float, ...] | None = None
+) -> Tensor | None:
+    """Return the images of the coefficients at which equation 22 is least; None if not known.
+
+    ``weights`` has λ of each level of details, coarse to fine; by default the model's.
+    """
     wavelet = Wavelet(model.wavelet)
     if not wavelet.orthogonal:
         return None
-    return wavelet.synthesis(soft_threshold(u, wavelet, penalty(model)))
+    return wavelet.synthesis(
+        soft_threshold(u, wavelet, penalty(model) if weights is None else weights)
+    )
 
 
 def errors(x: Tensor, y: Tensor) -> Measures:
     """Return mean and standard error over the images of MSE, PSNR of its mean, BCE and SSIM.
 
     Example:
-        >>> import torch
         >>> x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)).clamp(0.2, 0.8)
         >>> found = errors(x, x + 0.1)
         >>> round(found["mse"], 4), round(found["psnr"], 2)
         (0.01, 20.0)
     """
-    from mrvae.evaluation import PSNR, SSIM, cross_entropy, squared_error
-    from mrvae.evaluation.statistics import standard_error
-
     found: Measures = {}
     for name, measure in (
         ("mse", squared_error),
@@ -117,24 +125,16 @@ def errors(x: Tensor, y: Tensor) -> Measures:
 
 def originals(images: Images) -> Tensor:
     """Return all images on [0, 1], (N, C, H, W)."""
-
     return images.tensor().float() / (images.bins - 1)
 
 
 def reconstructions(model: HVAE, images: Images, temperature: float) -> Tensor:
     """Return x̂ of all images, (N, C, H, W), with noise of ``temperature`` times s, on the CPU."""
-    import torch
-
     with torch.no_grad():
         return torch.cat(list(_decoded(model, images, temperature)))
 
 
 def _decoded(model: HVAE, images: Images, temperature: float) -> Iterator[Tensor]:
-    from mrvae.data import all_batches, normal
-    from mrvae.evaluation.memory import rows_within
-    from mrvae.models.heads.image_head import image_of
-    from mrvae.models.hierarchy.walk import from_posterior
-
     weight, choose = next(model.parameters()), from_posterior(temperature)
     for indices, x in all_batches(images, rows_within(1 << 30, model)):
         noise = normal(0, 0, indices, model.noise_size, weight.device, weight.dtype)
@@ -143,8 +143,6 @@ def _decoded(model: HVAE, images: Images, temperature: float) -> Iterator[Tensor
 
 def samples(model: HVAE, count: int) -> Iterator[Tensor]:
     """Yield ``count`` samples of the prior, means of their pixels, on [0, 1]."""
-    import torch
-
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(_SAMPLES_SEED)
     for start in range(0, count, 128):

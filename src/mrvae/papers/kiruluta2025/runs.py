@@ -1,4 +1,4 @@
-"""The models of the paper's table and ablation, as cells: a run is made once for all items.
+"""The models of the paper's table and ablation, as entries: a run is made once for all items.
 
 Below the paper's budget they are those of CIFAR-10 at 32 × 32, and see the 8,000 images of
 ``cifar10_8k.npz`` only. Three of them are also made at the paper's 128 × 128, narrower, for 400
@@ -11,12 +11,10 @@ digits stand for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msgspec.structs import replace
 
 from mrvae.papers.entries import Entry
-from mrvae.papers.outcome import Budget
+from mrvae.papers.outcome import Budget, Extent, Extents
 from mrvae.papers.workspace import Job
 from mrvae.recipes import Recipe, override, recipe
 from mrvae.recipes.wavelet import (
@@ -45,9 +43,8 @@ _PYRAMID128 = ("encoder.width=32", "encoder.blocks=1")
 _SMOKE = ("training.steps=2", "training.validate_every=1", "training.batch=100")
 _TABLE = ("vae", "wavelet", "wavelet-elbo", "wavelet-coarse-to-fine")
 
-IMAGES: dict[Budget, int | None] = {"smoke": 16, "cpu": 2000, "paper": None}
-"""How many test images are measured, but at 128 × 128 below the paper's budget."""
-
+# How many test images are measured, but at 128 × 128 below the paper's budget.
+MEASURED: Extents = {"smoke": Extent(images=16), "cpu": Extent(images=2000), "paper": Extent()}
 _IMAGES128 = 300
 
 NARROW128: dict[str, tuple[str, ...]] = {
@@ -66,36 +63,38 @@ ABLATION: dict[str, tuple[str, ...]] = {
     "found-learnt": ("encoder.residual=false",),
     "found-fixed-0.01": (*("encoder.residual=false", "noise.learnt=false", "noise.initial=0.01"),),
 }
-"""What each cell of the ablation changes in the Wavelet-VAE of equation 22."""
+"""What each entry of the ablation changes in the Wavelet-VAE of equation 22."""
 
 
 def table(budget: Budget) -> list[Entry]:
     """Return the baseline, the paper's model, and ours with a bound.
 
     Example:
-        >>> [cell.name for cell in table("smoke")]
+        >>> [entry.name for entry in table("smoke")]
         ['vae', 'wavelet', 'wavelet-elbo', 'wavelet-coarse-to-fine']
-        >>> [cell.name for cell in table("cpu")][4:]
+        >>> [entry.name for entry in table("cpu")][4:]
         ['vae-128', 'wavelet-128', 'wavelet-elbo-128']
     """
-    cells = [Entry(kind, Job(at_budget(kind, budget), variation=_word(budget))) for kind in _TABLE]
-    return [*cells, *_enlarged()] if budget == "cpu" else cells
+    entries = [
+        Entry(kind, Job(at_budget(kind, budget), variation=_word(budget))) for kind in _TABLE
+    ]
+    return [*entries, *_enlarged()] if budget == "cpu" else entries
 
 
 def ablation(budget: Budget) -> list[Entry]:
     """Return the Wavelet-VAE with its noise learnt or fixed, by λ and by encoder.
 
     Example:
-        >>> [cell.name for cell in ablation("smoke")]
+        >>> [entry.name for entry in ablation("smoke")]
         ['learnt', 'fixed-0.01']
     """
     names = ("learnt", "fixed-0.01") if budget == "smoke" else tuple(ABLATION)
     return [Entry(name, _changed(name, budget)) for name in names]
 
 
-def wavelet_vae(cell: Entry) -> WaveletVAE | None:
-    """Return the model of a cell if it has bands."""
-    model = cell.job.recipe.model
+def wavelet_vae(entry: Entry) -> WaveletVAE | None:
+    """Return the model of an entry if it has bands."""
+    model = entry.job.recipe.model
     return model if isinstance(model, WaveletVAE) else None
 
 
@@ -122,8 +121,8 @@ def at_budget(kind: str, budget: Budget) -> Recipe:
 
 
 def _changed(name: str, budget: Budget) -> Job:
-    """Return the run of a cell of the ablation; the first is the table's own."""
-    changes: Sequence[str] = ABLATION[name]
+    """Return the run of an entry of the ablation; the first is the table's own."""
+    changes = ABLATION[name]
     whole = at_budget("wavelet", budget)
     word = _word(budget)
     if not changes:
@@ -133,7 +132,7 @@ def _changed(name: str, budget: Budget) -> Job:
 
 
 def _enlarged() -> list[Entry]:
-    """Return the cells at the paper's size that two cores can make."""
+    """Return the entries at the paper's size that two cores can make."""
     return [
         Entry(f"{kind}-128", Job(_narrow128(kind), variation="narrow"), images=_IMAGES128)
         for kind in NARROW128

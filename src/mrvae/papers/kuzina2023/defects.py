@@ -2,9 +2,9 @@
 
 Kuzina & Tomczak 2023 report 78.27 nats for their baseline on MNIST and 76.62 for DCT-VAE, by an
 estimator that is no bound (:mod:`mrvae.evaluation.published`). Here one model is measured on the
-same images with the same draws, by the valid bound, with each of the four defects alone, and with
-all of them; so that the difference to the valid bound is paired, image by image. The baseline has
-no context, and of the four only D1 can touch it. What a defect adds to the *gain* of the context
+same images with the same draws, by the valid bound, with each of the four defects, and with all of
+them; so that the difference to the valid bound is paired, image by image. The baseline has no
+context, and of the four only D1 can touch it. What a defect adds to the *gain* of the context
 over the baseline is its difference on the one less that on the other.
 
 The defects do not add up exactly: D3 and D4 act inside the mean that D2 takes.
@@ -13,52 +13,33 @@ The defects do not add up exactly: D3 and D4 act inside the mean that D2 takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from mrvae.papers.entries import Entry, chosen, with_defaults
-from mrvae.papers.item import Item
+from torch import Tensor
+
+from mrvae.evaluation import KUZINA2023, Defects, LikelihoodReport, evaluate
+from mrvae.evaluation.statistics import standard_error
+from mrvae.papers import bounds
+from mrvae.papers.engine import Item
+from mrvae.papers.entries import Entry, by_default, measured
 from mrvae.papers.kuzina2023.runs import MEASURED, mnist
-from mrvae.papers.outcome import Budget, Outcome, Row
-from mrvae.papers.workspace import Workspace
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mrvae.evaluation import Defects, LikelihoodReport
+from mrvae.papers.outcome import Outcome, Row, number
+from mrvae.papers.workspace import Measures, Workspace
 
 # Nats on MNIST, table 2 of the paper.
 PUBLISHED: Mapping[str, float] = {"vdvae": 78.27, "dct": 76.62, "downsample": 77.52}
 _BASE, _CONTEXT = "vdvae", "dct"
-ESTIMATORS = ("valid", "D1", "D2", "D3", "D4", "all")
+ESTIMATORS: Mapping[str, Defects] = {
+    "valid": Defects(),
+    "D1": Defects(analytic=True),
+    "D2": Defects(averaged=True),
+    "D3": Defects(open_end=True),
+    "D4": Defects(wide_bins=True),
+    "all": KUZINA2023,
+}
 
 
-def cells(budget: Budget) -> list[Entry]:
-    """Return the models of the paper's runs, the baseline and the DCT by default."""
-    return with_defaults(mnist(budget), (_BASE, _CONTEXT))
-
-
-def work(workspace: Workspace) -> Outcome:
-    """Train what is not trained, and measure each model by every estimator."""
-    rows: list[Row] = []
-    for cell in chosen(cells(workspace.budget), workspace.only):
-        workspace.trained(cell.job)
-        rows += estimates(workspace, cell)
-    return Outcome(tuple(rows), tuple(findings(rows)))
-
-
-def estimators() -> dict[str, Defects]:
-    """Return the defects that are switched on, by the name of an estimator."""
-    from mrvae.evaluation import KUZINA2023, Defects
-
-    each = (
-        Defects(),
-        Defects(analytic=True),
-        Defects(averaged=True),
-        Defects(open_end=True),
-        Defects(wide_bins=True),
-        KUZINA2023,
-    )
-    return dict(zip(ESTIMATORS, each, strict=True))
+entries = by_default(mnist, _BASE, _CONTEXT)
 
 
 def rows_of(name: str, report: LikelihoodReport) -> list[Row]:
@@ -79,8 +60,14 @@ def rows_of(name: str, report: LikelihoodReport) -> list[Row]:
     ]
 
 
+def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
+    """Measure each model by every estimator."""
+    rows = [row for part in measured(workspace, entries, estimates).values() for row in part]
+    return Outcome(rows, findings(rows))
+
+
 def findings(rows: Sequence[Row]) -> list[str]:
-    """Say what all defects come to on each model, and what each adds to the context's gain.
+    """Return what all defects come to on each model, and what each adds to the context's gain.
 
     Example:
         >>> def row(cell, estimator, nats, difference):
@@ -88,7 +75,7 @@ def findings(rows: Sequence[Row]) -> list[str]:
         ...             "difference": difference, "difference_se": 0.01}
         >>> base = [row("vdvae", name, 80.0, 0.0) for name in ESTIMATORS]
         >>> dct = [row("dct", name, 79.0, -0.33) for name in ESTIMATORS]
-        >>> for said in findings([*base, *dct]): print(said)
+        >>> for sentence in findings([*base, *dct]): print(sentence)
         vdvae: the published estimator is 0.00 ± 0.01 nats above the valid bound
         dct: the published estimator is 0.33 ± 0.01 nats below the valid bound
         dct gains 1.00 nats on vdvae by valid bounds, 1.00 by the published estimator, 1.65 in print
@@ -100,55 +87,57 @@ def findings(rows: Sequence[Row]) -> list[str]:
     """
     found = {(str(row["cell"]), str(row["estimator"])): row for row in rows}
     names = dict.fromkeys(cell for cell, _ in found)
-    said = [_summed(name, found[name, "all"]) for name in names]
+    sums = [_summed(name, found[name, "all"]) for name in names]
     if _BASE not in names or _CONTEXT not in names:
-        return said
+        return sums
     gains = [
-        _number(found[_BASE, one], "nats") - _number(found[_CONTEXT, one], "nats")
-        for one in ("valid", "all")
+        number(found[_BASE, name], "nats") - number(found[_CONTEXT, name], "nats")
+        for name in ("valid", "all")
     ]
     return [
-        *said,
+        *sums,
         f"{_CONTEXT} gains {gains[0]:.2f} nats on {_BASE} by valid bounds, {gains[1]:.2f} by the"
         f" published estimator, {_printed():.2f} in print",
-        *(_added(name, found[_BASE, name], found[_CONTEXT, name]) for name in ESTIMATORS[1:]),
+        *(
+            _added(name, found[_BASE, name], found[_CONTEXT, name])
+            for name in ESTIMATORS
+            if name != "valid"
+        ),
     ]
 
 
-def estimates(workspace: Workspace, cell: Entry) -> list[Row]:
-    """Return the rows of a finished cell, measured now or before.
+def estimates(workspace: Workspace, entry: Entry) -> list[Row]:
+    """Return the rows of a trained entry, one for each estimator, measured or recalled.
 
-    All estimators take the same draws, and so the valid bounds come with them: the desk remembers
-    them for the other items.
+    All estimators take the same draws, and the valid bounds come with them: they are kept for the
+    other items.
     """
-    plan = MEASURED[workspace.budget]
+    extent = MEASURED[workspace.budget]
+    samples, limit = extent.draws, extent.images
 
-    def measure() -> dict[str, object]:
-        from mrvae.evaluation import evaluate
-
-        workspace.say(f"estimators of {cell.job.name}")
-        images = workspace.images(cell.job.recipe, "test", plan.limit)
-        wanted = tuple(estimators().values())
+    def measure() -> Measures:
+        workspace.log(f"estimators of {entry.job.name}")
         report = evaluate(
-            workspace.model(cell.job), images, samples=plan.samples, estimators=wanted
+            workspace.model(entry.job),
+            workspace.images(entry.job, limit),
+            samples=samples,
+            estimators=tuple(ESTIMATORS.values()),
         )
-        if workspace.remembered(cell.job, samples=plan.samples, limit=plan.limit) is None:
-            workspace.remember(cell.job, report, plan.limit)
-        return {"rows": rows_of(cell.name, report)}
+        if bounds.recalled(workspace, entry.job, samples=samples, limit=limit) is None:
+            bounds.keep(workspace, entry.job, report, limit)
+        return {"rows": rows_of(entry.name, report)}
 
-    name = f"estimates-k{plan.samples}-n{plan.limit or 'all'}"
-    return cast(list[Row], workspace.kept(name, cell.job, measure)["rows"])
+    name = f"estimates-k{samples}-n{limit or 'all'}"
+    return cast(list[Row], workspace.kept(name, entry.job, measure)["rows"])
 
 
 def _moments(name: str, values: Tensor) -> dict[str, float | None]:
-    from mrvae.evaluation.statistics import standard_error
-
     return {name: float(values.mean()), f"{name}_se": standard_error(values)}
 
 
 def _summed(name: str, row: Row) -> str:
-    """Say how far the published estimator is from the valid bound."""
-    apart, error = _number(row, "difference"), _number(row, "difference_se")
+    """Return how far the published estimator is from the valid bound."""
+    apart, error = number(row, "difference"), number(row, "difference_se", 0.0)
     side = "below" if apart < 0 else "above"
     return (
         f"{name}: the published estimator is {abs(apart):.2f} ± {error:.2f} nats {side} the valid"
@@ -157,9 +146,9 @@ def _summed(name: str, row: Row) -> str:
 
 
 def _added(name: str, base: Row, context: Row) -> str:
-    """Say what a defect adds to the gain of the context over the baseline."""
-    gain = _number(base, "difference") - _number(context, "difference")
-    error = (_number(base, "difference_se") ** 2 + _number(context, "difference_se") ** 2) ** 0.5
+    """Return what a defect adds to the gain of the context over the baseline."""
+    gain = number(base, "difference") - number(context, "difference")
+    error = sum(number(row, "difference_se", 0.0) ** 2 for row in (base, context)) ** 0.5
     title = "all" if name == "all" else f"{name} alone"
     return (
         f"{title} adds {gain:.2f} ± {error:.2f} nats to the gain,"
@@ -172,10 +161,4 @@ def _printed() -> float:
     return PUBLISHED[_BASE] - PUBLISHED[_CONTEXT]
 
 
-def _number(row: Row, name: str) -> float:
-    """Return a number of a row; 0 for an error that is not known."""
-    value = row[name]
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-ITEM = Item("defects", "nats that each defect of the published estimator is worth", work, cells)
+ITEM = Item("defects", make, entries)

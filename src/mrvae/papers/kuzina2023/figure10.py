@@ -19,28 +19,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from mrvae.papers.entries import Entry, chosen, with_defaults
-from mrvae.papers.item import Item
+from matplotlib.figure import Figure
+
+from mrvae.evaluation import PlainGradient, SignGradient, attack
+from mrvae.papers.engine import Item
+from mrvae.papers.entries import Entry, by_default, measured
 from mrvae.papers.kuzina2023 import runs
-from mrvae.papers.outcome import Budget, Outcome, Row, Value
+from mrvae.papers.outcome import Budget, Outcome, Row, Value, number
 from mrvae.papers.workspace import Workspace
+from mrvae.report import empty_figure
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from mrvae.evaluation import PlainGradient, SignGradient
-
-_DEFAULT = ("vdvae", "dct")
 _CLEAR = 2.0
 _EQUAL = 1e-3
 _RADII = (0.05, 0.1, 0.2)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a budget allows: numbers of attacked latents, radii, images, starts, and steps.
+class AttackBudget:
+    """How much is attacked: numbers of attacked latents, radii, images, starts, and steps.
 
     ``steps`` are those of the published optimiser; the sign takes twice as many.
     """
@@ -52,43 +49,37 @@ class Plan:
     steps: int
 
 
-PLANS: dict[Budget, Plan] = {
-    "smoke": Plan((1, 2), (0.1,), images=2, restarts=2, steps=3),
-    "cpu": Plan((1, 2, 4, 8), _RADII, images=8, restarts=2, steps=50),
-    "paper": Plan((1, 2, 4, 8), _RADII, images=50, restarts=5, steps=50),
+ATTACKS: dict[Budget, AttackBudget] = {
+    "smoke": AttackBudget((1, 2), (0.1,), images=2, restarts=2, steps=3),
+    "cpu": AttackBudget((1, 2, 4, 8), _RADII, images=8, restarts=2, steps=50),
+    "paper": AttackBudget((1, 2, 4, 8), _RADII, images=50, restarts=5, steps=50),
 }
 
 
-def cells(budget: Budget) -> list[Entry]:
-    """Return the models on MNIST, the baseline and the DCT by default."""
-    return with_defaults(runs.mnist(budget), _DEFAULT)
+entries = by_default(runs.mnist, "vdvae", "dct")
 
 
-def work(workspace: Workspace) -> Outcome:
+def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Attack each model by both optimisers at every radius and number of latents."""
-    rows: list[Row] = []
-    for cell in chosen(cells(workspace.budget), workspace.only):
-        workspace.trained(cell.job)
-        rows += _rows(workspace, cell)
-    radii = PLANS[workspace.budget].radii
+    parts = measured(workspace, entries, lambda *place: list(_rows(*place)))
+    rows = [row for part in parts.values() for row in part]
+    radii = ATTACKS[workspace.budget].radii
     figures = {f"figure10-radius{radius:g}": figure(rows, radius) for radius in radii}
-    return Outcome(tuple(rows), tuple(findings(rows)), figures)
+    return Outcome(rows, findings(rows), figures)
 
 
-def _rows(workspace: Workspace, cell: Entry) -> Iterator[Row]:
-    from mrvae.evaluation import attack
-
-    plan, model = PLANS[workspace.budget], workspace.model(cell.job)
-    images = workspace.images(cell.job.recipe, "test", plan.images)
-    for radius in plan.radii:
-        for name, ascent in ascents(plan.steps).items():
-            for keep in plan.latents:
-                workspace.say(f"attack {cell.name}: top {keep}, radius {radius:g}, {name}")
+def _rows(workspace: Workspace, entry: Entry) -> Iterator[Row]:
+    budget, model = ATTACKS[workspace.budget], workspace.model(entry.job)
+    images = workspace.images(entry.job, budget.images)
+    for radius in budget.radii:
+        for name, ascent in ascents(budget.steps).items():
+            for keep in budget.latents:
+                workspace.log(f"attack {entry.name}: top {keep}, radius {radius:g}, {name}")
                 report = attack(
-                    model, images, ascent, radius=radius, keep=keep, restarts=plan.restarts
+                    model, images, ascent, radius=radius, keep=keep, restarts=budget.restarts
                 )
                 yield {
-                    "cell": cell.name,
+                    "cell": entry.name,
                     "latents": keep,
                     "radius": radius,
                     "optimizer": name,
@@ -98,13 +89,11 @@ def _rows(workspace: Workspace, cell: Entry) -> Iterator[Row]:
 
 def ascents(steps: int) -> dict[str, PlainGradient | SignGradient]:
     """Return both optimisers by name, the sign with twice the steps."""
-    from mrvae.evaluation import PlainGradient, SignGradient
-
     return {"published": PlainGradient(steps), "pgd": SignGradient(2 * steps)}
 
 
 def findings(rows: Sequence[Row]) -> list[str]:
-    """Say where a context is the more robust, and where the sign reaches more.
+    """Return where a context is the more robust, and where the sign reaches more.
 
     Example:
         >>> row = {"latents": 2, "radius": 0.1, "optimizer": "pgd", "similarity_se": 0.01}
@@ -116,19 +105,21 @@ def findings(rows: Sequence[Row]) -> list[str]:
     found: dict[tuple[Value, ...], Row] = {
         (r["cell"], r["optimizer"], r["radius"], r["latents"]): r for r in rows
     }
-    said = []
+    sentences = []
     for (cell, *setting), row in found.items():
         optimizer, radius, latents = setting
         plain = found.get(("vdvae", *setting))
         if cell != "vdvae" and plain is not None:
-            said.append(f"radius {radius}, {optimizer}, top {latents}: {_compared(row, plain)}")
-    return said + list(_optimizers(found))
+            sentences.append(
+                f"radius {radius}, {optimizer}, top {latents}: {_compared(row, plain)}"
+            )
+    return sentences + list(_optimizers(found))
 
 
 def _compared(row: Row, plain: Row) -> str:
-    """Say which of two models is the more robust, if by two standard errors."""
+    """Return which of two models is the more robust, if by two standard errors."""
     (a, b), (da, db) = (
-        [float(r[k] or 0) for r in (row, plain)] for k in ("similarity", "similarity_se")
+        [number(r, k, 0.0) for r in (row, plain)] for k in ("similarity", "similarity_se")
     )
     if abs(a - b) <= _CLEAR * float((da**2 + db**2) ** 0.5):
         verdict = "about as robust as"
@@ -143,7 +134,7 @@ def _optimizers(found: dict[tuple[Value, ...], Row]) -> Iterator[str]:
     for (cell, optimizer, *rest), row in found.items():
         plain = found.get((cell, "published", *rest))
         if optimizer == "pgd" and plain is not None:
-            sign, published = (float(each["objective"] or 0) for each in (row, plain))
+            sign, published = (number(each, "objective") for each in (row, plain))
             if published > 0:
                 ratios[row["radius"]].append(sign / published)
     for radius, each in ratios.items():
@@ -157,8 +148,6 @@ def _optimizers(found: dict[tuple[Value, ...], Row]) -> Iterator[str]:
 
 def figure(rows: Sequence[Row], radius: float) -> Figure:
     """Draw the similarity of reconstructions against the number of attacked latents."""
-    from mrvae.report import empty_figure
-
     drawn, axes = empty_figure(width=6.0)
     here = [row for row in rows if row["radius"] == radius]
     names = list(dict.fromkeys(row["cell"] for row in here))
@@ -166,9 +155,9 @@ def figure(rows: Sequence[Row], radius: float) -> Figure:
         for colour, name in enumerate(names):
             part = [r for r in here if r["cell"] == name and r["optimizer"] == optimizer]
             axes.errorbar(
-                [float(r["latents"] or 0) for r in part],
-                [float(r["similarity"] or 0) for r in part],
-                [float(r["similarity_se"] or 0) for r in part],
+                [number(r, "latents") for r in part],
+                [number(r, "similarity") for r in part],
+                [number(r, "similarity_se", 0.0) for r in part],
                 fmt=style,
                 color=f"C{colour}",
                 label=f"{name}, {optimizer}",
@@ -177,12 +166,10 @@ def figure(rows: Sequence[Row], radius: float) -> Figure:
     axes.set(
         xlabel="attacked top latents m", ylabel="similarity of reconstructions", ylim=(0, 1.02)
     )
-    axes.set_xticks(sorted({int(row["latents"] or 0) for row in here}))
+    axes.set_xticks(sorted({int(number(row, "latents")) for row in here}))
     axes.set_title(f"radius {radius:g}", fontsize=10)
     axes.legend(frameon=False)
     return drawn
 
 
-ITEM = Item(
-    "figure10", "similarity of reconstructions under attacks on the top latents", work, cells
-)
+ITEM = Item("figure10", make, entries)

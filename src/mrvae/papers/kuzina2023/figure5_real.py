@@ -4,7 +4,7 @@ The paper's rates are theoretical, and so are those of ``figure5``. Here every r
 a file that was read back. Three questions are asked:
 
 1. **What is a learnt prior of a context worth?** Each photograph becomes a file of its context
-   alone, 7 × 7 frequencies of luminance and 4 × 4 of chrominance of patches of 32 × 32. The prior
+   only, 7 × 7 frequencies of luminance and 4 × 4 of chrominance of patches of 32 × 32. The prior
    and the scale S are learnt from one half of the photographs, the files are those of the other
    half, and the other way round. JPEG, WebP and AVIF are set to the same PSNR, photograph by
    photograph.
@@ -20,14 +20,19 @@ Seconds of training stand beside ours; the codecs need none.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from mrvae.papers.entries import Entry, chosen, curve
-from mrvae.papers.item import Item
+from mrvae.compression import CodingModel, open_model, training_images
+from mrvae.data import Picture, gallery
+from mrvae.data.files.patches import of_split
+from mrvae.evaluation import LOSSLESS, LOSSY, ImageCodec, available
+from mrvae.papers.bounds import curve
+from mrvae.papers.engine import Item
+from mrvae.papers.entries import Entry, chosen
 from mrvae.papers.kuzina2023.cifar import cifar, made_up
 from mrvae.papers.kuzina2023.files import (
     Coded,
@@ -37,15 +42,10 @@ from mrvae.papers.kuzina2023.files import (
     stored,
     without_loss,
 )
-from mrvae.papers.outcome import Budget, Outcome, Row
+from mrvae.papers.outcome import Budget, Outcome, Row, number
 from mrvae.papers.workspace import Job, Measures, Workspace
-from mrvae.recipes import Recipe, override, recipe
+from mrvae.recipes import override, recipe
 from mrvae.recipes.cut import Patches
-
-if TYPE_CHECKING:
-    from mrvae.compression import CodingModel
-    from mrvae.data import Picture
-    from mrvae.evaluation import ImageCodec
 
 FOLDS = ("kodak-fold0", "kodak-fold1")
 SMALL = "cifar10-context"
@@ -56,70 +56,51 @@ _SMOKE = (
 )
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a budget allows.
-
-    Attributes:
-        changes: to the recipes of contexts.
-        whole: photographs that are coded without loss, from the first.
-        images: test images of CIFAR-10.
-    """
-
-    changes: tuple[str, ...]
-    whole: int
-    images: int
-
-
-PLANS: dict[Budget, Plan] = {
-    "smoke": Plan(_SMOKE, whole=1, images=2),
-    "cpu": Plan((), whole=2, images=200),
-    "paper": Plan((), whole=24, images=1_000),
+# Photographs that are coded without loss, from the first, and test images of CIFAR-10.
+WITHOUT_LOSS: dict[Budget, tuple[int, int]] = {
+    "smoke": (1, 2),
+    "cpu": (2, 200),
+    "paper": (24, 1_000),
 }
 
 
-def cells(budget: Budget) -> list[Entry]:
+def entries(budget: Budget) -> list[Entry]:
     """Return the two priors of photographs, that of CIFAR-10, and the model that loses nothing.
 
     Example:
-        >>> [cell.name for cell in cells("cpu")]
+        >>> [entry.name for entry in entries("cpu")]
         ['kodak-fold0', 'kodak-fold1', 'cifar10-context', 'dct-ycbcr']
     """
-    changes = PLANS[budget].changes
-    whole = next(cell for cell in cifar(budget) if cell.name == WHOLE)
+    changes = _SMOKE if budget == "smoke" else ()
+    whole = next(entry for entry in cifar(budget) if entry.name == WHOLE)
     source = whole.job.recipe.data.source
-    alone = override(recipe("kodak-context"), changes)
+    context = override(recipe("kodak-context"), changes)
     folds = [
-        Entry(name, Job(override(alone, [f"data.cut.fold={i}"]), variation=f"fold{i}"))
+        Entry(name, Job(override(context, [f"data.cut.fold={i}"]), variation=f"fold{i}"))
         for i, name in enumerate(FOLDS)
     ]
     small = override(recipe(SMALL), [*changes, f"data={source}"])
     return [*folds, Entry(SMALL, Job(small)), whole]
 
 
-def work(workspace: Workspace) -> Outcome:
+def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Train what is asked for, write all files, and read them back."""
-    asked = {
-        cell.name: _at(workspace, cell) for cell in chosen(cells(workspace.budget), workspace.only)
-    }
-    for cell in asked.values():
-        workspace.trained(cell.job)
+    asked = {entry.name: _at(workspace, entry).job for entry in chosen(entries, workspace.only)}
+    for job in asked.values():
+        workspace.trained(job)
     rows: list[Row] = []
-    folds = [asked[name].job for name in FOLDS if name in asked]
+    folds = [asked[name] for name in FOLDS if name in asked]
     if folds:
         rows += _folds(workspace, folds)
     if SMALL in asked:
-        rows += _small(workspace, asked[SMALL].job)
+        rows += _small(workspace, asked[SMALL])
     if WHOLE in asked:
-        rows += _lossless(workspace, asked[WHOLE].job)
-    return Outcome(tuple(rows), tuple(findings(rows)))
+        rows += _lossless(workspace, asked[WHOLE])
+    return Outcome(rows, findings(rows))
 
 
 def _folds(workspace: Workspace, jobs: Sequence[Job]) -> list[Row]:
     """Code photographs by the prior of the other half, and by codecs at the same PSNR."""
-    from mrvae.data.files.patches import of_split
-    from mrvae.evaluation import LOSSY, available
-
     coded = {
         job: _contexts(workspace, job, of_split(photographs(workspace), "test", _cut(job)))
         for job in jobs
@@ -147,7 +128,7 @@ def _matched(
 ) -> Coded:
     """Return a codec's file at the PSNR that a photograph has by its context."""
     name = f"{picture.name}-{codec.name.replace(' ', '-').replace(':', '')}"
-    return _remembered(workspace, job, name, partial(by_codec, codec, picture, mine.psnr))
+    return _measured(workspace, job, name, partial(by_codec, codec, picture, mine.psnr))
 
 
 def _small(workspace: Workspace, job: Job) -> list[Row]:
@@ -157,22 +138,22 @@ def _small(workspace: Workspace, job: Job) -> list[Row]:
 
 
 def _contexts(workspace: Workspace, job: Job, pictures: Sequence[Picture]) -> dict[str, Coded]:
-    """Write the contexts of pictures into a file each, which stay in the desk's folder."""
+    """Write the contexts of pictures into a file each, which stay in the workspace's folder."""
     known, folder = _open(workspace, job), _folder(workspace, job)
     found = {}
     with TemporaryDirectory() as temporary:
         for picture, path in zip(pictures, stored(pictures, Path(temporary)), strict=True):
             out = folder / f"{picture.name}.mrv"
             make = partial(by_context, known, picture, path, out)
-            found[picture.name] = _remembered(workspace, job, out.stem, make)
+            found[picture.name] = _measured(workspace, job, out.stem, make)
     return found
 
 
-def _remembered(workspace: Workspace, job: Job, name: str, make: Callable[[], Coded]) -> Coded:
-    """Return what a file was measured to be by these weights, or write it."""
+def _measured(workspace: Workspace, job: Job, name: str, make: Callable[[], Coded]) -> Coded:
+    """Return the measures of a file by these weights, recalled or written now."""
 
     def written() -> Measures:
-        workspace.say(f"{job.name} on {name}")
+        workspace.log(f"{job.name} on {name}")
         return asdict(make())
 
     return Coded(**cast("dict[str, Any]", workspace.kept(f"file-{name}", job, written)))
@@ -180,9 +161,9 @@ def _remembered(workspace: Workspace, job: Job, name: str, make: Callable[[], Co
 
 def _lossless(workspace: Workspace, job: Job) -> list[Row]:
     """Code photographs, and test images of CIFAR-10, without loss by a model and by codecs."""
-    plan = PLANS[workspace.budget]
-    images = _tests(workspace, job, plan.images)
-    photos = photographs(workspace)[: plan.whole]
+    whole, count = WITHOUT_LOSS[workspace.budget]
+    images = _tests(workspace, job, count)
+    photos = photographs(workspace)[:whole]
     rows: list[Row] = []
     for name, pictures, together in (("kodak", photos, 1), ("cifar10", images, len(images))):
         ours = _whole(workspace, job, pictures, together)
@@ -197,8 +178,6 @@ def _whole(
     workspace: Workspace, job: Job, pictures: Sequence[Picture], together: int
 ) -> list[Coded]:
     """Write pictures without loss, so many to a file."""
-    from mrvae.compression import training_images
-
     known, folder = _open(workspace, job), _folder(workspace, job)
     seen = training_images(job.recipe, workspace.data_dir)
     coded = []
@@ -208,14 +187,12 @@ def _whole(
             part = slice(start, start + together)
             out = folder / f"{pictures[start].name}-{together}-without-loss.mrv"
             make = partial(without_loss, known, pictures[part], paths[part], out, seen)
-            coded.append(_remembered(workspace, job, out.stem, make))
+            coded.append(_measured(workspace, job, out.stem, make))
     return coded
 
 
 def _codecs(name: str, pictures: Sequence[Picture]) -> list[Row]:
     """Return the rows of the codecs that lose nothing, as far as they are here."""
-    from mrvae.evaluation import LOSSLESS, available
-
     return [
         row(name, codec.name, [by_codec(codec, each) for each in pictures])
         for codec in LOSSLESS
@@ -225,18 +202,13 @@ def _codecs(name: str, pictures: Sequence[Picture]) -> list[Row]:
 
 def _tests(workspace: Workspace, job: Job, limit: int) -> tuple[Picture, ...]:
     """Return the first test images of a job as pictures."""
-
-    from mrvae.data import Picture
-
-    images = workspace.images(job.recipe, "test", limit)
+    images = workspace.images(job, limit)
     every = images.tensor()
     return tuple(Picture(f"test{i:04}", each) for i, each in enumerate(every))
 
 
 def photographs(workspace: Workspace) -> tuple[Picture, ...]:
     """Return the photographs; at smoke, four made by code."""
-    from mrvae.data import gallery
-
     return gallery(_source(workspace), workspace.data_dir)
 
 
@@ -244,8 +216,6 @@ def _source(workspace: Workspace) -> str:
     """Return the folder of the photographs, which at smoke is made."""
     if workspace.budget != "smoke":
         return "kodak"
-    from mrvae.data import Picture
-
     folder = workspace.folder / "photographs"
     if not folder.is_dir():
         sky = made_up(64).pixels
@@ -254,18 +224,16 @@ def _source(workspace: Workspace) -> str:
     return str(folder)
 
 
-def _at(workspace: Workspace, cell: Entry) -> Entry:
-    """Return a cell whose photographs are those of the desk."""
-    found: Recipe = cell.job.recipe
-    if not isinstance(found.data.cut, Patches):
-        return cell
-    changed = override(found, [f"data={_source(workspace)}"])
-    return Entry(cell.name, Job(changed, variation=cell.job.variation))
+def _at(workspace: Workspace, entry: Entry) -> Entry:
+    """Return an entry whose photographs are those of the workspace."""
+    job = entry.job
+    if not isinstance(job.recipe.data.cut, Patches):
+        return entry
+    changed = override(job.recipe, [f"data={_source(workspace)}"])
+    return replace(entry, job=replace(job, recipe=changed))
 
 
 def _open(workspace: Workspace, job: Job) -> CodingModel:
-    from mrvae.compression import open_model
-
     return open_model(workspace.path(job))
 
 
@@ -282,7 +250,7 @@ def seconds(workspace: Workspace, job: Job) -> float:
 
 
 def findings(rows: Sequence[Row]) -> list[str]:
-    """Say how many bytes the codecs need beside ours, of the same pictures and the same kind.
+    """Return how many bytes the codecs need beside ours, of the same pictures and the same kind.
 
     Example:
         >>> dct = {"pictures": "kodak", "method": "context", "lossless": False,
@@ -291,15 +259,15 @@ def findings(rows: Sequence[Row]) -> list[str]:
         >>> findings([dct, jpeg])
         ['kodak: context 0.100 bpp at 24.00 dB, JPEG 0.200 bpp at 24.00 dB: 2.00 times']
     """
-    said = []
+    sentences = []
     for mine in (each for each in rows if each["training_seconds"] is not None):
         for other in rows:
             same = all(mine[name] == other[name] for name in ("pictures", "lossless"))
             if same and other["training_seconds"] is None:
-                times = cast("float", other["bpp"]) / cast("float", mine["bpp"])
+                times = number(other, "bpp") / number(mine, "bpp")
                 both = ", ".join(f"{each['method']} {_rate(each)}" for each in (mine, other))
-                said.append(f"{mine['pictures']}: {both}: {times:.2f} times")
-    return said
+                sentences.append(f"{mine['pictures']}: {both}: {times:.2f} times")
+    return sentences
 
 
 def _rate(row: Row) -> str:
@@ -307,4 +275,4 @@ def _rate(row: Row) -> str:
     return f"{row['bpp']:.3f} bpp" + ("" if row["lossless"] else f" at {row['psnr']:.2f} dB")
 
 
-ITEM = Item("figure5-real", "real files on Kodak and CIFAR-10", work, cells)
+ITEM = Item("figure5-real", make, entries)

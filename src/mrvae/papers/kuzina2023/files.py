@@ -12,16 +12,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from mrvae.compression import (
+    CodingModel,
+    Pictures,
+    decode_pictures,
+    pack,
+    pack_layers,
+    read_container,
+)
+from mrvae.data import Picture
+from mrvae.data.files.image_files import from_tensor
+from mrvae.evaluation import ImageCodec, comparable, ms_ssim, psnr, written
 from mrvae.papers.outcome import Row, mean, standard_error
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mrvae.compression import CodingModel
-    from mrvae.data import Picture
-    from mrvae.evaluation import ImageCodec
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,6 @@ class Coded:
     @classmethod
     def of(cls, size: int, pairs: Sequence[tuple[Tensor, Tensor]], *seconds: float) -> Coded:
         """Return the measures of pictures beside what was read: those of the worst one."""
-        from mrvae.evaluation import ms_ssim, psnr
-
         worst = min(psnr(x, y) for x, y in pairs)
         lossless = math.isinf(worst)
         similar = None if lossless or len(pairs) > 1 else ms_ssim(*pairs[0])
@@ -68,8 +71,6 @@ class Coded:
 
 def stored(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
     """Write pictures as PNG for a codec that reads files, and return their paths."""
-    from mrvae.data.files.image_files import from_tensor
-
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(folder / f"{each.name}.png" for each in pictures)
     for path, each in zip(paths, pictures, strict=True):
@@ -78,9 +79,7 @@ def stored(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
 
 
 def by_context(known: CodingModel, picture: Picture, path: Path, out: Path) -> Coded:
-    """Return a picture from the file of its contexts alone."""
-    from mrvae.compression import Pictures, pack_layers
-
+    """Return a picture from the file of its contexts only."""
     began = time.process_time()
     pack_layers(known, Pictures((path,), known.network), out, keep=1, verify=False)
     encoding = time.process_time() - began
@@ -92,17 +91,15 @@ def without_loss(
     pictures: Sequence[Picture],
     paths: Sequence[Path],
     out: Path,
-    seen: Tensor | None,
+    calibration: Tensor | None,
 ) -> Coded:
-    """Return pictures from one lossless file; units are chosen by the images ``seen``.
+    """Return pictures from one lossless file; units are chosen by the images ``calibration``.
 
     Raises:
         ValueError: if a picture does not come back as it was.
     """
-    from mrvae.compression import Pictures, pack
-
     began = time.process_time()
-    pack(known, Pictures(tuple(paths), known.network), out, calibration=seen, verify=False)
+    pack(known, Pictures(tuple(paths), known.network), out, calibration=calibration, verify=False)
     encoding = time.process_time() - began
     coded = _read_back(known, pictures, out, encoding)
     if coded.psnr is not None:
@@ -114,8 +111,6 @@ def _read_back(
     known: CodingModel, pictures: Sequence[Picture], out: Path, encoding: float
 ) -> Coded:
     """Read a file, and score what is read."""
-    from mrvae.compression import decode_pictures, read_container
-
     began = time.process_time()
     found = [pixels for _, pixels in decode_pictures(read_container(out), known)]
     decoding = time.process_time() - began
@@ -125,8 +120,6 @@ def _read_back(
 
 def by_codec(codec: ImageCodec, picture: Picture, target: float | None = None) -> Coded:
     """Return a picture from a codec's file: nearest to a PSNR in dB, or of its first quality."""
-    from mrvae.evaluation import comparable, written
-
     x, lowest = picture.pixels, codec.qualities[0]
     file = written(codec, x, lowest) if target is None else comparable(codec, x, target)
     return Coded.of(file.size, [(x, file.picture)], file.encoding, file.decoding)

@@ -9,7 +9,7 @@ Both are to be read where p is positive. At a value of z_B that its prior never 
 may be anything.
 
 *Proposition 2, first part, is not true as printed.* Independence given z_C does not make z_B
-non-identifiable. Let z_A be a fair coin of its own, and x = z_A + z_B modulo 2: x tells nothing of
+non-identifiable. Let z_A be a fair coin of its own, and x = z_A + z_B modulo 2: x is independent of
 z_B, whose posterior is its prior, and still p(x | z_A, z_B) is certain where p(x | z_A) is a half.
 No discreteness is needed: with Gaussian z_A, z_B and p(x = 1) = logistic(z_A z_B) it is the same.
 The printed proof argues by paths of a graph, which takes for granted that variables without a path
@@ -20,7 +20,7 @@ between them are the only independent ones. What holds is the balance
 so that z_B is non-identifiable if it is independent of z_A and x together given z_C, as it is where
 no path leads from it to x, or if there is no z_A (Wang et al. 2021).
 
-*Proposition 2, second part.* Figure 7: x reads z_A and z_C alone, but z_A reads z_B.
+*Proposition 2, second part.* Figure 7: x reads z_A and z_C only, but z_A reads z_B.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from mrvae.papers.checks import Check
-from mrvae.papers.kuzina2023.proof_law import ZERO, above, largest, law, stream
+from mrvae.papers.kuzina2023.proof_checks import ZERO, above, apart, largest, of, stream, vanishing
 from mrvae.papers.kuzina2023.proof_tables import (
     Hierarchy,
     any_table,
@@ -46,84 +47,51 @@ from mrvae.papers.kuzina2023.proof_tables import (
     unused_value,
 )
 
+_PATH = "if no path leads from z_B to x"
+_COLLAPSE, _DEPENDENCE, _IDENTIFIED = of(collapse), of(dependence), of(identifiability)
+
 
 def proposition_1(tables: int) -> Iterator[Check]:
     """Compare collapse with conditional independence, where p is positive and elsewhere."""
-    yield law(
+    without_c = "z_C left out of the dependence"
+    in_nats = apart(collapse, dependence), apart(collapse, _without_c)
+    unused = "dependence, if z_B has a value without probability"
+    counted = "that value counted too"
+    yield from vanishing(
         "proposition 1",
-        "collapse − dependence, in nats",
         tables,
-        any_table,
-        lambda m, q: abs(collapse(m.joint) - dependence(m.joint)),
-        "z_C left out of the dependence",
-        wrong=lambda m, q: abs(collapse(m.joint) - divergence(m.joint, of="x", given="b", less="")),
-    )
-    yield law(
-        "proposition 1",
-        "collapse, if no path leads from z_B to x",
-        tables,
-        severed,
-        lambda m, q: collapse(m.joint),
-        "z_A reads z_B",
-        chain,
-    )
-    yield law(
-        "proposition 1",
-        "collapse, if z_A hides z_B from x",
-        tables,
-        masked,
-        lambda m, q: collapse(m.joint),
-        "z_A is not fair",
-        lambda drawn: masked(drawn, fair=False),
-    )
-    yield law(
-        "proposition 1",
-        "dependence, if z_B has a value without probability",
-        tables,
-        unused_value,
-        lambda m, q: dependence(m.joint),
-        "that value counted too",
-        wrong=lambda m, q: _pointwise(m),
+        ("collapse − dependence, in nats", any_table, in_nats[0], without_c, any_table, in_nats[1]),
+        (f"collapse, {_PATH}", severed, _COLLAPSE, "z_A reads z_B", chain, _COLLAPSE),
+        (
+            "collapse, if z_A hides z_B from x",
+            masked,
+            _COLLAPSE,
+            "z_A is not fair",
+            _unfair,
+            _COLLAPSE,
+        ),
+        (unused, unused_value, _DEPENDENCE, counted, unused_value, lambda m, q: _pointwise(m)),
     )
 
 
 def proposition_2(tables: int) -> Iterator[Check]:
     """Check its second part, and what its first part needs."""
-    yield law(
+    balance = "balance of the four informations"
+    left_out = "I(z_B; z_A | x, z_C) left out"
+    printed = "as printed, if x and z_B are independent given z_C"
+    level, difference = "collapse − identifiability, of one level", apart(collapse, identifiability)
+    yield from vanishing(
         "proposition 2, first part",
-        "balance of the four informations",
         tables,
-        any_table,
-        lambda m, q: abs(_balance(m)),
-        "I(z_B; z_A | x, z_C) left out",
-        wrong=lambda m, q: abs(_balance(m) + divergence(m.joint, of="b", given="acx", less="cx")),
+        (balance, any_table, _imbalance, left_out, any_table, _imbalance_less),
+        (f"identifiability, {_PATH}", severed, _IDENTIFIED, printed, masked, _IDENTIFIED),
+        (level, one_level, difference, "z_A below it", any_table, difference),
     )
-    yield law(
-        "proposition 2, first part",
-        "identifiability, if no path leads from z_B to x",
-        tables,
-        severed,
-        lambda m, q: identifiability(m.joint),
-        "as printed, if x and z_B are independent given z_C",
-        masked,
-    )
-    yield law(
-        "proposition 2, first part",
-        "collapse − identifiability, of one level",
-        tables,
-        one_level,
-        lambda m, q: abs(collapse(m.joint) - identifiability(m.joint)),
-        "z_A below it",
-        any_table,
-    )
-    yield law(
+    figure7 = "identifiability, in figure 7"
+    yield from vanishing(
         "proposition 2, second part",
-        "identifiability, in figure 7",
         tables,
-        chain,
-        lambda m, q: identifiability(m.joint),
-        "x reads z_B too",
-        any_table,
+        (figure7, chain, _IDENTIFIED, "x reads z_B too", any_table, _IDENTIFIED),
     )
     yield above(
         "proposition 2, second part",
@@ -138,32 +106,14 @@ def counter_examples() -> Iterator[Check]:
     """Show hierarchies that are collapsed, and identifiable nevertheless."""
     drawn = stream(0)
     about = "proposition 2, first part, counter-example"
-    examples: tuple[tuple[str, Hierarchy, Hierarchy, Hierarchy], ...] = (
-        ("z_A a fair die", masked(drawn), masked(drawn, fair=False), severed(drawn)),
-        (
-            "Gaussian latents",
-            gaussian_masked(2.0),
-            gaussian_masked(2.0, shift=1.0),
-            gaussian_masked(0.0),
-        ),
-    )
-    for name, example, seen, silent in examples:
-        yield Check(
-            about,
-            "collapse",
-            name,
-            collapse(example.joint),
-            ZERO,
-            "z_A is not symmetric",
-            collapse(seen.joint),
-        )
-        yield above(
-            about,
-            f"identifiability: {name}",
-            identifiability(example.joint),
-            "x does not read z_B",
-            identifiability(silent.joint),
-        )
+    die = masked(drawn), masked(drawn, fair=False), severed(drawn)
+    gaussian = gaussian_masked(2.0), gaussian_masked(2.0, shift=1.0), gaussian_masked(0.0)
+    for name, examples in (("z_A a fair die", die), ("Gaussian latents", gaussian)):
+        example, asymmetric, independent = (each.joint for each in examples)
+        broken = "z_A is not symmetric", collapse(asymmetric)
+        yield Check(about, "collapse", name, collapse(example), ZERO, *broken)
+        check, value = f"identifiability: {name}", identifiability(example)
+        yield above(about, check, value, "x does not read z_B", identifiability(independent))
 
 
 def _pointwise(m: Hierarchy) -> float:
@@ -173,11 +123,31 @@ def _pointwise(m: Hierarchy) -> float:
     return largest(likelihood, mean[:, None])
 
 
+def _without_c(joint: Tensor) -> float:
+    return divergence(joint, of="x", given="b", less="")
+
+
+def _unfair(drawn: torch.Generator) -> Hierarchy:
+    return masked(drawn, fair=False)
+
+
+def _explained(m: Hierarchy) -> float:
+    """Return I(z_B; z_A | x, z_C)."""
+    return divergence(m.joint, of="b", given="acx", less="cx")
+
+
 def _balance(m: Hierarchy) -> float:
     """Return what is left of the balance of the first part of proposition 2."""
-    explained = divergence(m.joint, of="b", given="acx", less="cx")
     before = divergence(m.joint, of="b", given="ac", less="c")
-    return identifiability(m.joint) - dependence(m.joint) - explained + before
+    return identifiability(m.joint) - dependence(m.joint) - _explained(m) + before
+
+
+def _imbalance(m: Hierarchy, q: Tensor) -> float:
+    return abs(_balance(m))
+
+
+def _imbalance_less(m: Hierarchy, q: Tensor) -> float:
+    return abs(_balance(m) + _explained(m))
 
 
 def _copies(error: float) -> Hierarchy:

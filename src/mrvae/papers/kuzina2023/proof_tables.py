@@ -1,6 +1,6 @@
 """A hierarchy small enough to be a table of p(z_C, z_B, z_A, x), and what can be read off it.
 
-Of a top-down hierarchy, one latent z_B is looked at; z_C stands for all latents above it, z_A for
+Of a top-down hierarchy, one latent z_B is examined; z_C stands for all latents above it, z_A for
 all below (equation 6 of Kuzina & Tomczak 2023). Each takes a few values, and so does x. Every
 expectation is then a finite sum, and every divergence is known to the last digits of float64.
 
@@ -133,7 +133,7 @@ def any_table(stream: torch.Generator) -> Hierarchy:
 
 
 def one_level(stream: torch.Generator) -> Hierarchy:
-    """Draw a hierarchy of z_B and x alone."""
+    """Draw a hierarchy of z_B and x only."""
     _, b, _, x = _SIZES
     return Hierarchy(
         rows(stream, 1), rows(stream, 1, b), rows(stream, 1, b, 1), rows(stream, 1, b, 1, x)
@@ -141,7 +141,7 @@ def one_level(stream: torch.Generator) -> Hierarchy:
 
 
 def chain(stream: torch.Generator) -> Hierarchy:
-    """Draw the graph of figure 7: z_B acts on x through z_A alone, and z_C on all."""
+    """Draw the graph of figure 7: z_B acts on x through z_A only, and z_C on all."""
     drawn, (c, b, a, x) = any_table(stream), _SIZES
     return Hierarchy(
         drawn.top, drawn.middle, drawn.bottom, rows(stream, c, 1, a, x).expand(c, b, a, x)
@@ -190,7 +190,7 @@ def conditioning(model: Hierarchy) -> Hierarchy:
     return Hierarchy(model.top, model.middle, model.bottom, pixel.flatten(start_dim=3))
 
 
-def deaf(stream: torch.Generator) -> Hierarchy:
+def without_context(stream: torch.Generator) -> Hierarchy:
     """Draw a hierarchy whose z_B, z_A and x do not depend on z_C."""
     drawn, (c, b, a, x) = any_table(stream), _SIZES
     return Hierarchy(
@@ -230,7 +230,7 @@ def by_layers(q: Tensor, p: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         q: q(z | x), of shape (X, C, B, A).
         p: p(z | x), of shape (X, C, B, A).
-        weight: law of the latents above, of shape (X, C, B, A); the rule holds if it is q.
+        weight: distribution of the latents above, of shape (X, C, B, A); the rule holds if it is q.
 
     Returns:
         The first term, KL of z_C, and the sum of the two others, of shape (X,) each.

@@ -11,20 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mrvae.papers.checks import Check, counted
-from mrvae.papers.item import Item
+from mrvae.papers.engine import Item
+from mrvae.papers.entries import Entry
+from mrvae.papers.kuzina2023 import proof_collapse, proof_inference
 from mrvae.papers.outcome import Budget, Outcome
 from mrvae.papers.workspace import Workspace
 
 TABLES: dict[Budget, int] = {"smoke": 20, "cpu": 500, "paper": 5000}
 
 
-def work(workspace: Workspace) -> Outcome:
+def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
     """Make every check."""
-    # The checks are made of tensors; a list of items is not.
-    from mrvae.papers.kuzina2023 import proof_collapse, proof_inference
-
     tables = TABLES[workspace.budget]
-    workspace.say(f"propositions on {tables} random tables")
+    workspace.log(f"propositions on {tables} random tables")
     checks = [
         *proof_collapse.proposition_1(tables),
         *proof_collapse.proposition_2(tables),
@@ -33,11 +32,11 @@ def work(workspace: Workspace) -> Outcome:
         *proof_inference.appendix_a(tables),
         *proof_inference.section_4(tables),
     ]
-    return Outcome(tuple(check.row() for check in checks), findings(checks))
+    return Outcome([check.row() for check in checks], findings(checks))
 
 
 def findings(checks: Sequence[Check]) -> tuple[str, ...]:
-    """Return how many laws hold, each that does not, and what is not true as printed.
+    """Return how many properties hold, each that does not, and what is not true as printed.
 
     Example:
         >>> findings([Check("proposition 1", "collapse", "one", 0.0, 1e-12, "another", 0.3)])
@@ -51,18 +50,18 @@ def findings(checks: Sequence[Check]) -> tuple[str, ...]:
 
 
 def _counter_example(check: Check) -> str:
-    """Say what a latent of a counter-example is, by the side on which it was measured."""
+    """Return what a latent of a counter-example is, by the side on which it was measured."""
     if check.check == "collapse":
         return f"{check.about}: {check.at}: z_B collapses, to {abs(check.left):.0e} nats"
     return f"{check.about}: {check.check} is {check.right:.3g} nats"
 
 
 def _not_true(check: Check) -> str:
-    """Say that a claim of the paper, which is a wrong operator here, does not hold."""
+    """Return that a claim of the paper, which is a wrong operator here, does not hold."""
     return (
         f"{check.about}, {check.wrong}: not true, off by {check.wrong_left:.3g} nats or more"
         " on every table"
     )
 
 
-ITEM = Item("proofs", "propositions 1 and 2, and appendix A, summed exactly on tables", work)
+ITEM = Item("proofs", make)

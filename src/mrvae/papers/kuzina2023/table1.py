@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrvae.papers.entries import Result, result
-from mrvae.papers.item import Item
+from mrvae.papers import columns
+from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS, bound
+from mrvae.papers.engine import Columns, Item, bounded
+from mrvae.papers.entries import Result
 from mrvae.papers.kuzina2023 import collapse
 from mrvae.papers.kuzina2023.runs import MEASURED, depths
-from mrvae.papers.outcome import Outcome, Row
-from mrvae.papers.workspace import Workspace
+from mrvae.papers.outcome import Row
 
 PUBLISHED: dict[str, Row] = {
     f"L{depth}": {
@@ -32,41 +33,27 @@ PUBLISHED: dict[str, Row] = {
         (10, "651K", 1225, 33.6, 0.018, 77.9),
     )
 }
-_UNKNOWN: Row = dict.fromkeys(next(iter(PUBLISHED.values())))
+COLUMNS: Columns = {
+    **ENTRY,
+    **PARAMETERS,
+    "latents": columns.depth,
+    "latent_space": lambda result: result.cost.latents,
+    **COURSE,
+    **collapse.COLUMNS,
+    "importance_samples": bound("importance_samples"),
+    "nll": bound("importance_nats"),
+    "nll_se": bound("importance_nats_se"),
+    **columns.published(PUBLISHED),
+}
 
 
-def work(workspace: Workspace) -> Outcome:
-    """Train and measure each depth."""
-    plan = MEASURED[workspace.budget]
-    found = result(workspace, depths(workspace.budget), samples=plan.samples, limit=plan.limit)
-    units = collapse.reports(workspace, found)
-    rows = tuple(_row(one, units[one.cell.name]) for one in found)
-    return Outcome(rows, tuple(findings(found, units)))
-
-
-def _row(one: Result, report: collapse.Units | None) -> Row:
-    return {
-        "cell": one.cell.name,
-        "parameters": one.cost.parameters,
-        "latents": one.cost.stochastic_depth,
-        "latent_space": one.cost.latents,
-        **one.course(),
-        **collapse.active(report),
-        **collapse.carried(report),
-        "importance_samples": one.measure("importance_samples"),
-        "nll": one.measure("importance_nats"),
-        "nll_se": one.measure("importance_nats_se"),
-        **PUBLISHED.get(one.cell.name, _UNKNOWN),
-    }
-
-
-def findings(found: Sequence[Result], units: dict[str, collapse.Units | None]) -> list[str]:
-    """Say whether active units and KL per unit fall with the size of the latent space."""
-    known = [(one, report) for one in found if (report := units.get(one.cell.name)) is not None]
+def findings(results: Sequence[Result[collapse.UnitCounts]]) -> list[str]:
+    """State whether active units and KL per unit fall with the size of the latent space."""
+    known = [(result.name, result.value) for result in results if result.value is not None]
     known.sort(key=lambda pair: pair[1].whole.units)
     if len(known) < 2:
         return ["fewer than two depths are finished; nothing to compare"]
-    names = ", ".join(one.cell.name for one, _ in known)
+    names = ", ".join(name for name, _ in known)
     shares = [100 * report.whole.share for _, report in known]
     nats = [report.whole.nats_per_unit for _, report in known]
     return [
@@ -82,7 +69,7 @@ def _course(values: Sequence[float], form: str) -> str:
 
 
 def _falls(values: Sequence[float]) -> str:
-    """Say whether values fall.
+    """Return in words whether values fall.
 
     Example:
         >>> _falls([3.0, 2.0, 1.0]), _falls([3.0, 1.0, 2.0])
@@ -95,4 +82,4 @@ def _falls(values: Sequence[float]) -> str:
     return "does not fall"
 
 
-ITEM = Item("table1", "active units, KL per unit and NLL of 4 to 10 latents", work, depths)
+ITEM = Item("table1", bounded(MEASURED, COLUMNS, findings, measure=collapse.units), depths)

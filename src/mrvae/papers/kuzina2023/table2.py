@@ -7,70 +7,59 @@ after 600 epochs.
 
 The first two of the paper's hypotheses can be read off: that a context does not harm the
 likelihood, and that more units are then active, or with more nats. The third, that the top latents
-tell more of the image, is that of figure 4.
+hold more of the image, is that of figure 4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrvae.papers.entries import Result, compared, result
-from mrvae.papers.item import Item
-from mrvae.papers.kuzina2023 import collapse, defects, table4
-from mrvae.papers.kuzina2023.figure3 import context_nats
-from mrvae.papers.kuzina2023.runs import MEASURED, context_size, mnist
-from mrvae.papers.outcome import Outcome, Row
+from mrvae.papers import columns
+from mrvae.papers.columns import COURSE, ENTRY, PARAMETERS
+from mrvae.papers.compare import comparisons
+from mrvae.papers.engine import Columns, Item, bounded
+from mrvae.papers.entries import Entry, Result
+from mrvae.papers.kuzina2023 import collapse, defects, runs, table4
+from mrvae.papers.outcome import Row, Value
 from mrvae.papers.workspace import Workspace
 
-
-def work(workspace: Workspace) -> Outcome:
-    """Train and measure the baseline and the three contexts."""
-    plan = MEASURED[workspace.budget]
-    found = result(
-        workspace,
-        mnist(workspace.budget),
-        samples=plan.samples,
-        limit=plan.limit,
-        measure=defects.estimates,
-    )
-    units = collapse.reports(workspace, found)
-    rows = tuple(_row(workspace, one, units[one.cell.name]) for one in found)
-    return Outcome(rows, (*findings(found), *table4.findings(units)))
+Measured = tuple[collapse.UnitCounts, Row]
 
 
-def _row(workspace: Workspace, one: Result, report: collapse.Units | None) -> Row:
-    known = one.measures is not None
-    published = defects.estimates(workspace, one.cell)[-1] if known else {}
-    return {
-        "cell": one.cell.name,
-        "parameters": one.cost.parameters,
-        "latents": one.cost.stochastic_depth,
-        "latent_space": one.cost.latents,
-        "context": context_size(one.cell),
-        **one.course(),
-        "importance_samples": one.measure("importance_samples"),
-        "importance_nats": one.measure("importance_nats"),
-        "importance_nats_se": one.measure("importance_nats_se"),
-        "context_nats": context_nats(one),
-        **collapse.active(report),
-        **collapse.carried(report),
-        "published_estimator": published.get("nats"),
-        "published_estimator_se": published.get("nats_se"),
-        "paper_nats": defects.PUBLISHED.get(one.cell.name),
-    }
+def measure(workspace: Workspace, entry: Entry) -> Measured:
+    """Return the units of an entry, and the row of the published estimator."""
+    *_, published = defects.estimates(workspace, entry)
+    return collapse.units(workspace, entry), published
 
 
-def findings(found: Sequence[Result]) -> list[str]:
-    """Compare every context with none, by the importance-weighted bound of the same images."""
-    by_name = {one.cell.name: one for one in found}
-    baseline = by_name.pop("vdvae", None)
-    if baseline is None:
-        return ["the model without a context is not finished; nothing to compare"]
-    return [
-        f"{name} against no context, importance-weighted: "
-        f"{compared(one, baseline, 'importance_nats')}"
-        for name, one in by_name.items()
-    ]
+def _published(result: Result[Measured], name: str) -> Value:
+    return None if result.value is None else result.value[1][name]
 
 
-ITEM = Item("table2", "bounds with a context and without, and the published estimator", work, mnist)
+COLUMNS: Columns = {
+    **ENTRY,
+    **PARAMETERS,
+    "latents": columns.depth,
+    "latent_space": lambda result: result.cost.latents,
+    "context": lambda result: runs.context_size(result.entry),
+    **COURSE,
+    **runs.IMPORTANCE,
+    "context_nats": runs.context_nats,
+    **collapse.COLUMNS,
+    "published_estimator": lambda result: _published(result, "nats"),
+    "published_estimator_se": lambda result: _published(result, "nats_se"),
+    "paper_nats": lambda result: defects.PUBLISHED.get(result.name),
+}
+_of_bounds = comparisons(
+    lambda result, _: f"{result.name} against no context, importance-weighted:",
+    "importance_nats",
+    runs.NO_BASELINE,
+)
+
+
+def findings(results: Sequence[Result[Measured]]) -> list[str]:
+    """Compare every context with none, by the importance-weighted bound and by units."""
+    return [*_of_bounds(results), *table4.findings(results)]
+
+
+ITEM = Item("table2", bounded(runs.MEASURED, COLUMNS, findings, measure=measure), runs.mnist)

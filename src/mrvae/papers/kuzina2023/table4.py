@@ -1,7 +1,7 @@
 r"""Table 4 (section 5.2): active units and KL per unit, without a context and with one.
 
 The paper counts the context's own units among the active ones and in the latent space; so do our
-first columns, and the next ones leave them out. The gain in active units is said to be much larger
+first columns, and the next ones leave them out. The paper finds a gain in active units much larger
 than the context. The paper's numbers stand where data and model are its own; its count is over
 batches and has the noise of the latents above in it, so that ours may be lower for the same model.
 In brackets behind its KL the paper has a number that it does not explain.
@@ -10,17 +10,17 @@ In brackets behind its KL the paper has a number that it does not explain.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from mrvae.papers.entries import Result, result
-from mrvae.papers.item import Item
+from mrvae.evaluation import UnitTotal
+from mrvae.papers import columns
+from mrvae.papers.columns import COURSE, ENTRY
+from mrvae.papers.engine import Columns, Item, bounded
+from mrvae.papers.entries import AnyResult
 from mrvae.papers.kuzina2023 import collapse
-from mrvae.papers.kuzina2023.runs import MEASURED, mnist
-from mrvae.papers.outcome import Outcome, Row
-from mrvae.papers.workspace import Workspace
-
-if TYPE_CHECKING:
-    from mrvae.evaluation import UnitTotal
+from mrvae.papers.kuzina2023.collapse import units_of
+from mrvae.papers.kuzina2023.runs import MEASURED, NO_BASELINE, mnist
+from mrvae.papers.outcome import Row
 
 PUBLISHED: dict[str, Row] = {
     f"kuzina2023-{name}": {
@@ -39,45 +39,31 @@ PUBLISHED: dict[str, Row] = {
         ("cifar10-dct", 105_000, 108, 11_300, 10.8, 0.0516),
     )
 }
-_UNKNOWN: Row = dict.fromkeys(next(iter(PUBLISHED.values())))
+COLUMNS: Columns = {
+    **ENTRY,
+    "latent_space": lambda result: result.cost.latents,
+    "context": lambda result: None if result.value is None else result.value.context,
+    **COURSE,
+    **collapse.COLUMNS,
+    **columns.published(PUBLISHED, lambda entry: entry.job.recipe.name),
+}
 
 
-def work(workspace: Workspace) -> Outcome:
-    """Train and measure the baseline and the models with a context."""
-    plan = MEASURED[workspace.budget]
-    found = result(workspace, mnist(workspace.budget), samples=plan.samples, limit=plan.limit)
-    units = collapse.reports(workspace, found)
-    rows = tuple(_row(one, units[one.cell.name]) for one in found)
-    return Outcome(rows, tuple(findings(units)))
-
-
-def _row(one: Result, report: collapse.Units | None) -> Row:
-    return {
-        "cell": one.cell.name,
-        "latent_space": one.cost.latents,
-        "context": None if report is None else report.context,
-        **one.course(),
-        **collapse.active(report),
-        **collapse.carried(report),
-        **PUBLISHED.get(one.cell.job.recipe.name, _UNKNOWN),
-    }
-
-
-def findings(units: dict[str, collapse.Units | None]) -> list[str]:
-    """Compare each model that has a context with the one that has none."""
-    known = {name: report for name, report in units.items() if report is not None}
-    plain = next((report for report in known.values() if not report.context), None)
+def findings(results: Sequence[AnyResult]) -> list[str]:
+    """Compare the units of each model that has a context with those of the one without."""
+    known = {result.name: counts for result in results if (counts := units_of(result)) is not None}
+    plain = next((counts for counts in known.values() if not counts.context), None)
     if plain is None:
-        return ["the model without a context is not finished; nothing to compare"]
+        return list(NO_BASELINE)
     return [
-        _compared(name, report.whole, report.without_context, plain.whole)
-        for name, report in known.items()
-        if report.context
+        _compared(name, counts.whole, counts.without_context, plain.whole)
+        for name, counts in known.items()
+        if counts.context
     ]
 
 
 def _compared(name: str, whole: UnitTotal, below: UnitTotal, plain: UnitTotal) -> str:
-    """Say what a context of some units does to the others."""
+    """Return in words what a context of some units does to the others."""
     gain, added = whole.active - plain.active, below.active - plain.active
     error = math.hypot(below.active_se or 0.0, plain.active_se or 0.0)
     word = "no clear difference" if abs(added) <= 2 * error else "more" if added > 0 else "fewer"
@@ -93,4 +79,4 @@ def _per_unit(total: UnitTotal) -> str:
     return f"{total.nats_per_unit:.4f}"
 
 
-ITEM = Item("table4", "active units and KL per unit, without and with a context", work, mnist)
+ITEM = Item("table4", bounded(MEASURED, COLUMNS, findings, measure=collapse.units), mnist)

@@ -1,4 +1,4 @@
-"""A law of random tables: what is measured vanishes on all of them, and on none of its wrong twin.
+"""A property of random tables: a measure vanishes on all of them, and on none of the wrong twin.
 
 The largest value over the tables must be zero. The twin lacks a hypothesis, and so has other
 tables, or has another measure; the smallest value counts, so that it fails on every table.
@@ -6,7 +6,7 @@ tables, or has another measure; the smallest value counts, so that it fails on e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -21,27 +21,30 @@ SOME = 0.01
 
 Draw = Callable[[torch.Generator], Hierarchy]
 Measure = Callable[[Hierarchy, Tensor], float]
+Claim = tuple[str, Draw, Measure, str, Draw, Measure]
+"""What vanishes: its name, tables and measure; then the wrong operator, its tables and measure."""
 
 
-def law(
-    about: str,
-    check: str,
-    tables: int,
-    draw: Draw,
-    measure: Measure,
-    operator: str,
-    draw_wrong: Draw | None = None,
-    wrong: Measure | None = None,
-) -> Check:
+def of(measure: Callable[[Tensor], float]) -> Measure:
+    """Return a measure of the joint table."""
+    return lambda m, q: measure(m.joint)
+
+
+def apart(one: Callable[[Tensor], float], other: Callable[[Tensor], float]) -> Measure:
+    """Return how far two measures of the joint table are apart."""
+    return lambda m, q: abs(one(m.joint) - other(m.joint))
+
+
+def vanishing(about: str, tables: int, *claims: Claim) -> Iterator[Check]:
     """Check that the largest of a measure over random tables is zero.
 
-    The wrong twin has other tables, or another measure. Its smallest over the tables counts, so
-    that it fails on every one of them.
+    The smallest of the wrong twin over its tables counts, so that it fails on every one of them.
     """
-    found = [measure(draw(stream(seed)), posterior(seed)) for seed in range(tables)]
-    other, twin = draw_wrong or draw, wrong or measure
-    failed = [twin(other(stream(seed)), posterior(seed)) for seed in range(tables)]
-    return Check(about, check, f"{tables} random tables", max(found), ZERO, operator, min(failed))
+    for check, draw, measure, operator, draw_wrong, wrong in claims:
+        found = [measure(draw(stream(seed)), posterior(seed)) for seed in range(tables)]
+        failed = [wrong(draw_wrong(stream(seed)), posterior(seed)) for seed in range(tables)]
+        at = f"{tables} random tables"
+        yield Check(about, check, at, max(found), ZERO, operator, min(failed))
 
 
 def above(about: str, check: str, value: float, operator: str, wrong: float) -> Check:

@@ -1,4 +1,4 @@
-"""A desk remembers what is finished, and forgets what no longer holds."""
+"""A workspace reuses what is finished, and only as long as it holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from safetensors.torch import load_file, save_file
 import mrvae.evaluation
 import mrvae.training
 from helpers.tiny_run import everything, outcome, tiny, train_until
-from mrvae.papers.entries import Entry, Validation, curve, nats_after, paired_error, result
+from mrvae.papers import bounds
+from mrvae.papers.bounds import Validation, curve, nats_after
+from mrvae.papers.compare import paired_error
+from mrvae.papers.entries import Entry, Result, with_bounds
+from mrvae.papers.outcome import Extent
 from mrvae.papers.workspace import Job, Workspace, finished
 from mrvae.recipes import override
 from mrvae.training import train
@@ -28,6 +32,10 @@ def workspace(folder: Path, *only: str) -> Workspace:
     return Workspace(folder, "smoke", quiet=True, only=only)
 
 
+def results(workspace: Workspace, *entries: Entry, images: int = 4) -> list[Result[None]]:
+    return with_bounds(workspace, entries, Extent(images=images), lambda workspace, entry: None)
+
+
 def forbid(patch: pytest.MonkeyPatch, module: object, name: str) -> None:
     """Let a function fail if it is called."""
 
@@ -37,9 +45,7 @@ def forbid(patch: pytest.MonkeyPatch, module: object, name: str) -> None:
     patch.setattr(module, name, called)
 
 
-def test_a_finished_run_is_found_and_not_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_run_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = workspace(tmp_path).trained(JOB)
     before = everything(run)
     forbid(monkeypatch, mrvae.training, "train")
@@ -82,62 +88,62 @@ def test_a_measurement_holds_for_these_weights_and_images_alone(
 ) -> None:
     here = workspace(tmp_path)
     run = here.trained(JOB)
-    first = here.measured(JOB, limit=5)
+    first = bounds.measured(here, JOB, limit=5)
     with monkeypatch.context() as patch:
         forbid(patch, mrvae.evaluation, "evaluate")
-        assert here.measured(JOB, limit=5) == first
-    assert here.remembered(JOB, limit=6) is None
-    assert here.remembered(JOB, limit=5, samples=2) is None
-    assert here.measured(JOB, limit=6)["images"] == 6
+        assert bounds.measured(here, JOB, limit=5) == first
+    assert bounds.recalled(here, JOB, limit=6) is None
+    assert bounds.recalled(here, JOB, limit=5, samples=2) is None
+    assert bounds.measured(here, JOB, limit=6)["images"] == 6
     weights = load_file(run / "weights.safetensors")
     save_file({name: 1.5 * tensor for name, tensor in weights.items()}, run / "weights.safetensors")
-    assert here.remembered(JOB, limit=5) is None
-    assert here.measured(JOB, limit=5)["nats"] != first["nats"]
+    assert bounds.recalled(here, JOB, limit=5) is None
+    assert bounds.measured(here, JOB, limit=5)["nats"] != first["nats"]
 
 
-def test_what_is_measured_is_what_evaluate_says(tmp_path: Path) -> None:
+def test_bounds_are_those_of_evaluate(tmp_path: Path) -> None:
     here = workspace(tmp_path)
     here.trained(JOB)
     images = mrvae.data.load("digits", "test").subset(torch.arange(7))
     model = mrvae.load(here.path(JOB))
     report = mrvae.evaluation.evaluate(model, images, samples=3)
-    found = here.measured(JOB, samples=3, limit=7)
+    found = bounds.measured(here, JOB, samples=3, limit=7)
     for name, value in report.summary().items():
         assert found[name] == (None if value is None else pytest.approx(value, rel=1e-4))
-    each = here.each(JOB, samples=3, limit=7)
+    each = bounds.of_images(here, JOB, samples=3, limit=7)
     assert each["nats"] == pytest.approx(report.nats.tolist(), rel=1e-4)
     assert each["importance_nats"] == pytest.approx(report.importance_nats.tolist(), rel=1e-4)
-    assert here.each(JOB, samples=3, limit=6) == {}
+    assert bounds.of_images(here, JOB, samples=3, limit=6) == {}
 
 
 def test_a_difference_over_the_same_images_has_the_error_of_the_differences(tmp_path: Path) -> None:
     """Two runs that differ by a constant differ for certain, however much the images do."""
-    (run,) = result(workspace(tmp_path), [Entry("a", JOB)], limit=6)
+    (run,) = results(workspace(tmp_path), Entry("a", JOB), images=6)
     shifted = replace(run, each={"nats": [value + 1.5 for value in run.each["nats"]]})
     assert paired_error(run, shifted, "nats") == pytest.approx(0.0, abs=1e-12)
     mirrored = replace(run, each={"nats": [-value for value in run.each["nats"]]})
-    alone = run.measure("nats_se")
-    assert alone is not None
-    assert paired_error(run, mirrored, "nats") == pytest.approx(2 * alone, rel=1e-6)
+    error = run.bound("nats_se")
+    assert error is not None
+    assert paired_error(run, mirrored, "nats") == pytest.approx(2 * error, rel=1e-6)
     assert paired_error(run, replace(run, each={}), "nats") is None
 
 
-def test_cells_can_be_made_in_any_portions(tmp_path: Path) -> None:
-    """Each session makes what it names, and sees what the others have finished."""
-    cells = [Entry(f"s{seed}", Job(JOB.recipe, seed)) for seed in range(3)]
-    assert [m.cell.name for m in result(workspace(tmp_path, "s2"), cells, limit=4)] == ["s2"]
-    assert [m.cell.name for m in result(workspace(tmp_path, "s0"), cells, limit=4)] == ["s0", "s2"]
-    portions = result(workspace(tmp_path), cells, limit=4)
-    whole = result(workspace(tmp_path / "whole"), cells, limit=4)
+def test_entries_can_be_made_in_any_portions(tmp_path: Path) -> None:
+    """Each session makes what it names, and reports what the others have finished."""
+    entries = [Entry(f"s{seed}", Job(JOB.recipe, seed)) for seed in range(3)]
+    assert [m.name for m in results(workspace(tmp_path, "s2"), *entries)] == ["s2"]
+    assert [m.name for m in results(workspace(tmp_path, "s0"), *entries)] == ["s0", "s2"]
+    portions = results(workspace(tmp_path), *entries)
+    whole = results(workspace(tmp_path / "whole"), *entries)
     assert [m.measures for m in portions] == [m.measures for m in whole]
-    assert [m.cell.name for m in whole] == ["s0", "s1", "s2"]
+    assert [m.name for m in whole] == ["s0", "s1", "s2"]
 
 
-def test_a_cell_that_diverges_is_a_row_without_a_bound(tmp_path: Path) -> None:
+def test_an_entry_that_diverges_is_a_row_without_a_bound(tmp_path: Path) -> None:
     wild = override(tiny("steps=60"), ["rate=1e30", "broken_in_a_row=3"])
-    (row,) = result(workspace(tmp_path), [Entry("wild", Job(wild))], limit=4)
+    (row,) = results(workspace(tmp_path), Entry("wild", Job(wild)))
     assert row.measures is None
-    assert row.measure("nats") is None
+    assert row.bound("nats") is None
 
 
 def test_work_between_two_validations_is_interpolated_in_its_logarithm() -> None:

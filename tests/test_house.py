@@ -51,10 +51,6 @@ ALLOWED: dict[str, set[str]] = {
 TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions"}
 
 
-# Class names that two modules share today. Rename one of the two and delete the name here.
-DUPLICATES_TO_REMOVE = {"Bottleneck", "Chain", "Plan", "UNet"}
-# Modules that descend the hierarchy by its parts today. Use the trace and delete the name here.
-DESCENTS_TO_REPLACE = {"papers.falck2022.check_cells", "papers.falck2022.pointmass"}
 MOST_MODULES = 12
 # Folders whose modules are alike: one command, or one item of a paper, each.
 MEMBERS_OF_ONE_KIND = {"cli", "papers/falck2022", "papers/kiruluta2025", "papers/kuzina2023"}
@@ -226,7 +222,7 @@ def shared_class_names(package: Package) -> Iterator[str]:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(one.name)
     for name, modules in sorted(places.items()):
-        if len(modules) > 1 and name not in DUPLICATES_TO_REMOVE:
+        if len(modules) > 1:
             yield f"{name} is a class of {', '.join(modules)}"
 
 
@@ -254,7 +250,7 @@ def recipes_in_forward_passes(package: Package) -> Iterator[str]:
 def second_walks(package: Package) -> Iterator[str]:
     """List what descends the hierarchy by its parts, not by the one public trace."""
     for one in package:
-        if one.room == "models" or one.name in DESCENTS_TO_REPLACE:
+        if one.room == "models":
             continue
         if "mrvae.models.hierarchy.walk.descend" in {imported for imported, _ in imports(one)}:
             yield f"{one.name} imports descend"

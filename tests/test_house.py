@@ -55,45 +55,9 @@ TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestion
 TORCH_FREE |= {"cache", "streams", "forecast"}
 
 
-# Class names that two modules share today. Rename one of the two and delete the name here.
-DUPLICATES_TO_REMOVE = {
-    "Bottleneck",
-    "Bound",
-    "BoundedScale",
-    "Cell",
-    "Chain",
-    "Codec",
-    "Coefficients",
-    "Couplings",
-    "DCT",
-    "Gaussian",
-    "Grid",
-    "Header",
-    "Laplace",
-    "Law",
-    "Logistic",
-    "MidRise",
-    "MidTread",
-    "NoContext",
-    "Plan",
-    "Plateau",
-    "PredictMean",
-    "PredictNoise",
-    "PredictStart",
-    "RawScale",
-    "SoftplusScale",
-    "Table",
-    "UNet",
-    "Units",
-    "_Batch",
-    "_Measure",
-}
 MOST_MODULES = 12
 # Folders whose modules are alike: one command, or one item of a paper, each.
 MEMBERS_OF_ONE_KIND = {"cli", "papers/falck2022", "papers/kiruluta2025", "papers/kuzina2023"}
-# Folders that hold too many modules today. Divide one and delete it here.
-FOLDERS_TO_DIVIDE = {"compression", "data", "evaluation", "models", "recipes", "training"}
-
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
 FORBIDDEN_CALLS = {"hasattr", "eval", "exec", "compile", "__import__"}
@@ -262,7 +226,7 @@ def shared_class_names(package: Package) -> Iterator[str]:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(one.name)
     for name, modules in sorted(places.items()):
-        if len(modules) > 1 and name not in DUPLICATES_TO_REMOVE:
+        if len(modules) > 1:
             yield f"{name} is a class of {', '.join(modules)}"
 
 
@@ -271,8 +235,41 @@ def crowded_folders(package: Package) -> Iterator[str]:
     packages = {one.name.replace(".", "/") for one in package}
     for folder, modules in sorted(count.items()):
         modules -= folder in packages  # its own __init__
-        if modules > MOST_MODULES and folder not in MEMBERS_OF_ONE_KIND | FOLDERS_TO_DIVIDE:
+        if modules > MOST_MODULES and folder not in MEMBERS_OF_ONE_KIND:
             yield f"{folder} holds {modules} modules"
+
+
+def recipes_in_forward_passes(package: Package) -> Iterator[str]:
+    """List modules of models that know recipes, where a forward pass could branch on one."""
+    for one in package:
+        if one.room == "models" and not one.name.startswith("models.build"):
+            found = {imported for imported, _ in imports(one)}
+            yield from (
+                f"{one.name} imports {name}"
+                for name in sorted(found)
+                if name.startswith("mrvae.recipes")
+            )
+
+
+def second_walks(package: Package) -> Iterator[str]:
+    """List what descends the hierarchy by its parts, not by the one public trace."""
+    for one in package:
+        if one.room == "models":
+            continue
+        if "mrvae.models.hierarchy.walk.descend" in {imported for imported, _ in imports(one)}:
+            yield f"{one.name} imports descend"
+        for node in ast.walk(one.tree):
+            where = f"{one.name}:{getattr(node, 'lineno', 0)}"
+            match node:
+                case ast.Attribute(attr="split_noise"):
+                    yield f"{where} splits the noise"
+                case ast.Attribute(value=ast.Attribute(attr="decoder"), attr=name):
+                    yield f"{where} uses decoder.{name}"
+                case ast.Call(func=ast.Attribute(attr="head" | "encoder" as name)):
+                    yield f"{where} calls the {name}"
+                case ast.Attribute(value=ast.Attribute(attr="context" | "prior"), attr=name):
+                    if name.startswith("_"):
+                        yield f"{where} uses {name} of the context"
 
 
 # --------------------------------------------------------------------------------------- tests
@@ -353,3 +350,33 @@ def test_no_folder_is_crowded() -> None:
     assert list(crowded_folders(broken(full))) == []
     found = crowded_folders(broken(full | {"layers/more.py": ""}))
     assert list(found) == [f"layers holds {MOST_MODULES + 1} modules"]
+
+
+def test_only_build_knows_recipes() -> None:
+    assert list(recipes_in_forward_passes(OURS)) == []
+    known = "from mrvae.recipes.schema import Model"
+    late = "def forward():\n    from mrvae.recipes import context"
+    bad = {"models/build/a.py": known, "models/cells/b.py": known, "models/c.py": late}
+    assert list(recipes_in_forward_passes(broken(bad))) == [
+        "models.cells.b imports mrvae.recipes.schema.Model",
+        "models.c imports mrvae.recipes.context",
+    ]
+
+
+def test_there_is_one_walk() -> None:
+    assert list(second_walks(OURS)) == []
+    bad = {
+        "models/a.py": "self.decoder.walk(x)",
+        "papers/b.py": "model.decoder.walk(x)\nmodel.head(h)\nhead(h)",
+        "training/c.py": "parts.split_noise\nself.model.encoder(x)",
+        "compression/d.py": "from mrvae.models.hierarchy.walk import descend",
+        "evaluation/e.py": "model.context.prior._reverse(y)\nmodel.context.prior.terms(c)",
+    }
+    assert sorted(second_walks(broken(bad))) == [
+        "compression.d imports descend",
+        "evaluation.e:1 uses _reverse of the context",
+        "papers.b:1 uses decoder.walk",
+        "papers.b:2 calls the head",
+        "training.c:1 splits the noise",
+        "training.c:2 calls the encoder",
+    ]

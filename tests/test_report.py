@@ -37,6 +37,8 @@ def _bars(axes: Axes) -> list[Rectangle]:
 def test_bars_are_the_nats_of_the_latents_in_order() -> None:
     axes, _ = latents_figure(KL, SIZES, [0.5]).axes
     assert [bar.get_height() for bar in _bars(axes)] == KL
+    centres = [bar.get_x() + bar.get_width() / 2 for bar in _bars(axes)]
+    assert centres == pytest.approx(range(1, len(KL) + 1))
     assert "7.8 nats in 5 latents" in axes.get_title()
 
 

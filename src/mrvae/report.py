@@ -123,10 +123,12 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
 
 def _bars(axes: Axes, kl: Sequence[float], sizes: Sequence[int]) -> None:
     """Draw one bar a latent."""
+    from matplotlib.ticker import MaxNLocator
+
     if len(kl) != len(sizes) or not kl:
         raise ValueError(f"{len(kl)} KL values for {len(sizes)} latents; give one for each")
     for color, group in enumerate(groups(sizes)):
-        indices = range(group.start, group.stop)
+        indices = range(group.start + 1, group.stop + 1)
         total = math.fsum(kl[group.start : group.stop])
         axes.bar(
             indices,
@@ -135,6 +137,7 @@ def _bars(axes: Axes, kl: Sequence[float], sizes: Sequence[int]) -> None:
             label=f"{group.size}×{group.size}: {total:.1f}",
         )
     axes.set_xlabel("latent, coarse to fine")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("KL in nats per image")
     axes.set_title(f"{math.fsum(kl):.1f} nats in {len(kl)} latents")
     axes.legend(title="resolution: nats", frameon=False)
@@ -207,7 +210,7 @@ def band_figure(maps: Sequence[Sequence[Sequence[float]]], depth: int) -> Figure
     grid = figure.subplots(1, len(maps), squeeze=False)[0]
     top = max(value for values in maps for row in values for value in row)
     scale = LogNorm(_FLOOR, max(top, 2 * _FLOOR))
-    titles = ["mean of all images", *(f"image {index}" for index in range(len(maps) - 1))]
+    titles = ["mean of all images", *(f"image {index}" for index in range(1, len(maps)))]
     for axes, title, values in zip(grid, titles, maps, strict=True):
         kept = [[max(value, _FLOOR) for value in row] for row in values]
         shown = axes.imshow(kept, norm=scale, interpolation="nearest")

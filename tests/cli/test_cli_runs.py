@@ -19,6 +19,7 @@ from mrvae.cli.runs import open_run
 from mrvae.data import load, normal
 from mrvae.evaluation import latent_units, unit_report
 from mrvae.image_grid import ImageGrid, grey
+from mrvae.models.build.weights import save_weights
 from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.recipes import ALL
 from mrvae.recipes.wavelet import WaveletVAE
@@ -295,6 +296,9 @@ def test_inspect_counts_the_units_of_the_evaluation(capsys: Capture, tmp_path: P
     assert main(["inspect", str(lively()), "latents", *map(str, few), "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert f"{values['active_units']} of {values['latent_units']} units are active" in said
+    rows = [line.split()[0] for line in said.splitlines()[1 : 2 + len(values["units"])]]
+    assert [row for row in rows if row.isdigit()] == ["1", "2", "3"]
+    assert "at means: counted\nwith the latents above at their means" in said
 
 
 def test_inspect_compares_images_with_what_their_latents_keep(
@@ -328,6 +332,22 @@ def test_inspect_measures_the_norms_of_the_last_state(capsys: Capture, tmp_path:
     assert values["decoder"]["means"][-1] == pytest.approx(float(norms.mean()), rel=1e-5)
     assert values["decoder"]["deviations"][-1] == pytest.approx(float(norms.std()), rel=1e-3)
     assert np.asarray(Image.open(out)).ndim == 3
+
+
+def test_a_model_that_computes_no_finite_numbers_is_named(capsys: Capture, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained(), run)
+    weights = mrvae.load(run).state_dict()
+    commands = ("evaluate", "inspect latents", "inspect partial", "inspect norms")
+    for size in (1e4, 3e38):
+        wild = {name: torch.full_like(tensor, size) for name, tensor in weights.items()}
+        save_weights(run / "weights.safetensors", wild)
+        for command in commands:
+            name, *rest = command.split()
+            out = ["--out", tmp_path / "x.png"] if rest else ["--quiet"]
+            line = refuse(capsys, name, run, *rest, "--limit", 3, *out)
+            assert "the model computes no finite numbers; its weights are damaged" in line, command
+    assert not (tmp_path / "x.png").exists()
 
 
 # -------------------------------------------------------------------------------- any of these

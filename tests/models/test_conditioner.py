@@ -250,9 +250,9 @@ def test_a_sample_begins_with_a_context_of_the_prior(
 def test_what_is_no_context_is_refused() -> None:
     model, x = make(CONTEXTS[0]), pictures()[:2]
     latents = model.encode(x)
-    with pytest.raises(ValueError, match=r"latent 0 is torch\.float64.*codes of a context"):
+    with pytest.raises(ValueError, match=r"latent 1 is torch\.float64.*codes of a context"):
         model.decode([latents[0].double()])
-    with pytest.raises(ValueError, match=r"latent 1 is torch\.int64; give it torch\.float64"):
+    with pytest.raises(ValueError, match=r"latent 2 is torch\.int64; give it torch\.float64"):
         model.decode([latents[0], latents[1].long()])
     unfitted = mrvae.build(mrvae.recipe("digits-dct"))
     with pytest.raises(ValueError, match="not fitted; call fit"):

@@ -271,12 +271,12 @@ REFUSALS: dict[str, tuple[Callable[[HVAE], object], str]] = {
     "no image": (lambda m: m.sample(0), "n is 0"),
     "no latents": (lambda m: m.decode(()), "0 latents are given"),
     "too many": (lambda m: m.decode((*m.encode(X), X.double())), "8 latents are given"),
-    "latent of another shape": (lambda m: m.decode(m.encode(X)[1:]), "latent 0 has shape"),
+    "latent of another shape": (lambda m: m.decode(m.encode(X)[1:]), "latent 1 has shape"),
     "latents of two batches": (
         lambda m: m.decode((m.encode(X)[0], m.encode(X[:1])[1])),
-        "latent 1 has shape",
+        "latent 2 has shape",
     ),
-    "latent without axes": (lambda m: m.decode((torch.tensor(0.0),)), "latent 0 has shape"),
+    "latent without axes": (lambda m: m.decode((torch.tensor(0.0),)), "latent 1 has shape"),
     "noise": (lambda m: m.elbo(X, noise(m, 2)[:, 1:]), "this hierarchy needs"),
     "choices": (
         lambda m: m.trace(m.condition(()), [from_prior()], noise(m, 2)),

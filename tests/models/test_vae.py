@@ -11,7 +11,7 @@ from wavelet_tools import pictures, stirred, stream
 from mrvae.models.build import make_vae
 from mrvae.recipes import recipe
 from mrvae.recipes import wavelet as spec
-from mrvae.recipes.kiruluta2025 import KIRULUTA2025
+from mrvae.recipes.catalogue.kiruluta2025 import KIRULUTA2025
 
 SMALL = spec.VAE(2, 8, 2, latent=3, likelihood=spec.LogisticImage(17), width=8)
 IMAGES = ("cifar10-32", "cifar10-128", "celebahq-128", "celebahq-256")

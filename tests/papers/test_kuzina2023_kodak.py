@@ -22,7 +22,7 @@ from mrvae.papers.kuzina2023 import cifar, figure5, kodak
 from mrvae.papers.kuzina2023.pages import FIGURE6, FIGURE9
 from mrvae.papers.outcome import Budget, Outcome
 from mrvae.papers.workspace import Workspace
-from mrvae.recipes.cifar_small import CIFAR_SMALL
+from mrvae.recipes.catalogue.cifar_small import CIFAR_SMALL
 
 BUDGETS: tuple[Budget, ...] = ("smoke", "cpu", "paper")
 FOLDER = os.environ.get("MRVAE_DATA", "")

@@ -235,3 +235,19 @@ def test_every_even_size_is_pywavelets_and_comes_back(name: str) -> None:
         expected = pywavelets(x, name, 1, 1)
         torch.testing.assert_close(parts(coefficients), parts(expected), rtol=0, atol=1e-10)
         torch.testing.assert_close(wavelet.synthesis(coefficients), x, rtol=0, atol=1e-10)
+
+
+@some_names
+def test_parts_of_two_types_give_the_type_that_holds_both(name: str) -> None:
+    """As torch's operators do: nothing is rounded to the coarser of the two."""
+    wavelet = Wavelet(name)
+    exact = wavelet.analysis(image(1, 1, 8, 8).float(), 2)
+    coarse = exact.approximation.bfloat16()
+    expected = wavelet.synthesis(Coefficients(coarse.float(), exact.details))
+    mixed = wavelet.synthesis(Coefficients(coarse, exact.details))
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, expected, rtol=1e-6, atol=1e-6)
+    fine = wavelet.synthesis(
+        Coefficients(exact.approximation, tuple(part.bfloat16() for part in exact.details))
+    )
+    assert fine.dtype == torch.float32

@@ -9,12 +9,14 @@ import torch
 
 from helpers.tiny_run import TINY, after_step, outcome, tiny
 from mrvae.cli import main
+from mrvae.models import HVAE
 from mrvae.models.build import build
 from mrvae.training import OutOfMemory, train
 from mrvae.training.memory import check
 from mrvae.training.memory.check import available, check_memory, free_bytes, within_memory
 from mrvae.training.memory.footprint import at_most, footprint
 
+CPU = torch.device("cpu")
 SHORT = ("steps=6", "validate_every=6", "checkpoint_every=2")
 
 
@@ -23,9 +25,13 @@ def set_free(patch: pytest.MonkeyPatch, count: int) -> None:
 
 
 def needed() -> int:
-    """Return the peak memory of the tiny step without its weights."""
-    predicted = footprint(tiny(*SHORT))
-    return predicted.peak - predicted.weights
+    """Return the peak memory of the tiny step."""
+    return footprint(tiny(*SHORT)).peak
+
+
+def planned(*changes: str) -> HVAE:
+    with torch.device("meta"):
+        return build(tiny(*changes))
 
 
 def test_a_step_larger_than_the_free_memory_is_refused_and_nothing_is_written(
@@ -56,18 +62,33 @@ def test_a_step_that_just_fits_is_made(tmp_path: Path, monkeypatch: pytest.Monke
 def test_overcommit_multiplies_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     set_free(monkeypatch, needed() // 2)
     with pytest.raises(ValueError, match="overcommit"):
-        check_memory(build(tiny(*SHORT)), tiny(*SHORT, "overcommit=1.9"))
-    check_memory(build(tiny(*SHORT)), tiny(*SHORT, "overcommit=2.1"))
+        check_memory(planned(*SHORT), tiny(*SHORT, "overcommit=1.9"), CPU)
+    check_memory(planned(*SHORT), tiny(*SHORT, "overcommit=2.1"), CPU)
+
+
+def test_memory_is_asked_for_before_any_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_free(monkeypatch, 1 << 30)
+    monkeypatch.setattr("mrvae.training.run._model", None)
+    out = str(tmp_path / "run")
+    command = ["train", "digits-vdvae", "width=2048", *SHORT, "--out", out, "--quiet"]
+    assert main(command) == 2
+    assert "is predicted to take " in capsys.readouterr().err
+    assert main([*command, "width=4096"]) == 2
+    assert "--yes-large" in capsys.readouterr().err
+    assert main([*command, "width=4096", "--yes-large"]) == 2
+    assert "is predicted to take " in capsys.readouterr().err
 
 
 def test_no_step_is_predicted_where_the_quick_bound_is_enough(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     recipe = tiny(*SHORT)
-    model = build(recipe)
+    model = planned(*SHORT)
     set_free(monkeypatch, at_most(model, recipe))
     monkeypatch.setattr(check, "footprint", None)
-    check_memory(model, recipe)
+    check_memory(model, recipe, CPU)
 
 
 def test_out_of_memory_on_a_gpu_ends_the_run_with_one_line_and_it_can_be_resumed(

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _EXAMPLES = 4
 _COLUMNS = 5
+_EXPLAINED = """\
+active: units whose posterior mean varies over images by more than 0.01, the noise of the latents
+above subtracted; active −2 SE: by more than 0.01 even two standard errors lower; at means: counted
+with the latents above at their means, without a draw; layers are counted from 1, coarse to fine"""
 
 # The values of ``--json``, what draws a figure, and a text.
 Measurement = tuple[dict[str, object], Callable[[], "Figure"], str]
@@ -88,7 +92,8 @@ def spaced(last: int, count: int) -> list[int]:
 
 def _layers(report: UnitReport, at_means: tuple[int, ...]) -> str:
     """Write a line for each layer, and the totals."""
-    head = ["layer", "shape", "nats", "nats per unit", "active", "surely", "at means", "units"]
+    counts = ["active", "active −2 SE", "at means", "units"]
+    head = ["layer", "shape", "nats", "nats per unit", *counts]
     rows = [
         _line(name, "×".join(map(str, shape)), layer, still)
         for name, shape, layer, still in zip(
@@ -103,8 +108,9 @@ def _layers(report: UnitReport, at_means: tuple[int, ...]) -> str:
 
 
 def _names(report: UnitReport) -> list[str]:
-    below = range(1, len(report.shapes) - report.contexts + 1)
-    return ["context"] * report.contexts + [str(index) for index in below]
+    numbers = [str(number) for number in range(1, len(report.shapes) + 1)]
+    contexts = [f"{number} (context)" for number in numbers[: report.contexts]]
+    return contexts + numbers[report.contexts :]
 
 
 def _line(name: str, shape: str, total: UnitTotal, at_means: int) -> list[object]:
@@ -123,4 +129,4 @@ def _spread(report: UnitReport) -> str:
         + f"; {whole.nats_per_unit:.5f} nats per unit"
         + ("" if whole.nats_se is None else f", ± {whole.nats_se / whole.units:.5f}")
     )
-    return f"{errors}\nKL of the units that cells draw, in nats: {parts}"
+    return f"{errors}\nKL of the units that cells draw, in nats: {parts}\n{_EXPLAINED}"

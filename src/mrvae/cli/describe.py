@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from mrvae.cli.checks import check_positive
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Json, Overrides, RecipeName, read_recipe
+from mrvae.cli.options import Json, Large, Overrides, RecipeName, read_recipe
 from mrvae.cli.tables import table
 from mrvae.recipes import Recipe, override
 
@@ -37,6 +37,7 @@ class Describe:
         float | None,
         Option("FLOP/s that the device sustains, such as 5e13; also predict the days of training"),
     ] = None
+    large: Large = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -46,7 +47,7 @@ class Describe:
         recipe = override(read_recipe(self.recipe, self.overrides), self._changes())
         from mrvae.evaluation import describe
 
-        values = describe(recipe)
+        values = describe(recipe, self.large)
         lines = [
             ["recipe", recipe.name],
             ["about", recipe.about],

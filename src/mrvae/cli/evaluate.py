@@ -19,7 +19,7 @@ from mrvae.cli.checks import (
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.forecast import forecast
-from mrvae.cli.options import Best, DataDir, Json, Quiet, RunPath, Seed, Split
+from mrvae.cli.options import Best, DataDir, Json, Large, Quiet, RunPath, Seed, Split
 from mrvae.files import atomic, reason, write_json
 from mrvae.recipes.validation import shown
 from mrvae.streams import tolerant_stderr
@@ -69,6 +69,7 @@ class Evaluate:
     estimator: Annotated[
         str | None, Option("also print a published estimator, which is no bound: kuzina2023")
     ] = None
+    large: Large = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -81,7 +82,7 @@ class Evaluate:
         first = process_state().is_main_process
         try:
             with raise_together():
-                run = open_run(self.run_path, self.best, self.repeat)
+                run = open_run(self.run_path, self.best, self.repeat, self.large)
                 self._check_context(run)
                 images = run.images(self.split, self.data_dir, self.limit)
                 if first and not self.quiet:

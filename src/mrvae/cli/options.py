@@ -32,6 +32,9 @@ DataDir = Annotated[
 ]
 Best = Annotated[bool, Option("use the weights of the best validation, not the last")]
 Quiet = Annotated[bool, Option("show no progress")]
+Large = Annotated[
+    bool, Option("also a model that is larger than any published one, by far", name="yes-large")
+]
 Json = Annotated[bool, Option("print one JSON object and nothing else")]
 
 

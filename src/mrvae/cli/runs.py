@@ -58,10 +58,10 @@ class Run:
         return images.first(limit)
 
 
-def open_run(path: Path, best: bool = False, repeat: int | None = None) -> Run:
+def open_run(path: Path, best: bool = False, repeat: int | None = None, large: bool = False) -> Run:
     """Load a run, or a shipped model, onto the fastest device that there is.
 
-    ``repeat`` changes how often its blocks and cells are visited.
+    ``repeat`` changes how often its blocks and cells are visited; ``large`` allows any number.
 
     Raises:
         ValueError: if it is no run, or its weights are missing, damaged or another model's.
@@ -72,7 +72,7 @@ def open_run(path: Path, best: bool = False, repeat: int | None = None) -> Run:
     from mrvae.devices import choose_device
     from mrvae.models.build.weights import load, locate, read_recipe
 
-    model, folder = load(path, best, repeat), locate(path)
+    model, folder = load(path, best, repeat, large), locate(path)
     # Convolutions are fastest with the channels innermost, and a saved model does not say so.
     model = model.to(  # type: ignore[call-overload]
         choose_device(), memory_format=torch.channels_last

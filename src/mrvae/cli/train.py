@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from mrvae.cli.checks import check_positive, check_processes, check_seed
 from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import DataDir, Json, Overrides, Quiet, RecipeName, Seed, read_recipe
+from mrvae.cli.options import DataDir, Json, Large, Overrides, Quiet, RecipeName, Seed, read_recipe
 from mrvae.cli.pictures import draw_picture
 from mrvae.recipes import Recipe
 from mrvae.report import loss_figure, write_figure
@@ -41,6 +41,7 @@ class Train:
         str | None, Option("also log to tensorboard, wandb or another tracker of accelerate")
     ] = None
     quiet: Quiet = False
+    large: Large = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -60,7 +61,7 @@ class Train:
         if not process_state().is_main_process:
             return Answer({}, "")
         changed = _written(out) != before or not _pictures_exist(out)
-        return _answer(recipe, summary, _draw(out) if changed else ())
+        return _answer(recipe, summary, _draw(out, self.large) if changed else ())
 
     def _train(self, recipe: Recipe, out: Path) -> RunSummary:
         from mrvae.training import train
@@ -74,6 +75,7 @@ class Train:
                 resume=self.resume,
                 tracker=self.tracker,
                 quiet=self.quiet,
+                large=self.large,
             )
 
 
@@ -87,17 +89,17 @@ def _pictures_exist(out: Path) -> bool:
     return (out / "loss.png").is_file() and (out / "samples.png").is_file()
 
 
-def _draw(out: Path) -> tuple[str, ...]:
+def _draw(out: Path, large: bool) -> tuple[str, ...]:
     """Write the loss curve and 64 samples into the run directory; return what failed."""
     from mrvae.cli.runs import draw, open_run, write_images
 
     def losses() -> None:
-        run = open_run(out)
+        run = open_run(out, large=large)
         dims = None if run.levels == 2 else run.model.frame.dims
         write_figure(out / "loss.png", loss_figure(read_events(out / "metrics.jsonl"), dims))
 
     def samples() -> None:
-        run = open_run(out)
+        run = open_run(out, large=large)
         write_images(out / "samples.png", draw(run, 64, (1.0,), seed=0), run.levels)
 
     return draw_picture(out / "loss.png", losses) + draw_picture(out / "samples.png", samples)

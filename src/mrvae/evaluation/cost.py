@@ -33,11 +33,12 @@ class Description:
     bytes_per_image: int
 
 
-def describe(recipe: Recipe) -> Description:
+def describe(recipe: Recipe, large: bool = False) -> Description:
     """Return the counts of a recipe's model.
 
     Raises:
-        ValueError: if the recipe's blocks do not make a model.
+        ValueError: if the recipe's blocks do not make a model, or one beyond
+            :data:`mrvae.models.build.size.LARGEST` and not ``large``.
 
     Example:
         >>> import mrvae
@@ -46,7 +47,7 @@ def describe(recipe: Recipe) -> Description:
 
     """
     with torch.device("meta"):
-        model = build(recipe)
+        model = build(recipe, large=large)
     if recipe.training.activation_checkpointing:
         model.enable_activation_checkpointing()
     described = _levels(model)

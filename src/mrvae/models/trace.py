@@ -118,13 +118,13 @@ def check_latents(
     """
     if not 1 <= len(latents) <= len(shapes):
         raise ValueError(f"{len(latents)} latents are given; this model has {len(shapes)}")
-    for index, (z, shape) in enumerate(zip(latents, shapes, strict=False)):
+    for number, (z, shape) in enumerate(zip(latents, shapes, strict=False), start=1):
         if tuple(z.shape) != (*latents[0].shape[:1], *shape):
-            raise ValueError(f"latent {index} has shape {tuple(z.shape)}; expected (B, *{shape})")
-        wanted = torch.int64 if index < contexts else dtype
+            raise ValueError(f"latent {number} has shape {tuple(z.shape)}; expected (B, *{shape})")
+        wanted = torch.int64 if number <= contexts else dtype
         if z.dtype != wanted:
-            kind = "codes of a context" if index < contexts else "the type of the weights"
-            raise ValueError(f"latent {index} is {z.dtype}; give it {wanted}, {kind}")
+            kind = "codes of a context" if number <= contexts else "the type of the weights"
+            raise ValueError(f"latent {number} is {z.dtype}; give it {wanted}, {kind}")
 
 
 def _repeated(tensors: Sequence[Tensor], count: int) -> Latents:

@@ -6,16 +6,16 @@ A recipe is a frozen struct (:mod:`~mrvae.recipes.schema`), reads and writes its
 
 from __future__ import annotations
 
-from mrvae.recipes.cifar_small import CIFAR_SMALL
-from mrvae.recipes.falck2022 import FALCK2022
-from mrvae.recipes.kiruluta2025 import KIRULUTA2025
-from mrvae.recipes.kodak import KODAK
-from mrvae.recipes.kuzina2023 import KUZINA2023
+from mrvae.recipes.catalogue.cifar_small import CIFAR_SMALL
+from mrvae.recipes.catalogue.falck2022 import FALCK2022
+from mrvae.recipes.catalogue.kiruluta2025 import KIRULUTA2025
+from mrvae.recipes.catalogue.kodak import KODAK
+from mrvae.recipes.catalogue.kuzina2023 import KUZINA2023
+from mrvae.recipes.catalogue.published import PUBLISHED
+from mrvae.recipes.catalogue.small import SMALL
 from mrvae.recipes.overrides import override
-from mrvae.recipes.published import PUBLISHED
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import from_json, to_json
-from mrvae.recipes.small import SMALL
 from mrvae.recipes.validation import shown
 from mrvae.suggestions import did_you_mean
 

@@ -5,9 +5,7 @@ All of them change what a run follows, and none what is reported of it, which is
 
 from __future__ import annotations
 
-import math
-
-from mrvae.recipes.validation import LONGEST, Spec, require, within
+from mrvae.recipes.validation import LONGEST, Spec, real, require, within
 
 
 class KlTerm(Spec, frozen=True):
@@ -26,7 +24,8 @@ class KlTerm(Spec, frozen=True):
     def __post_init__(self) -> None:
         within(self, 0, LONGEST, "beta_steps")
         within(self, 0, 1, "beta_start")
+        real(self, "free_nats")
         free = self.free_nats
-        require(0 <= free < math.inf, f"free_nats is {free}; it must not be negative")
+        require(free >= 0, f"free_nats is {free}; it must not be negative")
         rises = self.beta_steps > 0 or not self.balance
         require(rises, "balance is true, but beta_steps is 0; balancing ends when β reaches 1")

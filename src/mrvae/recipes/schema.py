@@ -23,6 +23,7 @@ from mrvae.recipes.validation import (
     Spec,
     bounded,
     positive,
+    real,
     require,
     shown,
     within,
@@ -89,6 +90,7 @@ class BoundedScaleSpec(Choice, frozen=True, tag="bounded"):
 
     def __post_init__(self) -> None:
         positive(self, "beta")
+        real(self, "lowest", "highest")
         ordered = self.lowest < self.highest
         require(ordered, f"lowest is {self.lowest}; it must be less than highest, {self.highest}")
 
@@ -168,6 +170,7 @@ class Normalise(Spec, frozen=True):
     std: float
 
     def __post_init__(self) -> None:
+        real(self, "mean")
         positive(self, "std")
 
 
@@ -261,6 +264,7 @@ def _check_moments(optimizer: AdamW | Adamax) -> None:
     for name in ("beta1", "beta2"):
         value = getattr(optimizer, name)
         require(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
+    real(optimizer, "weight_decay")
     decay = optimizer.weight_decay
     require(decay >= 0, f"weight_decay is {decay}; it must not be negative")
 
@@ -301,6 +305,7 @@ class SkipRule(Spec, frozen=True):
 
     def __post_init__(self) -> None:
         require(0 < self.quantile <= 1, f"quantile is {self.quantile}; it must be in (0, 1]")
+        real(self, "factor")
         require(self.factor > 1, f"factor is {self.factor}; it must be more than 1")
         bounded(self, 1_000_000, "window", "in_a_row", "broken_in_a_row")
 

@@ -6,13 +6,14 @@ the recipe later cannot be made to overflow.
 
 from __future__ import annotations
 
-import math
 import reprlib
 
 import msgspec
 
 WIDEST = 1 << 16
 LONGEST = 1 << 40
+# Real numbers and their inverses are such that single precision holds them.
+_LARGEST = 1e30
 
 _LARGEST_PRINTED = 128  # bits of an integer; Python itself refuses to print very large ones
 _short = reprlib.Repr()
@@ -52,7 +53,7 @@ def require(holds: bool, message: str) -> None:
 
 
 def positive(owner: object, *names: str) -> None:
-    """Refuse an owner whose named values are not positive and finite.
+    """Refuse an owner whose named values are not positive, and neither huge nor tiny.
 
     Raises:
         ValueError: naming the first of them.
@@ -60,7 +61,22 @@ def positive(owner: object, *names: str) -> None:
     """
     for name in names:
         value = getattr(owner, name)
-        require(0 < value < math.inf, f"{name} is {shown(value)}; it must be positive")
+        require(value > 0, f"{name} is {shown(value)}; it must be positive")
+        good = 1 / _LARGEST <= value <= _LARGEST
+        require(good, f"{name} is {shown(value)}; it must be in {1 / _LARGEST}…{_LARGEST}")
+
+
+def real(owner: object, *names: str) -> None:
+    """Refuse an owner whose named values are no numbers, or too large for single precision.
+
+    Raises:
+        ValueError: naming the first of them.
+
+    """
+    for name in names:
+        value = getattr(owner, name)
+        good = -_LARGEST <= value <= _LARGEST
+        require(good, f"{name} is {shown(value)}; it must be in {-_LARGEST}…{_LARGEST}")
 
 
 def bounded(owner: object, most: int, *names: str) -> None:

@@ -89,7 +89,10 @@ def _down(x: Tensor, dims: int) -> tuple[Tensor, Tensor]:
 
 
 def _up(coarse: Tensor, details: Tensor, dims: int) -> Tensor:
-    """Take the step up, differentiably."""
+    """Take the step up, differentiably; of two types the result has the one that holds both."""
+    if coarse.dtype != details.dtype:
+        dtype = torch.promote_types(coarse.dtype, details.dtype)
+        coarse, details = coarse.to(dtype), details.to(dtype)
     if torch.compiler.is_compiling():
         return _merge(coarse, details, dims)
     x: Tensor = _Merge.apply(coarse, details, dims)  # type: ignore[no-untyped-call]

@@ -65,6 +65,7 @@ def train(
     resume: bool = False,
     tracker: str | None = None,
     quiet: bool = False,
+    large: bool = False,
 ) -> RunSummary:
     """Train a recipe into the run directory ``out``, or resume it.
 
@@ -79,10 +80,11 @@ def train(
         resume: start from the newest checkpoint in ``out``; at step 0 if there is none.
         tracker: a tracker of accelerate, such as ``"tensorboard"``.
         quiet: show no progress bar.
+        large: train a model beyond :data:`mrvae.models.build.size.LARGEST`, too.
 
     Raises:
-        ValueError: if the recipe, the data or the directory do not allow the run, or a step is
-            predicted not to fit into the free memory.
+        ValueError: if the recipe, the data or the directory do not allow the run, the model is too
+            large, or a step is predicted not to fit into the free memory.
         Diverged: if losses or gradients stay not finite.
         OutOfMemory: if a step does not fit into the memory, contrary to its prediction.
         Interrupted: on SIGINT or SIGTERM, after saving.
@@ -95,10 +97,9 @@ def train(
         with raise_together():
             directory.check(recipe, seed, resume)
             stream, validation = _images(recipe, seed, data_dir)
+            _check_room(recipe, accelerator, large)
             model = _model(recipe, seed, stream.images)
         model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        with raise_together():
-            check_memory(model, recipe, accelerator.num_processes)
         if accelerator.is_main_process and not quiet:
             announce_training(
                 recipe, recipe.training.steps, accelerator.device, accelerator.num_processes
@@ -285,10 +286,17 @@ def _images(recipe: Recipe, seed: int, data_dir: Path | None) -> tuple[Stream, I
     return stream, validation.first(_VALIDATED)
 
 
+def _check_room(recipe: Recipe, accelerator: Accelerator, large: bool) -> None:
+    """Refuse a model that is too large, or does not fit, before any of it is allocated."""
+    with torch.device("meta"):
+        model = build(recipe, large=large)
+    check_memory(model, recipe, accelerator.device, accelerator.num_processes)
+
+
 def _model(recipe: Recipe, seed: int, images: Images) -> HVAE:
     """Return the model before the first step, the same on every process."""
     set_seed(seed)
-    model = build(recipe)
+    model = build(recipe, large=True)
     if model.context.shapes:
         model.context.fit(_encoder_inputs(images, recipe))
     if recipe.training.activation_checkpointing:

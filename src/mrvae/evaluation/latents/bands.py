@@ -27,6 +27,7 @@ from mrvae.data import Images, all_batches, normal
 from mrvae.distributions import Distribution, Gaussian, Laplace, Logistic
 from mrvae.evaluation.memory import rows_within
 from mrvae.models import HVAE, unstack
+from mrvae.models.finite import check_finite
 from mrvae.models.heads.image_head import ImageHead, image_of
 from mrvae.models.hierarchy.walk import Step, from_posterior, given
 from mrvae.models.image import unit_image
@@ -119,6 +120,7 @@ def band_report(model: HVAE, images: Images, *, memory: int = 1 << 30) -> BandRe
         parts.append(values)
         maps.append(drawn)
     numbers, drawn = torch.cat(parts), torch.cat(maps)
+    check_finite(numbers[..., 0], numbers[..., 2])
     # The last column is of all bands together: only its error is used.
     means = numbers.mean(dim=0)
     total = float(means[:-1, 0].sum())

@@ -33,6 +33,7 @@ from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.quality.similarity import Similarity, fitting
 from mrvae.evaluation.statistics import standard_error
 from mrvae.models import HVAE
+from mrvae.models.finite import check_finite
 from mrvae.models.hierarchy.walk import from_posterior, from_prior, given
 
 
@@ -74,7 +75,8 @@ class Partial:
         ``indices`` are those of x in its set, and determine its noise.
 
         Raises:
-            ValueError: if an m is not in 1 … L, or x is not a batch of the model's images.
+            ValueError: if an m is not in 1 … L, x is not a batch of the model's images, or a value
+                is not finite.
 
         Example:
             >>> import mrvae
@@ -94,6 +96,7 @@ class Partial:
             known = [given(step.z) for step in drawn.steps[:kept]]
             choices = [*known, *[from_prior(self.prior)] * (len(drawn.steps) - kept)]
             mean = model.trace(without_features, choices, noise).likelihood.mean()
+            check_finite(mean)
             # A mean may leave the range of the bins by a rounding error.
             yield (mean / (model.frame.bins - 1)).clamp(0, 1)
 

@@ -53,6 +53,7 @@ from mrvae.evaluation.latents.unit_sums import RunningMoments, UnitBatch, Varian
 from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.statistics import GROUPS, jackknife_error, standard_error
 from mrvae.models import HVAE
+from mrvae.models.finite import check_finite
 from mrvae.models.hierarchy.walk import Shape, Step, from_posterior
 
 THRESHOLD = 0.01
@@ -202,8 +203,8 @@ def unit_report(
     take some 200 numbers a unit besides, however many images there are.
 
     Raises:
-        ValueError: if draws or memory is not positive, the images are not the model's, or the model
-            has only a context.
+        ValueError: if draws or memory is not positive, the images are not the model's, the model
+            has only a context, or a number that it computes is not finite.
 
     Source: Kuzina & Tomczak 2023, equations 3 to 5.
 
@@ -231,6 +232,7 @@ def unit_report(
         batch = measure.batch(x, indices)
         nats.append(batch.nats)
         kl.add(batch.kl)
+        check_finite(batch.nats, batch.mean)
         sums.add(indices, batch)
     left = sums.left()
     return UnitReport(

@@ -1,36 +1,37 @@
 """From a recipe to a model: the only modules of ``models`` that import recipes.
 
 Each family of models has its file: hierarchies of blocks, wavelet VAEs, a VAE with one latent, and
-models of a context only. Weights on disk are read by :mod:`mrvae.models.build.weights`.
+models of a context only. What a model takes is counted before it is built, by
+:mod:`mrvae.models.build.size`. Weights on disk are read by :mod:`mrvae.models.build.weights`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mrvae.models.build.context_only import make_context_only
 from mrvae.models.build.hierarchy import hierarchy
+from mrvae.models.build.size import Size, check_size, levels_of, size_of
 from mrvae.models.build.vae import make_vae
 from mrvae.models.build.wavelet_vae import make_wavelet_vae
-from mrvae.models.hierarchy.level import parse_levels
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.recipes import schema
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import VAE, WaveletVAE
 
-__all__ = ["build", "hierarchy", "make_context_only", "make_vae", "make_wavelet_vae"]
+__all__ = ["build", "hierarchy", "make_context_only", "make_vae", "make_wavelet_vae", "size_of"]
 
 
-def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
+def build(recipe: schema.Recipe, repeat: int | None = None, large: bool = False) -> HVAE:
     """Build the model of a recipe, its weights at their initial values.
 
     With ``repeat``, every block and cell is visited that many times in a row instead of as often as
-    the recipe says; those that pool and mix are visited once. The weights are the same.
+    the recipe says; those that pool and mix are visited once. The weights are the same. Under
+    ``with torch.device("meta"):`` nothing is allocated.
 
     Raises:
         ValueError: if the recipe's blocks cannot be read or do not fit its images, ``repeat`` is
-            out of range, or the model has no blocks to repeat.
+            out of range, or the model has no blocks to repeat; before anything is built if the
+            model is larger than :data:`mrvae.models.build.size.LARGEST` and not ``large``.
 
     Example:
         >>> import mrvae
@@ -42,10 +43,10 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
     if not isinstance(model, schema.Model):
         if repeat is not None:
             raise ValueError(f"repeat is {repeat}; the model of {recipe.name} repeats no cells")
+        _check(size_of(model), large)
         return _other(model)
-    levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
-    if repeat is not None:
-        levels = tuple(replace(level, repeat=repeat, block_repeat=repeat) for level in levels)
+    _check(size_of(model, repeat), large)
+    levels = levels_of(model, repeat)
     frame = ImageFrame(
         model.channels,
         model.size,
@@ -68,6 +69,11 @@ def build(recipe: schema.Recipe, repeat: int | None = None) -> HVAE:
         wavelet=model.wavelet,
         context=model.context,
     )
+
+
+def _check(size: Size, large: bool) -> None:
+    if not large:
+        check_size(size)
 
 
 def _other(model: WaveletVAE | VAE | ContextOnly) -> HVAE:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import nn
 
 from mrvae.distributions import MidRise, MidTread, Quantiser
@@ -50,10 +49,26 @@ def make_prior(context: spec.SomeContext, frame: ImageFrame) -> nn.Module:
     Raises:
         ValueError: if the context does not fit the images, or the prior the context.
     """
+    _check_few(frame.channels * side_of_codes(context, frame.size) ** 2)
     transform = _transform(context, frame)
-    _check_few(torch.Size(transform.shape).numel())
     order = zigzag if isinstance(transform, DCTContext) else raster
     return _prior(context.prior, transform, order)
+
+
+def side_of_codes(context: spec.SomeContext, size: int) -> int:
+    """Return the side of a context's codes for images of ``size`` pixels a side.
+
+    Example:
+        >>> side_of_codes(spec.PooledSpec(factor=4), 32)
+        8
+    """
+    match context:
+        case spec.DCTSpec(frequencies=frequencies):
+            return frequencies
+        case spec.PooledSpec(factor=factor):
+            return size // factor
+        case spec.WaveletSpec(depth=depth):
+            return size >> depth
 
 
 def _check_few(count: int) -> None:

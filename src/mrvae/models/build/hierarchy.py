@@ -26,7 +26,7 @@ from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.recipes import context as spec
 from mrvae.recipes import schema
-from mrvae.resolution import Ladder, Wavelet, WaveletPooling
+from mrvae.resolution import Ladder, Resampling, Wavelet, WaveletPooling
 
 _RAW_SCALE, _VDVAE, _NONE = schema.RawScaleSpec(), schema.VDVAE(), spec.NoContextSpec()
 
@@ -71,17 +71,9 @@ def hierarchy(
     ladder = _ladder(levels)
     resampling = None if wavelet == "haar" else WaveletPooling(Wavelet(wavelet))
     cells = make_cells(cell, levels, bottleneck, scale)
-    stages = [
-        CellStage(
-            level,
-            [NormalisedCell(made) if normalise else made for made in cells[index]],
-            bias=level.size <= bias_up_to,
-            ladder=ladder,
-            below=levels[index - 1] if index else None,
-            resampling=resampling,
-        )
-        for index, level in enumerate(levels)
-    ]
+    if normalise:
+        cells = [[NormalisedCell(one) for one in stage] for stage in cells]
+    stages = _stages(levels, cells, bias_up_to, ladder, resampling)
     path = (levels, frame.inputs, bottleneck, ladder, normalise, synchronous, resampling)
     tail = (levels[-1].width, frame, pixel_family(frame.channels, likelihood))
     encoder: nn.Module
@@ -94,6 +86,27 @@ def hierarchy(
             encoder, decoder, head = Encoder(*path), Decoder(stages), Head(*tail)
     conditioner = make_conditioner(context, levels, frame, ladder)
     return HVAE(encoder, decoder, head, frame, conditioner)
+
+
+def _stages(
+    levels: Sequence[Level],
+    cells: Sequence[Sequence[nn.Module]],
+    bias_up_to: int,
+    ladder: Ladder,
+    resampling: Resampling | None,
+) -> list[CellStage]:
+    """Return the stage of every level; those up to ``bias_up_to`` have a learned bias."""
+    return [
+        CellStage(
+            level,
+            cells[index],
+            bias=level.size <= bias_up_to,
+            ladder=ladder,
+            below=levels[index - 1] if index else None,
+            resampling=resampling,
+        )
+        for index, level in enumerate(levels)
+    ]
 
 
 def pixel_family(channels: int, likelihood: schema.Likelihood) -> PixelFamily:

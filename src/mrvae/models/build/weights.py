@@ -8,6 +8,7 @@ more than its own size.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from mrvae.files import atomic
 from mrvae.models.build import build
+from mrvae.models.build.size import Size, check_size, size_of
 from mrvae.models.hvae import HVAE
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import from_json, parse
@@ -25,23 +27,31 @@ _LARGEST_RECIPE = 1 << 20
 SHIPPED = Path(__file__).parents[2] / "shipped"
 
 
-def load(run: Path | str, best: bool = False, repeat: int | None = None) -> HVAE:
+def load(
+    run: Path | str, best: bool = False, repeat: int | None = None, large: bool = False
+) -> HVAE:
     """Load the model of a run directory, in evaluation mode, on the CPU.
 
     ``best`` takes the averaged weights of the best validation instead of the last ones. ``repeat``
     visits each block and cell that many times in a row, whatever it was trained with: how often is
-    not in the weights.
+    not in the weights. Parameters and layers may be as many as the file of the weights holds;
+    unless ``large``, a pass takes no more than :data:`mrvae.models.build.size.LARGEST`.
 
     Raises:
         ValueError: if the directory, its recipe or its weights are missing, damaged or do not
-            belong together, or ``repeat`` is out of range.
+            belong together, ``repeat`` is out of range, or a pass takes too much.
     """
     folder = locate(run)
-    with torch.device("meta"):
-        model = build(read_recipe(folder), repeat)
+    recipe = read_recipe(folder)
     weights = folder / ("best.safetensors" if best else "weights.safetensors")
     if not weights.is_file():
         raise ValueError(f"{weights} does not exist; train the run first, or resume it")
+    size = size_of(recipe.model, repeat=repeat)
+    _refuse_less(weights, size)
+    if not large:
+        check_size(replace(size, parameters=0, layers=0))
+    with torch.device("meta"):
+        model = build(recipe, repeat, large=True)
     model.load_state_dict(read_tensors(weights, model), strict=True, assign=True)
     return model.eval()
 
@@ -124,6 +134,22 @@ def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
             raise OSError(f"{path}: {error}") from None
         # safetensors makes files that only their owner reads; weights are as readable as a recipe.
         temporary.chmod(0o644)
+
+
+def _refuse_less(path: Path, size: Size) -> None:
+    """Refuse a file that holds fewer tensors than a model of a size has, before it is built."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            count = len(file.keys())
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or no safetensors file: {error}") from None
+    # A layer has a weight and a bias; a file has four bytes for every parameter.
+    if count < 2 * size.layers or path.stat().st_size < 4 * size.parameters:
+        raise ValueError(
+            f"{path} belongs to another model: this recipe's has {size.layers:,} layers of "
+            f"{size.parameters:,} parameters, and the file {count:,} tensors in "
+            f"{path.stat().st_size:,} bytes"
+        )
 
 
 def _refuse_difference(path: Path, found: set[str], expected: set[str]) -> None:

@@ -26,25 +26,29 @@ _MEMORY = Path("/proc/meminfo")
 _CONTAINER = Path("/sys/fs/cgroup")
 
 
-def check_memory(model: HVAE, recipe: Recipe, processes: int = 1) -> None:
-    """Refuse a run whose step does not fit into the memory that the model leaves free.
+def check_memory(model: HVAE, recipe: Recipe, device: torch.device, processes: int = 1) -> None:
+    """Refuse a run whose step does not fit into the memory that a device has free.
+
+    Args:
+        model: the recipe's, on the meta device: nothing of it is allocated yet.
+        recipe: of the run.
+        device: on which it will train.
+        processes: that share the batch.
 
     Raises:
         ValueError: if it does not fit; with the prediction, the free memory and what to change.
     """
-    weight = next(model.parameters())
-    free = free_bytes(weight.device)
+    free = free_bytes(device)
     if free is None:
         return
     allowed = free * recipe.training.overcommit
-    there = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
-    if at_most(model, recipe, processes) - there <= allowed:
+    if at_most(model, recipe, processes) <= allowed:
         return
-    needed = footprint(recipe, processes).peak - there
+    needed = footprint(recipe, processes).peak
     if needed > allowed:
         raise ValueError(
-            f"a step of {recipe.training.batch} images is predicted to take {gibibytes(needed)} "
-            f"beside the weights, and {gibibytes(free)} are free; {advice(recipe.training)}, or "
+            f"a step of {recipe.training.batch} images is predicted to take {gibibytes(needed)}, "
+            f"the weights included, and {gibibytes(free)} are free; {advice(recipe.training)}, or "
             "training.overcommit=2 to start anyway"
         )
 

@@ -89,7 +89,8 @@ def footprint(recipe: Recipe, processes: int = 1) -> Footprint:
             f"{training.accumulate} parts"
         )
     with torch.device("meta"):
-        model = build(recipe)
+        # Whoever asks has let the model pass already, or wants to know what it would take.
+        model = build(recipe, large=True)
     if training.activation_checkpointing:
         model.enable_activation_checkpointing()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -51,9 +51,10 @@ class LinearSchedule:
 
     @classmethod
     def scaled(cls, steps: int) -> LinearSchedule:
-        """Return the schedule of 1000 steps from 10⁻⁴ to 0.02, scaled to fewer steps.
+        """Return the released schedule: β from 1/T to 20/T, and to 2/T for T of 20 or fewer.
 
-        As the released code does, chains of 20 steps or fewer go from 1/T to 2/T instead.
+        That is ten times as much noise at the first step as the 10⁻⁴ … 0.02 of Ho et al. (2020),
+        scaled from 1000 steps to T, would have.
 
         Raises:
             ValueError: if there is no step, or too few for a β below 1.
@@ -61,11 +62,13 @@ class LinearSchedule:
         Example:
             >>> LinearSchedule.scaled(7)
             LinearSchedule(steps=7, first=0.14285714285714285, last=0.2857142857142857)
+            >>> LinearSchedule.scaled(40)
+            LinearSchedule(steps=40, first=0.025, last=0.5)
+
+        Source: Kuzina & Tomczak 2023, the released code.
         """
         _check_steps(steps)
-        if steps <= 20:
-            return cls(steps, 1 / steps, 2 / steps)
-        return cls(steps, 0.1 / steps, 20 / steps)
+        return cls(steps, 1 / steps, (2 if steps <= 20 else 20) / steps)
 
     @property
     def betas(self) -> tuple[float, ...]:

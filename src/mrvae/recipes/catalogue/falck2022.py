@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mrvae.recipes.published import CIFAR10, IMAGENET32, IMAGENET64
+from mrvae.recipes.catalogue.published import CIFAR10, IMAGENET32, IMAGENET64
 from mrvae.recipes.schema import (
     AdamW,
     BernoulliPixels,

@@ -1,0 +1,1 @@
+"""The recipes that mrvae knows by name, a module for each paper or purpose."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,27 @@ def temporary(path: Path) -> bool:
         False
     """
     return _TEMPORARY.fullmatch(path.name) is not None and path.is_file()
+
+
+def check_regular(path: Path, largest: int) -> None:
+    """Refuse to read what is no regular file after links, or has more than ``largest`` bytes.
+
+    Reading a pipe waits for a writer, and a device such as /dev/zero has no end.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is of another kind, or larger.
+
+    Example:
+        >>> check_regular(Path("/dev/null"), 100)
+        Traceback (most recent call last):
+        ValueError: /dev/null is no regular file; put the file itself there
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} is no regular file; put the file itself there")
+    if status.st_size > largest:
+        raise ValueError(f"{path} has {status.st_size:,} bytes; at most {largest:,} are read")
 
 
 def _flush(path: Path) -> None:

@@ -1,15 +1,17 @@
-"""The progress bar of a run, on stderr."""
+"""The progress bar of a run, on stderr, as long as that can be written to."""
 
 from __future__ import annotations
 
 import time
 from types import TracebackType
+from typing import IO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mrvae.models.elbo import bits_per_dim
 from mrvae.models.hvae import HVAE
+from mrvae.training.stderr import ErrorStream
 from mrvae.training.update import UpdateReport
 
 
@@ -30,7 +32,7 @@ class ProgressBar:
             MofNCompleteColumn(),
             TextColumn("{task.fields[numbers]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(file=cast("IO[str]", ErrorStream())),
             disable=quiet,
         )
         self.task = self.progress.add_task("train", total=steps, completed=start, numbers="")

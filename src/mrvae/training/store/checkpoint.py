@@ -106,7 +106,7 @@ def restore(folder: Path, updater: Updater, run: RunIdentity) -> TrainingProgres
     paths = checkpoints(folder)
     for path in reversed(paths):
         try:
-            state, tensors = _read(path, updater, run)
+            state, tensors = read_checkpoint(path, updater, run)
             moments = _moments(updater, tensors)
         except (ValueError, KeyError, OSError, SafetensorError, RuntimeError) as error:
             if updater.accelerator.is_main_process:
@@ -128,8 +128,10 @@ def restore(folder: Path, updater: Updater, run: RunIdentity) -> TrainingProgres
     return TrainingProgress()
 
 
-def _read(path: Path, updater: Updater, run: RunIdentity) -> tuple[State, dict[str, Tensor]]:
-    """Read and check a whole checkpoint."""
+def read_checkpoint(
+    path: Path, updater: Updater, run: RunIdentity
+) -> tuple[State, dict[str, Tensor]]:
+    """Return the values and the tensors of a checkpoint, after checking all of it."""
     state = read_state(path)
     if state.progress.step != _step(path):
         raise ValueError(f"it is the checkpoint of step {state.progress.step}")

@@ -18,6 +18,7 @@ from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import Recipe
 from mrvae.training import train
 from mrvae.training.store import checkpoint
+from mrvae.training.store.state import TrainingProgress
 from mrvae.training.update import Updater
 
 STEPS = ("steps=12", "validate_every=6", "checkpoint_every=5")
@@ -79,7 +80,7 @@ def test_a_checkpoint_brings_back_s_exactly(tmp_path: Path) -> None:
     state.model.context.fit(x)
     state.update(0)
     run = run_identity(recipe)
-    checkpoint.save(tmp_path / "state", state, checkpoint.TrainingProgress(1), keep=1, run=run)
+    checkpoint.save(tmp_path / "state", state, TrainingProgress(1), keep=1, run=run)
     checkpoint.restore(tmp_path / "state", other, run)
     assert list(other.buffers) == [MAGNITUDE]
     assert torch.equal(other.buffers[MAGNITUDE], state.buffers[MAGNITUDE])

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,24 @@ def test_a_third_signal_interrupts_and_so_does_a_late_one(monkeypatch: pytest.Mo
         now[0] = PATIENCE
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_seconds_before_an_interruption_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those since the last validation, here all of them."""
+    recipe, real, late = tiny("steps=8"), time.perf_counter, [0.0]
+    monkeypatch.setattr("mrvae.training.run.time.perf_counter", lambda: real() + late[0])
+
+    def wait_and_stop() -> None:
+        late[0] += 1000.0
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        after_step(patch, 3, wait_and_stop)
+        with pytest.raises(Interrupted):
+            train(recipe, tmp_path / "run", quiet=True)
+    assert train(recipe, tmp_path / "run", resume=True, quiet=True).seconds > 1000.0
 
 
 # -------------------------------------------------------------------------------- neighbours

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
@@ -385,21 +384,3 @@ def test_a_refused_run_creates_no_folder(out: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be split"):
         train(tiny("batch=9", "accumulate=2"), out, quiet=True)
     assert not out.exists()
-
-
-def test_seconds_before_an_interruption_are_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also those since the last validation, here all of them."""
-    recipe, real, late = tiny("steps=8"), time.perf_counter, [0.0]
-    monkeypatch.setattr("mrvae.training.run.time.perf_counter", lambda: real() + late[0])
-
-    def wait_and_stop() -> None:
-        late[0] += 1000.0
-        signal.raise_signal(signal.SIGINT)
-
-    with pytest.MonkeyPatch.context() as patch:
-        after_step(patch, 3, wait_and_stop)
-        with pytest.raises(Interrupted):
-            train(recipe, tmp_path / "run", quiet=True)
-    assert train(recipe, tmp_path / "run", resume=True, quiet=True).seconds > 1000.0

@@ -32,6 +32,7 @@ from mrvae.training.stop import Failed, Interrupted, StopRequest
 from mrvae.training.store import checkpoint
 from mrvae.training.store.directory import RunDirectory
 from mrvae.training.store.identity import identity
+from mrvae.training.store.lock import RunLock
 from mrvae.training.store.metrics import Metrics
 from mrvae.training.store.state import TrainingProgress
 from mrvae.training.update import Updater, UpdateReport
@@ -98,9 +99,7 @@ def train(
         main = accelerator.is_main_process
         with raise_together():
             if main and directory.recipe.exists():
-                # Where nothing may be written, the checks say more than the lock does.
-                with suppress(OSError):
-                    lock.acquire()
+                _acquire_if_writable(lock)
             directory.check(recipe, seed, resume)
             stream, validation = _images(recipe, seed, data_dir)
             model = _model(recipe, seed, stream.images)
@@ -294,6 +293,12 @@ def _lost_peer_fails(directory: RunDirectory) -> Iterator[None]:
         if not is_distributed() or not peer_lost(error):
             raise
         raise _failed("another process has ended, or no longer answers", directory) from None
+
+
+def _acquire_if_writable(lock: RunLock) -> None:
+    """Hold a run that exists; where nothing can be written, the later checks give the reason."""
+    with suppress(OSError):
+        lock.acquire()
 
 
 @contextmanager

@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "objectives": {"models"},
     "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "cache"},
     "image_grid": {"files"},
-    "run_log": set(),
+    "run_log": {"files"},
     "report": {"files"},
     "training": SCIENCE | WRITING | COUNTING,
     "evaluation": SCIENCE | WRITING | COUNTING,

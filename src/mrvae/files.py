@@ -139,6 +139,27 @@ def new_folder(folder: Path) -> Iterator[None]:
         raise
 
 
+def check_regular(path: Path, largest: int) -> None:
+    """Refuse to read what is no regular file after links, or has more than ``largest`` bytes.
+
+    Reading a pipe waits for a writer, and a device such as /dev/zero has no end.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is of another kind, or larger.
+
+    Example:
+        >>> check_regular(Path("/dev/null"), 100)
+        Traceback (most recent call last):
+        ValueError: /dev/null is no regular file; put the file itself there
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} is no regular file; put the file itself there")
+    if status.st_size > largest:
+        raise ValueError(f"{path} has {status.st_size:,} bytes; at most {largest:,} are read")
+
+
 def _flush(path: Path) -> None:
     """Force the file's bytes to the disk before the rename makes them visible."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -145,6 +145,11 @@ def tolerant_stderr() -> TextIO:
     return cast(TextIO, TolerantStream(sys.stderr))
 
 
+def notice(text: str) -> None:
+    """Print one line of mrvae on stderr, if it can be shown."""
+    print(f"mrvae: {text}", file=tolerant_stderr(), flush=True)
+
+
 def prepare_standard_streams() -> None:
     """Give closed standard streams a null device, and let stdout and stderr fall back to ASCII.
 

@@ -8,6 +8,10 @@ in one of three ways, in turn: at a random moment; at a random one of the run's 
 appeared and is being written. The run is then resumed to its end, and every file of it compared
 with those of a run that was never interrupted, seconds in the log aside. The answer is JSON: how
 many were killed, resumed, and equal, and how many checkpoints could not be read.
+
+    python tests/faults/harness.py --signals 40 --rivals 20 --closed 10 --groups 3 --flips 2000
+
+makes the other trials instead, which ``run_trials.py`` describes.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
+from faults.run_trials import count_flips, try_closed, try_group, try_rivals, try_signals
 from helpers.tiny_run import outcome, tiny
 from mrvae.training import train
 
@@ -33,6 +38,13 @@ CHANGES = (f"steps={STEPS}", "validate_every=5", f"checkpoint_every={EVERY}", "k
 # As small as a model with two levels and every kind of file can be: a kill costs two runs.
 SMALL = ("width=4", "batch=32")
 FILES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree"}
+Trial = Callable[[Path, int, np.random.Generator], bool]
+TRIALS: dict[str, Trial] = {
+    "signals": try_signals,
+    "rivals": try_rivals,
+    "closed": try_closed,
+    "groups": try_group,
+}
 KINDS = ("moment", "operation", "writing")
 
 
@@ -191,26 +203,74 @@ def count(kills: list[Kill], seconds: float) -> dict[str, object]:
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="file to write the counts into")
-    options = parser.parse_args()
-    random, began = np.random.default_rng(options.seed), time.monotonic()
+def make_trials(
+    name: str, trial_of: Trial, tries: int, random: np.random.Generator
+) -> dict[str, object]:
+    """Make the trials of one kind, and count those in which the promise held."""
+    began, held = time.monotonic(), 0
+    for number in range(tries):
+        with tempfile.TemporaryDirectory() as folder:
+            good = trial_of(Path(folder), number, random)
+        print(f"{name} {number}: {'held' if good else 'BROKEN'}", file=sys.stderr, flush=True)
+        held += good
+    return {"tries": tries, "held": held, "seconds": round(time.monotonic() - began, 1)}
+
+
+def make_kills(tries: int, random: np.random.Generator) -> tuple[dict[str, object], bool]:
+    """Kill runs; return the counts, and whether nothing was lost."""
+    began = time.monotonic()
     kills: list[Kill] = []
     with tempfile.TemporaryDirectory() as folder:
         whole = make_whole(Path(folder))
-        for number in range(options.kills):
+        for number in range(tries):
             place_of = Path(folder) / str(number)
             place_of.mkdir()
             kills.append(trial(place_of, KINDS[number % len(KINDS)], whole, random))
             print(kills[-1], file=sys.stderr, flush=True)
-    found = json.dumps(count(kills, time.monotonic() - began), indent=2)
-    if options.json is not None:
-        options.json.write_text(found + "\n")
-    print(found)
     good = all(kill.equal and not kill.unreadable for kill in kills)
+    return count(kills, time.monotonic() - began), good
+
+
+def make_others(options: argparse.Namespace, random: np.random.Generator) -> dict[str, object]:
+    """Make the trials that are no kills."""
+    found: dict[str, object] = {
+        name: make_trials(name, trial_of, getattr(options, name), random)
+        for name, trial_of in TRIALS.items()
+        if getattr(options, name)
+    }
+    if options.flips:
+        with tempfile.TemporaryDirectory() as folder:
+            found["flips"] = count_flips(Path(folder), options.flips, random)
+    return found
+
+
+def all_held(found: dict[str, object]) -> bool:
+    """Return whether every promise held in every trial, and every changed bit was noticed."""
+    values = [value for value in found.values() if isinstance(value, dict)]
+    inner = all(all_held(value) for value in values)
+    return inner and found.get("tries") == found.get("held") and not found.get("unnoticed")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, default=0)
+    for name, trial_of in TRIALS.items():
+        what = (trial_of.__doc__ or "").strip()
+        parser.add_argument(f"--{name}", type=int, default=0, help=what)
+    parser.add_argument("--flips", type=int, default=0, help="bits of the tensors to flip")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="file to write the counts into")
+    options = parser.parse_args()
+    random = np.random.default_rng(options.seed)
+    if options.kills:
+        found, good = make_kills(options.kills, random)
+    else:
+        found = {"command": " ".join(["python", *sys.argv]), **make_others(options, random)}
+        good = all_held(found)
+    text = json.dumps(found, indent=2)
+    if options.json is not None:
+        options.json.write_text(text + "\n")
+    print(text)
     return 0 if good else 1
 
 

@@ -16,6 +16,7 @@ from mrvae.data import Stream, images_for
 from mrvae.models.build import build
 from mrvae.recipes import Recipe, override
 from mrvae.training import Interrupted, train
+from mrvae.training.store.identity import RunIdentity, identity
 from mrvae.training.update import Updater, UpdateReport
 
 TINY = (
@@ -36,6 +37,11 @@ def updater(recipe: Recipe, seed: int = 0, *, double: bool = False) -> Updater:
     model = build(recipe)
     stream = Stream(images_for(recipe, "train"), recipe.training.batch, seed, recipe.data.binary)
     return Updater(model.double() if double else model, recipe.training, stream, Accelerator())
+
+
+def run_identity(recipe: Recipe, seed: int = 0) -> RunIdentity:
+    """Return what the checkpoints of a run belong to."""
+    return identity(recipe, seed, images_for(recipe, "train"), images_for(recipe, "validation"))
 
 
 def after_step(patch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import mrvae
-from helpers.tiny_run import after_step, outcome, tiny, train_until, updater
+from helpers.tiny_run import after_step, outcome, run_identity, tiny, train_until, updater
 from mrvae.data import images_for, normal, whole
 from mrvae.distributions import MidRise
 from mrvae.evaluation import evaluate, latent_units
@@ -18,6 +18,7 @@ from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.recipes import Recipe
 from mrvae.training import train
 from mrvae.training.store import checkpoint
+from mrvae.training.store.state import TrainingProgress
 from mrvae.training.update import Updater
 
 STEPS = ("steps=12", "validate_every=6", "checkpoint_every=5")
@@ -78,8 +79,9 @@ def test_a_checkpoint_brings_back_s_exactly(tmp_path: Path) -> None:
     x = images_for(recipe, "train").take(torch.arange(40))
     state.model.context.fit(x)
     state.update(0)
-    checkpoint.save(tmp_path / "state", state, checkpoint.TrainingProgress(1), keep=1)
-    checkpoint.restore(tmp_path / "state", other)
+    run = run_identity(recipe)
+    checkpoint.save(tmp_path / "state", state, TrainingProgress(1), keep=1, run=run)
+    checkpoint.restore(tmp_path / "state", other, run)
     assert list(other.buffers) == [MAGNITUDE]
     assert torch.equal(other.buffers[MAGNITUDE], state.buffers[MAGNITUDE])
     assert torch.equal(

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from msgspec import to_builtins
 
-from helpers.tiny_run import after_step, everything, kill_after, outcome, tiny, train_until, updater
+from helpers.tiny_run import (
+    after_step,
+    everything,
+    kill_after,
+    outcome,
+    run_identity,
+    tiny,
+    train_until,
+    updater,
+)
 from mrvae.recipes import Recipe
 from mrvae.training import Interrupted, train
 from mrvae.training.store import checkpoint
@@ -134,8 +145,35 @@ def edit(**changes: object) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
         path = folder / "state.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        seal(folder)
 
     return spoil
+
+
+def seal(folder: Path) -> None:
+    """Make the digest of a changed state right again, which chance does not do."""
+    digest = sha256((folder / "state.json").read_bytes()).hexdigest()
+    (folder / "state.sha256").write_text(f"{digest}  state.json\n")
+
+
+def link(folder: Path) -> None:
+    """Let the state be a link to a device without an end."""
+    (folder / "state.json").unlink()
+    (folder / "state.json").symlink_to("/dev/zero")
+
+
+def pipe(name: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return spoil
+
+
+def flip_state(folder: Path) -> None:
+    """Change one bit of a step, which leaves JSON of the right types."""
+    path = folder / "state.json"
+    path.write_bytes(path.read_bytes().replace(b'"updates": 12', b'"updates": 13'))
 
 
 def drop_tensor(prefix: str) -> Callable[[Path], None]:
@@ -146,6 +184,7 @@ def drop_tensor(prefix: str) -> Callable[[Path], None]:
         tensors = load_file(path)
         del tensors[next(name for name in tensors if name.startswith(prefix))]
         save_file(tensors, path)
+        edit(tensors=sha256(path.read_bytes()).hexdigest())(folder)
 
     return spoil
 
@@ -153,6 +192,7 @@ def drop_tensor(prefix: str) -> Callable[[Path], None]:
 def write_list(folder: Path) -> None:
     """Put JSON that is no object in the place of the state."""
     (folder / "state.json").write_text("[1]")
+    seal(folder)
 
 
 DAMAGE: dict[str, Callable[[Path], None]] = {
@@ -170,6 +210,19 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "counters missing": edit(counters=[1, 2]),
     "norms of another kind": edit(norms=["a"]),
     "updates of another kind": edit(updates="many"),
+    "negative updates": edit(updates=-1),
+    "more updates than steps": edit(updates=1 << 40),
+    "huge counters": edit(counters=[0, 0, 10**400, 0]),
+    "a best that is a list": edit(progress={"step": 12, "nats": 1.0, "best": [1.0]}),
+    "a step that is text": edit(progress={"step": "12", "nats": None, "best": None}),
+    "another step": edit(progress={"step": 10, "nats": None, "best": None}, updates=10),
+    "a bit of the state": flip_state,
+    "no digest": lambda folder: (folder / "state.sha256").unlink(),
+    "a state without an end": link,
+    "a state that is a pipe": pipe("state.json"),
+    "tensors that are a pipe": pipe("tensors.safetensors"),
+    "another seed": edit(run={**to_builtins(run_identity(tiny())), "seed": 1}),
+    "another recipe": edit(run=to_builtins(run_identity(tiny("rate=0.1")))),
 }
 
 
@@ -197,13 +250,13 @@ def test_a_damaged_checkpoint_is_skipped_and_never_half_read(
     copy(stopped, out)
     DAMAGE[case](out / "state/step-00000012")
     fresh = updater(tiny())
-    assert checkpoint.restore(out / "state", fresh).step == 10
+    assert checkpoint.restore(out / "state", fresh, run_identity(tiny())).step == 10
     warning = capsys.readouterr().err
     assert "step-00000012 cannot be read" in warning
     assert warning.count("\n") == 1
     expected = updater(tiny())
     (out / "state/step-00000012").rename(out / "elsewhere")
-    checkpoint.restore(out / "state", expected)
+    checkpoint.restore(out / "state", expected, run_identity(tiny()))
     for mine, other in zip(fresh.parameters, expected.parameters, strict=True):
         assert torch.equal(mine, other)
     assert fresh.updates == expected.updates == 10
@@ -217,7 +270,7 @@ def check_nothing_is_restored(out: Path) -> None:
     fresh, expected = updater(tiny()), updater(tiny())
     before = everything(out)
     with pytest.raises(ValueError, match=r"no checkpoint in .* can be read"):
-        checkpoint.restore(out / "state", fresh)
+        checkpoint.restore(out / "state", fresh, run_identity(tiny()))
     assert everything(out) == before
     for mine, other in zip(fresh.parameters, expected.parameters, strict=True):
         assert torch.equal(mine, other)
@@ -331,21 +384,3 @@ def test_a_refused_run_creates_no_folder(out: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be split"):
         train(tiny("batch=9", "accumulate=2"), out, quiet=True)
     assert not out.exists()
-
-
-def test_seconds_before_an_interruption_are_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also those since the last validation, here all of them."""
-    recipe, real, late = tiny("steps=8"), time.perf_counter, [0.0]
-    monkeypatch.setattr("mrvae.training.run.time.perf_counter", lambda: real() + late[0])
-
-    def wait_and_stop() -> None:
-        late[0] += 1000.0
-        signal.raise_signal(signal.SIGINT)
-
-    with pytest.MonkeyPatch.context() as patch:
-        after_step(patch, 3, wait_and_stop)
-        with pytest.raises(Interrupted):
-            train(recipe, tmp_path / "run", quiet=True)
-    assert train(recipe, tmp_path / "run", resume=True, quiet=True).seconds > 1000.0

@@ -59,10 +59,13 @@ def stopped_early(interrupted: str | None = None) -> Iterator[None]:
     ``interrupted`` is the message after a signal; by default the training's own.
     """
     from mrvae.training import Diverged, Failed, Interrupted, OutOfMemory
+    from mrvae.training.stop import ignore_signals
 
     try:
         yield
     except Interrupted as stop:
+        # A launcher repeats its signal, and what is left is to end with the code of the first.
+        ignore_signals()
         raise Stopped(interrupted or str(stop), 128 + stop.signal_number) from None
     except Diverged as stop:
         raise Stopped(str(stop), 1) from None

@@ -7,12 +7,12 @@ forward and backward pass on the first batch before the run depends on it.
 
 from __future__ import annotations
 
-import sys
 import time
 
 import torch
 
 from mrvae.objectives import training_loss
+from mrvae.streams import notice
 from mrvae.training.update import Updater
 
 
@@ -29,10 +29,7 @@ def try_compile(updater: Updater) -> float | None:
     except Exception as error:
         updater.model._compiled_call_impl = None
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(
-            f"mrvae: torch.compile failed ({first[:120]}); the run continues without it",
-            file=sys.stderr,
-        )
+        notice(f"torch.compile failed ({first[:120]}); the run continues without it")
         return None
     finally:
         updater.optimizer.zero_grad(set_to_none=True)

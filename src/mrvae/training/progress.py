@@ -1,4 +1,4 @@
-"""The progress bar of a run, on stderr."""
+"""The progress bar of a run, on stderr, as long as that can be written to."""
 
 from __future__ import annotations
 

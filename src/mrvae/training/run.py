@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mrvae.models.build.weights import save_weights
 from mrvae.models.hvae import HVAE
 from mrvae.processes import all_reduce_max, is_distributed, on_cpu, peer_lost, raise_together
 from mrvae.recipes.schema import Recipe
+from mrvae.streams import notice
 from mrvae.training.collapse_monitor import CollapseMonitor
 from mrvae.training.compiling import try_compile
 from mrvae.training.duration import announce_training
@@ -29,13 +31,16 @@ from mrvae.training.memory.check import check_memory, within_memory
 from mrvae.training.progress import ProgressBar
 from mrvae.training.stop import Failed, Interrupted, StopRequest
 from mrvae.training.store import checkpoint
-from mrvae.training.store.checkpoint import TrainingProgress
 from mrvae.training.store.directory import RunDirectory
+from mrvae.training.store.identity import identity
+from mrvae.training.store.lock import RunLock
 from mrvae.training.store.metrics import Metrics
+from mrvae.training.store.state import TrainingProgress
 from mrvae.training.update import Updater, UpdateReport
 from mrvae.training.validation import validate
 
 _LOGGED = 2000
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _VALIDATED = 1000
 
 
@@ -92,9 +97,12 @@ def train(
     """
     directory = RunDirectory(Path(out))
     _check_tracker(tracker)
-    with _lost_peer_fails(directory), within_memory(recipe.training):
+    with directory.lock as lock, _lost_peer_fails(directory), within_memory(recipe.training):
         accelerator = _accelerator(directory, tracker)
+        main = accelerator.is_main_process
         with raise_together():
+            if main and directory.recipe.exists():
+                _acquire_if_writable(lock)
             directory.check(recipe, seed, resume)
             stream, validation = _images(recipe, seed, data_dir)
             _check_room(recipe, accelerator, large)
@@ -105,12 +113,18 @@ def train(
                 recipe, recipe.training.steps, accelerator.device, accelerator.num_processes
             )
         updater = Updater(model, recipe.training, stream, accelerator)
-        with raise_together():
-            if accelerator.is_main_process:
+        loop = _TrainingLoop(recipe, directory, updater, validation, tracker is not None)
+        with raise_together(), _full_disk_fails(directory):
+            if main:
+                lock.acquire()
+                # Another process may have begun a run here since the first check.
+                directory.check(recipe, seed, resume)
+        loop.restore()
+        with raise_together(), _full_disk_fails(directory):
+            if main:
                 directory.begin(recipe, seed)
                 checkpoint.sweep(directory.state)
-        loop = _TrainingLoop(recipe, directory, updater, validation, tracker is not None)
-        return loop.run(quiet or not accelerator.is_main_process)
+        return loop.run(quiet or not main)
 
 
 class _TrainingLoop:
@@ -132,27 +146,36 @@ class _TrainingLoop:
         self.validation = validation
         self.tracked = tracked
         self.metrics = Metrics(directory.metrics)
+        stream = updater.stream
+        self.identity = identity(recipe, stream.seed, stream.images, validation)
         self.progress = TrainingProgress()
         self.began, self.before = time.perf_counter(), 0.0
 
-    def run(self, quiet: bool) -> RunSummary:
-        """Train from the newest checkpoint to the last step."""
+    def restore(self) -> None:
+        """Go to the newest checkpoint, if there is one; write nothing."""
         with raise_together():
-            self.progress = checkpoint.restore(self.directory.state, self.updater)
-        start, steps = self.progress.step, self.training.steps
-        _check_same_step(start, self.directory)
-        self._restore_log()
-        if start < steps:
-            self._start()
-            bins, stop = self.recipe.model.likelihood.bins, StopRequest()
-            bar = ProgressBar(self.updater.model, bins, start, steps, quiet)
-            with bar, stop.listening():
-                try:
-                    self._steps(bar, stop)
-                except OSError as error:
-                    raise _failed(reason(error), self.directory) from None
+            self.progress = checkpoint.restore(self.directory.state, self.updater, self.identity)
+        _check_same_step(self.progress.step, self.directory)
+
+    def run(self, quiet: bool) -> RunSummary:
+        """Train to the last step."""
+        try:
+            self._restore_log()
+            if self.progress.step < self.training.steps:
+                self._train(quiet)
+        except OSError as error:
+            raise _failed(reason(error), self.directory) from None
         nats = math.nan if self.progress.nats is None else self.progress.nats
-        return RunSummary(self.directory.path, steps, self._seconds(), nats)
+        return RunSummary(self.directory.path, self.training.steps, self._seconds(), nats)
+
+    def _train(self, quiet: bool) -> None:
+        """Make the steps that are left, behind a progress bar, until a signal comes."""
+        self._start()
+        start, steps = self.progress.step, self.training.steps
+        bins, stop = self.recipe.model.likelihood.bins, StopRequest()
+        bar = ProgressBar(self.updater.model, bins, start, steps, quiet)
+        with stop.listening(), bar:
+            self._steps(bar, stop)
 
     def _steps(self, bar: ProgressBar, stop: StopRequest) -> None:
         every = max(1, self.training.steps // _LOGGED)
@@ -184,6 +207,8 @@ class _TrainingLoop:
 
     def _start(self) -> None:
         """Compile and start the tracker, if the run has them."""
+        if self.accelerator.is_main_process:
+            self.directory.drop_pictures()
         if self.training.compile:
             seconds = try_compile(self.updater)
             if seconds is not None and self.accelerator.is_main_process:
@@ -195,6 +220,9 @@ class _TrainingLoop:
         """Drop the events of steps that will be repeated, and read the seconds spent before."""
         if not self.accelerator.is_main_process:
             return
+        problem = self.metrics.mend()
+        if problem:
+            notice(problem)
         self.metrics.drop_after(self.progress.step)
         spent = [event["seconds"] for event in self.metrics.read() if event.get("seconds")]
         self.before = float(spent[-1] or 0.0) if spent else 0.0
@@ -219,7 +247,11 @@ class _TrainingLoop:
         nats = validate(self.updater, self.validation)
         best = self.progress.best
         improved = math.isfinite(nats) and (best is None or nats < best)
-        self.progress = TrainingProgress(self.progress.step, nats, nats if improved else best)
+        self.progress = TrainingProgress(
+            self.progress.step,
+            nats if math.isfinite(nats) else None,
+            nats if improved else best,
+        )
         self._write({"validation_nats": nats, "seconds": self._seconds()})
         bar.log(f"step {self.progress.step}: validation −ELBO {bar.unit(nats)}")
         if improved and self.accelerator.is_main_process:
@@ -235,7 +267,13 @@ class _TrainingLoop:
         if self.accelerator.is_main_process:
             # The checkpoint last: a resumed run does not write what belongs to earlier steps again.
             save_weights(self.directory.weights, self._averages())
-            checkpoint.save(self.directory.state, self.updater, self.progress, self.training.keep)
+            checkpoint.save(
+                self.directory.state,
+                self.updater,
+                self.progress,
+                self.training.keep,
+                self.identity,
+            )
         self.accelerator.wait_for_everyone()
         if self.tracked and self.progress.step == self.training.steps:
             self.accelerator.end_training()
@@ -261,6 +299,23 @@ def _lost_peer_fails(directory: RunDirectory) -> Iterator[None]:
         if not is_distributed() or not peer_lost(error):
             raise
         raise _failed("another process has ended, or no longer answers", directory) from None
+
+
+def _acquire_if_writable(lock: RunLock) -> None:
+    """Hold a run that exists; where nothing can be written, the later checks give the reason."""
+    with suppress(OSError):
+        lock.acquire()
+
+
+@contextmanager
+def _full_disk_fails(directory: RunDirectory) -> Iterator[None]:
+    """Turn an error of the disk, which is no mistake of the user's, into ``Failed``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise _failed(reason(error), directory) from None
 
 
 def _failed(problem: str, directory: RunDirectory) -> Failed:

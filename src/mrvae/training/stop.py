@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 10.0
+"""Seconds after the first signal within which a second one does not interrupt."""
 
 
 class Diverged(RuntimeError):
@@ -29,19 +34,25 @@ class OutOfMemory(RuntimeError):
 
 
 class StopRequest:
-    """Records SIGINT or SIGTERM, so that the loop can end between two steps."""
+    """Records SIGINT or SIGTERM, so that the loop can end between two steps, and save.
+
+    Schedulers, launchers and terminals repeat a signal: a second one is part of the same request. A
+    third one, or any after ``PATIENCE`` seconds, interrupts at once.
+    """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self.count = 0
+        self.first = 0.0
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Catch both signals inside the block; a second SIGINT interrupts at once.
+        """Catch both signals inside the block.
 
         Signals can only be caught in the main thread; elsewhere this does nothing.
         """
         try:
-            before = {s: signal.signal(s, self._record) for s in (signal.SIGINT, signal.SIGTERM)}
+            before = {s: signal.signal(s, self._record) for s in SIGNALS}
         except ValueError:
             yield
             return
@@ -52,6 +63,15 @@ class StopRequest:
                 signal.signal(number, handler)
 
     def _record(self, number: int, frame: FrameType | None) -> None:
-        if self.signal_number is not None:
+        self.count += 1
+        if self.signal_number is None:
+            self.signal_number, self.first = number, time.monotonic()
+        elif self.count > 2 or time.monotonic() - self.first >= PATIENCE:
             raise KeyboardInterrupt
-        self.signal_number = number
+
+
+def ignore_signals() -> None:
+    """Ignore SIGINT and SIGTERM from now on, in a process that has saved and is about to exit."""
+    with suppress(ValueError):
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)

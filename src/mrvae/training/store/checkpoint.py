@@ -1,20 +1,18 @@
 """Checkpoints: everything that the next update depends on, written atomically.
 
 ``state/step-00000200`` has ``tensors.safetensors`` (raw weights, averages, buffers, the moments of
-the optimiser) and ``state.json`` (step, skip rule, best validation, and a digest of the tensors, so
-that a change of a single bit is detected). A checkpoint is written under another name and renamed
-when it is complete. The newest ``keep`` are kept; if one cannot be read, the one before is used,
-with a warning.
+the optimiser), ``state.json`` (step, skip rule, best validation, the run's identity, and the digest
+of the tensors) and ``state.sha256`` (the digest of ``state.json``). A change of a single bit is
+detected. A checkpoint is written under another name and renamed when it is complete. The newest
+``keep`` are kept, and the newest one before the losses stopped being finite. If one cannot be read,
+or belongs to another run, the one before is used, with a warning.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
+import re
 import shutil
-import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -22,27 +20,26 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mrvae.files import write_json
 from mrvae.models.build.weights import save_weights
+from mrvae.streams import notice
+from mrvae.training.store.identity import RunIdentity
+from mrvae.training.store.state import (
+    State,
+    TrainingProgress,
+    file_digest,
+    read_state,
+    write_state,
+)
 from mrvae.training.update import Updater
 
-
-@dataclass(frozen=True)
-class TrainingProgress:
-    """The progress of a run.
-
-    Attributes:
-        step: number of completed steps.
-        nats: −ELBO per validation image when last measured, or None.
-        best: the lowest such value so far, or None.
-    """
-
-    step: int = 0
-    nats: float | None = None
-    best: float | None = None
+_TENSORS = "tensors.safetensors"
+_NAME = re.compile(r"step-\d{8,15}")
+_LARGEST_HEADER = 1 << 26
 
 
-def save(folder: Path, updater: Updater, progress: TrainingProgress, keep: int) -> None:
+def save(
+    folder: Path, updater: Updater, progress: TrainingProgress, keep: int, run: RunIdentity
+) -> None:
     """Write the checkpoint of a step into ``folder``, and delete all but the newest ``keep``.
 
     Raises:
@@ -54,27 +51,37 @@ def save(folder: Path, updater: Updater, progress: TrainingProgress, keep: int) 
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
-        save_weights(temporary / "tensors.safetensors", _tensors(updater))
-        digest = _digest(temporary / "tensors.safetensors")
-        write_json(temporary / "state.json", _values(updater, progress) | {"digest": digest})
-    except OSError:
+        save_weights(temporary / _TENSORS, _tensors(updater))
+        state = _state(updater, progress, run, _digest(temporary / _TENSORS, updater))
+        write_state(temporary, state)
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
     _flush(folder)
-    _prune(folder, final, keep)
+    _prune(folder, final, keep, state.broken)
 
 
-def _prune(folder: Path, newest: Path, keep: int) -> None:
+def _prune(folder: Path, newest: Path, keep: int, broken: bool) -> None:
     """Delete all but the ``keep`` checkpoints up to ``newest``, and those of later steps.
 
-    A later one could not be read when the run was resumed, so it must not stay the newest.
+    A later one could not be read when the run was resumed, so it must not stay the newest. If the
+    newest is ``broken``, the newest that is not is kept too.
     """
     paths = checkpoints(folder)
     end = paths.index(newest) + 1
-    for path in paths[: max(end - keep, 0)] + paths[end:]:
+    old = paths[: max(end - keep, 0)]
+    kept = next((p for p in reversed(paths[:end]) if _is_good(p)), None) if broken else None
+    for path in [path for path in old if path != kept] + paths[end:]:
         shutil.rmtree(path)
+
+
+def _is_good(path: Path) -> bool:
+    """Return whether a checkpoint can be read, and its last loss and gradient were finite."""
+    try:
+        return not read_state(path).broken
+    except (OSError, ValueError):
+        return False
 
 
 def sweep(folder: Path) -> None:
@@ -85,23 +92,34 @@ def sweep(folder: Path) -> None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """Return the complete checkpoints of a state folder, oldest first."""
-    return sorted(folder.glob("step-*"))
+    found = [p for p in folder.glob("step-*") if _NAME.fullmatch(p.name) and p.is_dir()]
+    return sorted(found, key=_step)
 
 
-def restore(folder: Path, updater: Updater) -> TrainingProgress:
-    """Load the newest readable checkpoint into ``updater``; without any, change nothing.
+def restore(folder: Path, updater: Updater, run: RunIdentity) -> TrainingProgress:
+    """Load the newest readable checkpoint of ``run`` into ``updater``; without any, change nothing.
 
     Raises:
-        ValueError: if there are checkpoints and none can be read.
+        ValueError: if there are checkpoints and none can be read, or the run was trained on other
+            data.
     """
     paths = checkpoints(folder)
     for path in reversed(paths):
         try:
-            return _read(path, updater)
-        except (ValueError, KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
+            state, tensors = read_checkpoint(path, updater, run)
+            moments = _moments(updater, tensors)
+        except (ValueError, KeyError, OSError, SafetensorError, RuntimeError) as error:
             if updater.accelerator.is_main_process:
-                line = f"mrvae: {path} cannot be read ({error}); trying the previous one"
-                print(line, file=sys.stderr)
+                problem = " ".join(str(error).split())[:300]
+                notice(f"{path} cannot be read ({problem}); trying the previous one")
+            continue
+        if state.run.data != run.data:
+            raise ValueError(
+                f"{folder.parent} was trained on other data: {state.run.data}, not {run.data}; "
+                "give the same data, or choose another --out"
+            )
+        _apply(updater, state, tensors, moments)
+        return state.progress
     if paths:
         raise ValueError(
             f"no checkpoint in {folder} can be read; delete that folder to restart at step 0, "
@@ -110,28 +128,55 @@ def restore(folder: Path, updater: Updater) -> TrainingProgress:
     return TrainingProgress()
 
 
-def _read(path: Path, updater: Updater) -> TrainingProgress:
-    """Read and check a whole checkpoint before changing ``updater``."""
-    values = json.loads((path / "state.json").read_text())
-    progress, updates = TrainingProgress(**values["progress"]), int(values["updates"])
-    # Checkpoints of the first version have no digest.
-    if values.get("digest") not in (None, _digest(path / "tensors.safetensors")):
+def read_checkpoint(
+    path: Path, updater: Updater, run: RunIdentity
+) -> tuple[State, dict[str, Tensor]]:
+    """Return the values and the tensors of a checkpoint, after checking all of it."""
+    state = read_state(path)
+    if state.progress.step != _step(path):
+        raise ValueError(f"it is the checkpoint of step {state.progress.step}")
+    if state.run.seed != run.seed:
+        raise ValueError(f"it belongs to a run with seed {state.run.seed}, not {run.seed}")
+    if state.run.recipe != run.recipe:
+        raise ValueError("it belongs to a run with another recipe")
+    if state.tensors != _digest(path / _TENSORS, updater):
         raise ValueError("its tensors have changed since they were written")
     device = updater.accelerator.device
     # accelerate numbers the CPUs of several processes, and safetensors knows only one.
     name = "cpu" if device.type == "cpu" else str(device)
-    tensors = load_file(path / "tensors.safetensors", device=name)
-    moments = _moments(updater, tensors)
+    tensors = load_file(path / _TENSORS, device=name)
     for name, tensor in _expected(updater).items():
         if tensors[name].shape != tensor.shape:
             raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}")
-    updater.monitor.restore(values["norms"], values["counters"])
-    updater.updates = updates
+    return state, tensors
+
+
+def _apply(
+    updater: Updater,
+    state: State,
+    tensors: dict[str, Tensor],
+    moments: dict[Tensor, dict[str, Tensor]],
+) -> None:
+    """Set ``updater`` to what was read."""
+    updater.monitor.restore(state.norms, state.counters)
+    updater.updates = state.updates
     with torch.no_grad():
         for name, tensor in _expected(updater).items():
             tensor.copy_(tensors[name])
     updater.optimizer.state.update(moments)
-    return progress
+
+
+def _step(path: Path) -> int:
+    """Return the step in the name of a checkpoint."""
+    return int(path.name.removeprefix("step-"))
+
+
+def _digest(path: Path, updater: Updater) -> str:
+    """Return the digest of a file of tensors, which is no larger than a checkpoint's can be."""
+    expected = _expected(updater).values()
+    # At most two moments and a step for each weight, each no wider than the weight in float64.
+    bytes_of_all = sum(tensor.numel() * 8 for tensor in expected)
+    return file_digest(path, 4 * bytes_of_all + _LARGEST_HEADER)
 
 
 def _names(updater: Updater) -> list[str]:
@@ -180,19 +225,10 @@ def _moments(updater: Updater, tensors: dict[str, Tensor]) -> dict[Tensor, dict[
     return moments if keys else {}
 
 
-def _values(updater: Updater, progress: TrainingProgress) -> dict[str, object]:
-    norms, counters = updater.monitor.state()
-    return {
-        "progress": asdict(progress),
-        "updates": updater.updates,
-        "norms": norms,
-        "counters": counters,
-    }
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _state(updater: Updater, progress: TrainingProgress, run: RunIdentity, digest: str) -> State:
+    norms, (in_a_row, broken_in_a_row, skipped, broken) = updater.monitor.state()
+    counters = in_a_row, broken_in_a_row, skipped, broken
+    return State(progress, updater.updates, norms, counters, run, digest)
 
 
 def _flush(folder: Path) -> None:

@@ -5,6 +5,8 @@
     best.safetensors      averaged weights of the best validation
     state/                checkpoints to resume from
     metrics.jsonl         one line per event
+    loss.png, samples.png drawn from the last weights by the command line
+    .lock                 held by the process that trains
 
 A new run is refused where one exists. A resumed run has the same recipe and seed; it may have
 more steps, and other ways to fit the same computation into memory: another ``accumulate``,
@@ -14,6 +16,7 @@ more steps, and other ways to fit the same computation into memory: another ``ac
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,10 @@ from mrvae.files import sweep, temporary, write_json
 from mrvae.models.build.weights import read_recipe
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import to_json
+from mrvae.training.store.lock import NAME, RunLock
+
+_PICTURES = ("loss.png", "samples.png")
+_SAFETENSORS = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,16 @@ class RunDirectory:
         """The log of events."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def lock(self) -> RunLock:
+        """The lock that the process holds which writes here."""
+        return RunLock(self.path)
+
+    def drop_pictures(self) -> None:
+        """Delete the pictures of weights that will be written anew."""
+        for name in _PICTURES:
+            (self.path / name).unlink(missing_ok=True)
+
     def check(self, recipe: Recipe, seed: int, resume: bool) -> None:
         """Refuse a run that may not be written here; change nothing.
 
@@ -65,7 +82,7 @@ class RunDirectory:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file; --out names a folder")
         if not self.recipe.exists():
-            if self.path.is_dir() and not all(map(temporary, self.path.iterdir())):
+            if self.path.is_dir() and not all(map(_may_lie_there, self.path.iterdir())):
                 raise ValueError(f"{self.path} has files but no run; choose another --out")
             return
         if not resume:
@@ -81,6 +98,8 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         sweep(self.path)
+        for path in filter(_is_left_by_safetensors, self.path.iterdir()):
+            path.unlink(missing_ok=True)
         content: dict[str, object] = {"recipe": to_json(recipe), "seed": seed}
         if not self.recipe.exists() or json.loads(self.recipe.read_text()) != content:
             write_json(self.recipe, content)
@@ -110,6 +129,16 @@ class RunDirectory:
                 f"{self.path} was started with another recipe ({_difference(same, before)}); "
                 "resume with the same one, or choose another --out"
             )
+
+
+def _may_lie_there(path: Path) -> bool:
+    """Return whether a directory without a run may hold a file when a run is begun in it."""
+    return temporary(path) or path.name == NAME
+
+
+def _is_left_by_safetensors(path: Path) -> bool:
+    """Return whether a file has the name under which safetensors writes, before it renames it."""
+    return _SAFETENSORS.fullmatch(path.name) is not None and path.is_file()
 
 
 def _difference(recipe: Recipe, before: Recipe) -> str:

@@ -1,0 +1,89 @@
+"""What a checkpoint belongs to: the recipe, the seed and the data of its run.
+
+Two runs with equal identities compute the same weights at every step. The total number of steps and
+the ways to fit a step into memory are not part of it: they may change when a run is resumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated
+
+import msgspec
+import torch
+
+from mrvae.data import Images
+from mrvae.recipes.schema import Recipe
+from mrvae.recipes.serial import to_json
+
+_WHOLE = 1 << 28
+"""Bytes of images in memory up to which every pixel is part of the digest (256 MiB)."""
+
+_SAMPLED = 256
+"""Images of a larger set, evenly spaced, that are part of the digest."""
+
+_MAY_DIFFER = ("steps", "accumulate", "activation_checkpointing", "overcommit")
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+
+
+class DataIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Training images: their number, their shape (C, H, W), and a digest of the pixels.
+
+    The digest includes the validation images, on which the choice of the best weights depends.
+    """
+
+    count: Count
+    shape: tuple[Count, Count, Count]
+    digest: str
+
+    def __str__(self) -> str:
+        channels, height, width = self.shape
+        return f"{self.count} images of {channels}×{height}×{width} ({self.digest[:8]})"
+
+
+class RunIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The digest of a recipe, the seed, and the data."""
+
+    recipe: str
+    seed: Count
+    data: DataIdentity
+
+
+def identity(recipe: Recipe, seed: int, training: Images, validation: Images) -> RunIdentity:
+    """Return what the checkpoints of a run belong to.
+
+    Example:
+        >>> from mrvae.data import images_for
+        >>> from mrvae.recipes import override, recipe
+        >>> digits = recipe("digits-vdvae")
+        >>> images = images_for(digits, "train"), images_for(digits, "validation")
+        >>> one, longer, other = (
+        ...     identity(override(digits, [change]), 0, *images)
+        ...     for change in ("training.steps=9", "training.steps=10", "training.batch=8")
+        ... )
+        >>> one == longer, one == other
+        (True, False)
+    """
+    whole = to_json(recipe)
+    values = {name: whole[name] for name in ("data", "model", "training")}
+    values["training"] = {
+        key: value for key, value in to_json(recipe.training).items() if key not in _MAY_DIFFER
+    }
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    pixels = hashlib.sha256()
+    for images in (training, validation):
+        pixels.update(f"{len(images)} {images.shape} {images.bins} ".encode())
+        pixels.update(_compared(images).contiguous().numpy().data)
+    return RunIdentity(
+        digest, seed, DataIdentity(len(training), training.shape, pixels.hexdigest())
+    )
+
+
+def _compared(images: Images) -> torch.Tensor:
+    """Return the images that are compared: all of a set in memory, or an even sample."""
+    if isinstance(images.pixels, torch.Tensor) and images.pixels.numel() <= _WHOLE:
+        return images.pixels
+    places = torch.arange(min(_SAMPLED, len(images))) * len(images) // min(_SAMPLED, len(images))
+    return images.take(places)

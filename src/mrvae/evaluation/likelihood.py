@@ -39,6 +39,7 @@ from mrvae.evaluation.memory import rows_within
 from mrvae.evaluation.published import ContextTerms, Defects, context_terms
 from mrvae.evaluation.statistics import standard_error
 from mrvae.models import HVAE, bits_per_dim
+from mrvae.models.finite import check_finite
 from mrvae.models.trace import Latents, Observation
 from mrvae.processes import all_gather_rows
 
@@ -138,8 +139,8 @@ def evaluate(
             among all of them.
 
     Raises:
-        ValueError: if samples, context_samples or memory is not positive, or the images are not
-            the model's.
+        ValueError: if samples, context_samples or memory is not positive, the images are not the
+            model's, or a bound is not finite.
 
     Example:
         >>> import mrvae
@@ -156,6 +157,7 @@ def evaluate(
     parts = [(none, none, none.view(0, model.stochastic_depth), *[none] * len(estimators))]
     parts += [measure.chunk(x, indices) for indices, x in all_batches(images, rows, part)]
     nats, importance_nats, kl, *estimates = (torch.cat(each) for each in zip(*parts, strict=True))
+    check_finite(nats, importance_nats, kl)
     return LikelihoodReport(
         nats,
         importance_nats,

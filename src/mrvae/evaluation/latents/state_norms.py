@@ -21,6 +21,7 @@ from torch import Tensor
 from mrvae.data import Images, all_batches, normal
 from mrvae.evaluation.memory import rows_within
 from mrvae.models import HVAE, Encoder
+from mrvae.models.finite import check_finite
 from mrvae.models.hierarchy.walk import from_posterior
 
 
@@ -48,7 +49,8 @@ def state_norms(
     Bottom-up, the state of a block that pools is taken before it is pooled.
 
     Raises:
-        ValueError: if memory is not positive, or the images are not the model's.
+        ValueError: if memory is not positive, the images are not the model's, or a norm is not
+            finite.
 
     Example:
         >>> import mrvae
@@ -63,6 +65,7 @@ def state_norms(
     chunks = [measure.chunk(x, indices) for indices, x in all_batches(images, rows)]
     sizes = [size for size, _ in measure.up(images.take(torch.zeros(1, dtype=torch.long)))]
     up, down = (torch.cat(parts) for parts in zip(*chunks, strict=True))
+    check_finite(up, down)
     return _summary(sizes, up), _summary([height for _, height, _ in model.latent_shapes], down)
 
 

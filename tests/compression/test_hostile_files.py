@@ -207,12 +207,17 @@ def test_what_is_compared_is_the_file_and_not_what_was_read_of_it(
     assert [path.name for path in tmp_path.iterdir()] == ["picture 0.png"]
 
 
+def reports(container: Container) -> list[tuple[int, int]]:
+    seen: list[tuple[int, int]] = []
+    list(decode_pictures(container, known(), lambda done, size: seen.append((done, size))))
+    return seen
+
+
 def test_progress_ends_with_all_patches_and_all_bytes(tmp_path: Path) -> None:
     for mode in ("direct", "bitsback", "progressive"):
         (folder := tmp_path / mode).mkdir()
         container = read_container(write(known(), folder, mode))
-        seen: list[tuple[int, int]] = []
-        list(decode_pictures(container, known(), lambda done, size: seen.append((done, size))))
+        seen = reports(container)
         assert seen == sorted(seen)
         assert seen[-1][0] == container.header.patches
         assert 0 <= container.size - seen[-1][1] <= 8 * len(container.places)

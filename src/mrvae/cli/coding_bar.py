@@ -6,7 +6,7 @@ import sys
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -17,7 +17,7 @@ _BETWEEN = 0.2
 class OptionalTerminal:
     """A stream whose reader may go at any time; what is then written is lost, and nothing else."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.encoding = stream.encoding
 
@@ -60,7 +60,7 @@ class CodingBar:
         patches: int,
         quiet: bool,
         after: float = 2.0,
-        stream: IO[str] | None = None,
+        stream: TextIO | None = None,
     ) -> None:
         self.name, self.patches, self.stream = name, patches, stream or sys.stderr
         self.quiet = quiet or not self.stream.isatty()
@@ -99,7 +99,7 @@ class CodingBar:
         )
 
         # A pipe that breaks would make rich end the process.
-        console = Console(file=cast("IO[str]", OptionalTerminal(self.stream)))
+        console = Console(file=cast("TextIO", OptionalTerminal(self.stream)))
         progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

@@ -340,7 +340,8 @@ def layer_rows(results: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
 
 def dims_of(found: dict[str, Any]) -> int:
     """Return the number of values of one image of a measurement."""
-    return round(found["bound_bits_per_image"] / found["bound_bits_per_dim"])
+    bits, per_dim = found["bound_bits_per_image"], found["bound_bits_per_dim"]
+    return round(float(bits) / float(per_dim))
 
 
 TABLES = {"split": split_rows, "layers": layer_rows}

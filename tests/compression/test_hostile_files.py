@@ -132,14 +132,14 @@ def test_a_picture_of_many_chunks_is_joined_in_linear_time(
     assert time.process_time() - began < 2
 
 
-def packed_uniform(tmp_path: Path) -> tuple[PackedFile, PackedProgressiveFile]:
+def packed_uniform(tmp_path: Path) -> list[PackedFile | PackedProgressiveFile]:
     Image.new("L", (8 * 80, 8 * 80)).save(tmp_path / "a.png")
     pictures = Pictures((tmp_path / "a.png",), known().network)
     nothing = torch.zeros(8, 1, 8, 8, dtype=torch.uint8)
-    return (
+    return [
         pack(known(), pictures, tmp_path / "a.mrv", False, nothing, rounds=0, verify=False),
         pack_layers(known(), pictures, tmp_path / "b.mrv", None, None, nothing, verify=False),
-    )
+    ]
 
 
 def test_a_packed_file_tells_whether_it_is_within_the_limits_and_where_it_is_cut(

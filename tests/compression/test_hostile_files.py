@@ -133,7 +133,7 @@ def test_a_picture_of_many_chunks_is_joined_in_linear_time(
 
 
 def packed_uniform(tmp_path: Path) -> list[PackedFile | PackedProgressiveFile]:
-    Image.new("L", (8 * 80, 8 * 80)).save(tmp_path / "a.png")
+    Image.new("L", (8 * 8, 8 * 8)).save(tmp_path / "a.png")
     pictures = Pictures((tmp_path / "a.png",), known().network)
     nothing = torch.zeros(8, 1, 8, 8, dtype=torch.uint8)
     return [
@@ -142,17 +142,21 @@ def packed_uniform(tmp_path: Path) -> list[PackedFile | PackedProgressiveFile]:
     ]
 
 
+@pytest.mark.parametrize("per_byte", [1, 1024])
 def test_a_packed_file_tells_whether_it_is_within_the_limits_and_where_it_is_cut(
-    tmp_path: Path,
+    per_byte: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mrvae.compression.format.limits._FREE_VALUES", 0)
+    monkeypatch.setattr("mrvae.compression.format.limits._VALUES_PER_BYTE", per_byte)
     for name, packed in zip("ab", packed_uniform(tmp_path), strict=True):
         path = tmp_path / f"{name}.mrv"
-        container = read_container(path, large=True)
-        assert packed.cuts == container.cuts
-        assert packed.limited == (container.header.values <= most_values(packed.size))
-        if not packed.limited:
-            with pytest.raises(ValueError, match="pixel values"):
-                read_container(path)
+        assert packed.cuts == read_container(path, large=True).cuts
+        assert packed.limited == (per_byte > 1)
+        if packed.limited:
+            assert read_container(path).cuts == packed.cuts
+            continue
+        with pytest.raises(ValueError, match="declares 4,096 pixel values"):
+            read_container(path)
 
 
 def broken(factor: float) -> HVAE:

@@ -12,6 +12,7 @@ remainder is the rest. A raw pixel is a byte.
 The bits of an image are split for the bound and for the direct code: of each latent, the coded
 units and the others, and the pixels. The progressive way gives the bytes of each layer of the first
 64 images, and the error after it: the mean squared error in bins, and the mean PSNR of the images.
+The file of all images, as PNG named 000, 001, …, and that of the first are told with their headers.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -34,11 +36,14 @@ from torch import Tensor
 from mrvae.compression import (
     ROUNDS,
     Codec,
+    CodingModel,
     CodingNetwork,
+    Pictures,
     ProgressiveLayers,
     Stack,
     codec_for,
     open_model,
+    pack,
     search,
     training_images,
 )
@@ -54,13 +59,14 @@ from mrvae.compression.coding.symbols import (
 from mrvae.compression.format.container import framed_size
 from mrvae.compression.progressive import decode_layers, encode_layers
 from mrvae.data import images_for
+from mrvae.data.files.image_files import from_tensor
 from mrvae.models.build.weights import read_recipe
 from mrvae.models.heads.pixels import Head, SpatialHead
 from pairing import machine
 from pairing import measured as read
 
 MODEL = "digits-vdvae"
-MODES = ("nearest", "direct", "bitsback", "layers")
+MODES = ("nearest", "direct", "bitsback", "layers", "file")
 _TOGETHER = 64
 SYMBOL_MODELS = (SymbolTable, RoundedGaussian, RoundedCentredGaussian)
 PARTS: dict[str, list[tuple[object, str]]] = {
@@ -226,6 +232,17 @@ def layered(codec: Codec, x: Tensor) -> list[dict[str, object]]:
     return rows
 
 
+def file_of(model: CodingModel, x: Tensor, seen: Tensor | None) -> dict[str, int]:
+    """Return the bytes of the file of some images, and those of its payloads."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{index:03}.png") for index in range(len(x))]
+        for path, image in zip(paths, x, strict=True):
+            from_tensor(image).save(path)
+        pictures = Pictures(tuple(paths), model.network)
+        packed = pack(model, pictures, Path(folder, "all.mrv"), calibration=seen)
+    return {"images": len(x), "bytes": packed.size, "payload_bytes": packed.payload_bits // 8}
+
+
 def measure(run: str, images: int, modes: Sequence[str], draws: int) -> dict[str, object]:
     """Return what one model comes to."""
     known = open_model(run)
@@ -257,7 +274,9 @@ def measure(run: str, images: int, modes: Sequence[str], draws: int) -> dict[str
         found["borrowed_bits_per_image"] = borrowed(codec, x)
     if "layers" in modes:
         found["layers_of_64"] = layered(codec, x[:64])
-    return {**found, "modes": rows}
+    if "file" in modes:
+        found["files"] = [file_of(known, images, seen) for images in (x, x[:1])]
+    return {**found, "modes": rows} if rows else found
 
 
 HEADINGS = (
@@ -286,10 +305,76 @@ def rows(results: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
             )
 
 
+def split_rows(results: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Yield the table of the bits of an image of the first model, of the bound and of the code."""
+    (found, *_) = results
+    parts = found["split_bits_per_image"]
+    coded = [(n, each) for n, each in enumerate(parts["each_latent"], 1) if each["coded"]]
+    yield ("bits a digit", "bound", "direct")
+    yield (
+        f"the {found['direct_units']} units that are coded",
+        f"{parts['bound_coded_units']:.1f}",
+        f"{parts['direct_latents']:.1f}",
+    )
+    for latent, each in coded:
+        name = f"… {each['coded']} of latent {latent}"
+        yield (name, f"{each['bound_coded']:.1f}", f"{each['direct']:.1f}")
+    others = found["units"] - found["direct_units"]
+    yield (f"the {others} others", f"{parts['bound_other_units']:.1f}", "0")
+    yield ("pixels", f"{parts['bound_pixels']:.1f}", f"{parts['direct_pixels']:.1f}")
+
+
+def layer_rows(results: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Yield the table of the layers of the first model."""
+    (found, *_) = results
+    pixels, total = _TOGETHER * dims_of(found), 0
+    yield ("after", "bytes of the layer", "bytes so far", "bits a pixel", "squared error", "PSNR")
+    for layer in found["layers_of_64"]:
+        total += layer["bytes"]
+        exact = layer["psnr"] is None
+        error = "0" if exact else f"{layer['mse']:.2f}"
+        psnr = "exact" if exact else f"{layer['psnr']:.2f} dB"
+        bits = f"{8 * total / pixels:.3f}"
+        yield (layer["layer"], f"{layer['bytes']:,}", f"{total:,}", bits, error, psnr)
+
+
+def dims_of(found: dict[str, Any]) -> int:
+    """Return the number of values of one image of a measurement."""
+    bits, per_dim = found["bound_bits_per_image"], found["bound_bits_per_dim"]
+    return round(float(bits) / float(per_dim))
+
+
+TABLES = {"split": split_rows, "layers": layer_rows}
+
+
+def numbers(results: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the numbers of the first model that stand in sentences, by name."""
+    (found, *_) = results
+    whole, single = found.get("files", [{"bytes": 0, "payload_bytes": 0}] * 2)
+    layers = sum(layer["bytes"] for layer in found["layers_of_64"])
+    nearest = next(r for r in found["modes"] if r["mode"] == "direct" and not r["search_rounds"])
+    return {
+        "file": f"{whole['bytes']:,}",
+        "file-images": f"{whole['payload_bytes']:,}",
+        "file-rest": f"{whole['bytes'] - whole['payload_bytes']:,}",
+        "single": f"{single['bytes']:,}",
+        "single-image": f"{single['payload_bytes']:,}",
+        "layers-bits": f"{8 * layers / _TOGETHER:.1f}",
+        "nearest-bits": f"{nearest['bits_per_image']:.1f}",
+    }
+
+
 def written(path: Path, found: dict[str, object]) -> str:
-    """Return the file's text with this measurement in the place of an older one of its model."""
+    """Return the file's text with this measurement in the place of an older one of its model.
+
+    What was not measured this time stays.
+    """
     older = read(path) if path.exists() else []
-    rows = [row for row in older if row["model"] != found["model"]] + [found]
+    names = [row["model"] for row in older]
+    if found["model"] in names:
+        rows = [{**row, **found} if row["model"] == found["model"] else row for row in older]
+    else:
+        rows = [*older, found]
     return json.dumps({"machine": machine("cpu"), "results": rows}, indent=2) + "\n"
 
 
@@ -297,7 +382,9 @@ def tell(found: dict[str, Any]) -> None:
     """Print a line of bits and two of speed for each mode."""
     bound_of_all = found["bound_bits_per_image"]
     print(f"{found['model']}: {found['images']} images, -ELBO {bound_of_all:.2f} bits an image")
-    for row in found["modes"]:
+    for file in found.get("files", []):
+        print(f"file of {file['images']} images: {file['bytes']} bytes")
+    for row in found.get("modes", []):
         print(
             f"{row['mode']}, {row['search_rounds']} rounds: {row['bits_per_image']:.2f} bits an "
             f"image, {row['gap_percent']:+.2f} %; {'exact' if row['exact'] else 'NOT EXACT'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -40,6 +40,32 @@ def timings(script: str, path: Path) -> tuple[list[Sequence[str]], str]:
         f"{machine['processor']}, {machine['threads']} threads; torch {machine['torch']}.{counts}"
     )
     return [module.HEADINGS, *module.rows(module.read(path))], made
+
+
+def table_of(script: str, name: str, path: Path) -> list[Sequence[str]]:
+    """Return one of a script's further tables, the head first.
+
+    Raises:
+        ValueError: if the script has no such table.
+    """
+    module = _load(script)
+    tables: dict[str, Callable[[object], Iterable[Sequence[str]]]] = vars(module).get("TABLES", {})
+    if name not in tables:
+        raise ValueError(f"the benchmark {script!r} has no table {name!r}; it has {list(tables)}")
+    return list(tables[name](module.read(path)))
+
+
+def number_of(script: str, name: str, path: Path) -> str:
+    """Return one of a script's numbers, as it is written in a sentence.
+
+    Raises:
+        ValueError: if the script has no such number.
+    """
+    module = _load(script)
+    found: dict[str, str] = vars(module)["numbers"](module.read(path))
+    if name not in found:
+        raise ValueError(f"the benchmark {script!r} has no number {name!r}; it has {list(found)}")
+    return found[name]
 
 
 def _load(script: str) -> Benchmark:

@@ -9,6 +9,8 @@ A block lies between two comments, and what stands between them is replaced:
     <!-- results:all -->…<!-- /results -->     a table of everything that was recorded
     <!-- bench:SCRIPT -->…<!-- /bench -->      what benchmarks/SCRIPT.py measured, in SCRIPT.json
     <!-- bench:SCRIPT FILE -->…<!-- /bench --> the same, in FILE.json
+    <!-- table:SCRIPT NAME -->…<!-- /table -->   another table of benchmarks/SCRIPT.py
+    <!-- number:SCRIPT NAME -->…<!-- /number --> a number of it
     <!-- rows:NAME -->…<!-- /rows -->          rows and findings of a paper's item in NAME.json
     <!-- rows:NAME a,b -->…<!-- /rows -->      the same, of the columns a and b alone
     <!-- finding:NAME 0 -->…<!-- /finding -->  the first finding of a paper's item in NAME.json
@@ -33,13 +35,13 @@ from typing import cast
 import tyro
 
 import mrvae
-from benches import timings
+from benches import number_of, table_of, timings
 from mrvae.cli.reproduce import shown
 from mrvae.papers.outcome import Value
 from mrvae.recipes import from_json
 from record import ROOT, Result, read
 
-_KINDS = "results|bench|rows|finding|recipe|status"
+_KINDS = "results|bench|table|number|rows|finding|recipe|status"
 _BLOCK = re.compile(rf"(<!-- ({_KINDS}):(\S+?)(?: (\S+))? -->).*?(<!-- /\2 -->)", re.DOTALL)
 _CONDITION = re.compile(r"(\w+)<=(\d+(?:\.\d+)?)")
 _ABSENT = "not run yet"
@@ -173,6 +175,11 @@ def content(
             return f"{recipe.parameters:,} parameters, {recipe.depth} stochastic layers"
         case "bench":
             return speed(name, results / f"{condition or name}.json")
+        case "table":
+            rows = table_of(name, condition or "", results / f"{name}.json")
+            return f"\n\n{table(rows)}\n\n"
+        case "number":
+            return number_of(name, condition or "", results / f"{name}.json")
         case "rows":
             return items(results / f"{name}.json", condition)
         case "finding":

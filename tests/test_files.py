@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from mrvae.cache import cache_folder
-from mrvae.files import atomic, is_stream, new_folder, sweep, writable, write_json
+from mrvae.files import atomic, is_stream, sweep, writable, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -159,21 +159,6 @@ def test_a_full_disk_is_reported_with_the_final_name(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert full.value.filename == str(path)
     assert names(tmp_path) == []
-
-
-def test_a_new_folder_stays_only_if_something_is_in_it(tmp_path: Path) -> None:
-    def fill(folder: Path, name: str) -> None:
-        with new_folder(folder):
-            if name:
-                (folder / name).touch()
-            raise KeyError
-
-    for folder, name, stays in (("a", "", False), ("b", "x", True), ("c", "", True)):
-        if folder == "c":
-            (tmp_path / folder).mkdir()
-        with pytest.raises(KeyError):
-            fill(tmp_path / folder, name)
-        assert (tmp_path / folder).exists() == stays
 
 
 def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:

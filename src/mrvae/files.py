@@ -109,36 +109,6 @@ def temporary(path: Path) -> bool:
     return _TEMPORARY.fullmatch(path.name) is not None and path.is_file()
 
 
-@contextmanager
-def new_folder(folder: Path) -> Iterator[None]:
-    """Make a folder, and remove it if the block fails and leaves it empty.
-
-    A folder that existed before is never removed.
-
-    Raises:
-        OSError: if the folder cannot be made.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as base:
-        ...     try:
-        ...         with new_folder(Path(base) / "out"):
-        ...             raise KeyError
-        ...     except KeyError:
-        ...         (Path(base) / "out").exists()
-        False
-    """
-    made = not folder.exists()
-    folder.mkdir(exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        if made:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-
-
 def check_regular(path: Path, largest: int) -> None:
     """Refuse to read what is no regular file after links, or has more than ``largest`` bytes.
 

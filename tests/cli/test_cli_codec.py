@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
 import subprocess
@@ -11,8 +13,10 @@ import pytest
 import torch
 from cli_tools import Capture, ask, lively, refuse, trained
 from PIL import Image
+from safetensors.torch import save_file
 
 from mrvae.cli import main
+from mrvae.cli.coding_bar import CodingBar
 from mrvae.data import load
 
 
@@ -139,6 +143,110 @@ def test_a_cut_file_gives_what_is_whole_and_warns(capsys: Capture, tmp_path: Pat
     assert "warning" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
     assert same(pictures[0], tmp_path / "out" / "a.png")
+
+
+def test_a_folder_is_its_pictures_in_the_order_of_names(capsys: Capture, tmp_path: Path) -> None:
+    folder, file = tmp_path / "in", tmp_path / "x.mrv"
+    draw(folder, "b.png", "a.png", ".hidden.png")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "deeper").mkdir()
+    assert "holds no pictures" in refuse(
+        capsys, "compress", lively(), folder / "deeper", "--out", file
+    )
+    arguments = ["compress", lively(), folder, "--out", file, "--no-search", "--no-verify"]
+    assert main([*map(str, arguments), "--json"]) == 0
+    seen = capsys.readouterr()
+    assert f"{folder}: 2 pictures are taken, 2 other files or folders are not" in seen.err
+    values = json.loads(seen.out)
+    assert values["images"] == 2
+    assert values["cuts"][-1] == file.stat().st_size
+    found = ask(capsys, "decompress", file, "--out", tmp_path / "out")
+    assert [Path(path).name for path in found["images"]] == ["a.png", "b.png"]
+
+
+def test_a_picture_that_is_read_is_not_written_over(capsys: Capture, tmp_path: Path) -> None:
+    (picture,) = draw(tmp_path / "in", "a.png")
+    before = picture.read_bytes()
+    for given in (picture, tmp_path / "in"):
+        line = refuse(capsys, "compress", lively(), given, "--out", tmp_path / "in" / "a.png")
+        assert "which is read" in line
+    assert picture.read_bytes() == before
+
+
+def test_a_file_that_declares_more_than_its_size_allows_is_decoded_if_asked_for(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (picture,) = draw(tmp_path / "in", "a.png")
+    file, out = tmp_path / "x.mrv", tmp_path / "out"
+    monkeypatch.setattr("mrvae.compression.format.limits._FREE_VALUES", 0)
+    monkeypatch.setattr("mrvae.compression.format.limits._VALUES_PER_BYTE", 0)
+    assert main(["compress", str(lively()), str(picture), "--out", str(file), "--no-search"]) == 0
+    assert "mrvae decompress needs --yes-large" in capsys.readouterr().err
+    line = refuse(capsys, "decompress", file, "--out", out)
+    assert "declares 256 pixel values" in line
+    assert not out.exists()
+    ask(capsys, "decompress", file, "--out", out, "--yes-large")
+    assert same(picture, out / "a.png")
+
+
+def test_a_model_of_a_context_only_names_what_it_is_made_for(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    run, file = context_only(tmp_path), tmp_path / "x.mrv"
+    picture = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)).save(picture)
+    arguments = ["compress", str(run), str(picture), "--out", str(file), "--no-verify"]
+    assert main(arguments) == 0
+    line = capsys.readouterr().err
+    assert "made for --keep 1" in line
+    assert f"As PNG these pictures take {picture.stat().st_size:,} bytes" in line
+    assert main([*arguments, "--keep", "1"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def context_only(folder: Path) -> Path:
+    """Return a run of a context only, untrained."""
+    import mrvae
+    from mrvae.data import Images
+    from mrvae.models import HVAE
+    from mrvae.recipes import to_json
+
+    run, recipe = folder / "run", mrvae.recipe("kodak-context")
+    run.mkdir()
+    model = mrvae.build(recipe)
+    assert isinstance(model, HVAE)
+    photographs = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8)
+    model.context.fit(Images(photographs, "noise", "train", 256).tensor())
+    save_file(model.state_dict(), run / "weights.safetensors")
+    (run / "recipe.json").write_text(json.dumps({"recipe": to_json(recipe), "seed": 0}))
+    return run
+
+
+class Terminal(io.StringIO):
+    """A terminal that may be gone."""
+
+    def __init__(self, there: bool = True, gone: bool = False) -> None:
+        super().__init__()
+        self.there, self.gone = there, gone
+
+    def isatty(self) -> bool:
+        return self.there
+
+    def write(self, text: str) -> int:
+        if self.gone:
+            raise BrokenPipeError(32, "Broken pipe")
+        return super().write(text)
+
+
+def test_a_bar_is_shown_on_a_terminal_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    for after, there, shown in ((0.0, True, True), (60.0, True, False), (0.0, False, False)):
+        with CodingBar("compress", 2048, False, after, stream := Terminal(there)) as bar:
+            bar(1024, 3000)
+        assert ("patches  3,000 bytes" in stream.getvalue()) == shown
+    with CodingBar("compress", 2048, False, 0.0, Terminal(gone=True)) as bar:
+        bar(1024, 3000)
 
 
 @pytest.mark.slow

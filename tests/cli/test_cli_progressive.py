@@ -71,8 +71,56 @@ def test_a_cut_file_says_so_in_json(capsys: Capture, tmp_path: Path, pictures: l
     file.write_bytes(file.read_bytes()[: start + length + 4])
     values = ask(capsys, "decompress", file, "--out", tmp_path / "out")
     assert (values["lossless"], values["chunks"], values["missing"]) == (False, 2, 0)
-    file.write_bytes(file.read_bytes()[:-1])
-    assert "chunk 1 of" in refuse(capsys, "decompress", file, "--out", tmp_path / "none")
+
+
+def test_any_prefix_decodes_to_the_last_whole_layer_with_one_line(
+    capsys: Capture, tmp_path: Path, pictures: list[Path]
+) -> None:
+    file, cut, name = tmp_path / "x.mrv", tmp_path / "cut.mrv", pictures[0].name
+    cuts = ask(capsys, "compress", RUN, pictures[0], "--out", file, "--progressive", "--no-verify")[
+        "cuts"
+    ]
+    assert cuts == list(read_container(file).cuts)
+    assert cuts[-1] == file.stat().st_size
+    for number, end in enumerate(cuts[:-1]):
+        ask(capsys, "cut", file, "--at", end, "--out", cut)
+        assert cut.read_bytes() == file.read_bytes()[:end]
+        at_cut, within = tmp_path / f"at{number}", tmp_path / f"within{number}"
+        assert main(["decompress", str(cut), "--out", str(at_cut)]) == 0
+        cut.write_bytes(file.read_bytes()[: end + 5])
+        capsys.readouterr()
+        assert main(["decompress", str(cut), "--out", str(within)]) == 0
+        err = capsys.readouterr().err
+        assert f"was cut after {number + 1} of {len(cuts)} chunks, within the next one" in err
+        assert err.count("\n") == 1
+        assert (at_cut / name).read_bytes() == (within / name).read_bytes()
+    cut.write_bytes(file.read_bytes()[: cuts[0] - 1])
+    line = refuse(capsys, "decompress", cut, "--out", tmp_path / "none")
+    assert "within its first picture" in line
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_cut_falls_between_chunks_and_fits(
+    capsys: Capture, tmp_path: Path, pictures: list[Path]
+) -> None:
+    file, out = tmp_path / "x.mrv", tmp_path / "cut.mrv"
+    values = ask(capsys, "compress", RUN, *pictures, "--out", file, "--progressive")
+    first, second, *_, last = values["cuts"]
+    for most, expected in ((second, second), (second - 1, first), (10**9, last)):
+        found = ask(capsys, "cut", file, "--max-bytes", most, "--out", out)
+        assert (found["bytes"], out.stat().st_size) == (expected, expected)
+        assert found["cuts"] == [cut for cut in values["cuts"] if cut <= expected]
+    out.unlink()
+    for arguments, reason in (
+        (["--at", first + 1], f"within a chunk of {file}; give {first:,} or {second:,}"),
+        (["--max-bytes", first - 1], f"has {first:,} bytes"),
+        (["--max-bytes", 0], "--max-bytes is 0"),
+        ([], "give one of"),
+        (["--at", first, "--max-bytes", first], "give one of"),
+    ):
+        assert reason in refuse(capsys, "cut", file, *arguments, "--out", out)
+    assert "which is read" in refuse(capsys, "cut", file, "--at", first, "--out", file)
+    assert not out.exists()
 
 
 def test_keep_and_max_bpp_make_the_file_shorter(

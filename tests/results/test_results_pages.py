@@ -255,17 +255,17 @@ def test_smoke_runs_and_foreign_files_are_no_results(tmp_path: Path) -> None:
         keep(KeepOptions(foreign, folder=tmp_path))
 
 
-def test_the_bits_of_the_digits_are_those_that_were_measured() -> None:
-    """The page's small table is written by hand; its numbers are the benchmark's."""
-    found = json.loads((ROOT / "results" / "codec.json").read_text("utf-8"))["results"]
-    (split,) = (each["split_bits_per_image"] for each in found if each["model"] == "digits-vdvae")
-    page = (ROOT / "docs" / "compression.md").read_text("utf-8")
-    coded = [each for each in split["each_latent"] if each["coded"]]
-    lines = [
-        ("the 38 units that are coded", split["bound_coded_units"], split["direct_latents"]),
-        *(("", each["bound_coded"], each["direct"]) for each in coded),
-        ("pixels", split["bound_pixels"], split["direct_pixels"]),
-    ]
-    assert len(lines) == 5
-    for name, bound, direct in lines:
-        assert f"{name} | {bound:.1f} | {direct:.1f} |" in page
+def test_a_script_s_other_tables_and_numbers_follow_its_file(tmp_path: Path) -> None:
+    file = ROOT / "results" / "codec.json"
+    found = json.loads(file.read_text("utf-8"))
+    digits = found["results"][0]
+    digits["split_bits_per_image"]["bound_pixels"] = 1.25
+    digits["layers_of_64"][0]["bytes"] += 1000
+    digits["files"][0]["bytes"] = 12_345
+    (tmp_path / "codec.json").write_text(json.dumps(found))
+    assert "| pixels | 1.2 |" in shown("table:codec split", tmp_path)
+    assert "| latent 3 | 124 | 1,216 | 2.375 |" in shown("table:codec layers", tmp_path)
+    assert shown("number:codec file", tmp_path) == "12,345"
+    for block in ("table:codec none", "number:codec none"):
+        with pytest.raises(ValueError, match="'codec' has no"):
+            shown(block, tmp_path)

@@ -19,6 +19,7 @@ import mrvae
 from mrvae.cli.attack import Attack
 from mrvae.cli.command import Answer, Command, Stopped
 from mrvae.cli.compress import Compress
+from mrvae.cli.cut import Cut
 from mrvae.cli.decompress import Decompress
 from mrvae.cli.describe import Describe
 from mrvae.cli.evaluate import Evaluate
@@ -51,6 +52,7 @@ COMMANDS: dict[str, type[Command]] = {
     "attack": Attack,
     "compress": Compress,
     "decompress": Decompress,
+    "cut": Cut,
     "reproduce": Reproduce,
 }
 

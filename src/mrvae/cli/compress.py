@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mrvae.cli.checks import check_output, check_positive
+from mrvae.cli.coding_bar import CodingBar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
-from mrvae.cli.options import DataDir, Json, RunPath
+from mrvae.cli.notes import note
+from mrvae.cli.options import DataDir, Json, Quiet, RunPath
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,15 +26,18 @@ class Compress:
     """Compress pictures into one file with a trained model, without loss unless asked.
 
     Pictures may have any size; they are cut into patches of the model's size. The shorter of two
-    ways of coding is used. The file is decoded and compared before it gets its name. The first
-    layers of a progressive file decode to a coarser picture, so it can be cut or made shorter.
+    ways of coding is used. The file is decoded and compared with the pictures' files before it gets
+    its name. The first layers of a progressive file decode to coarser pictures, so it can be cut: a
+    cut must fall between two chunks. --json lists where, as "cuts", and mrvae cut makes one.
     """
 
     run_path: RunPath
     images: Annotated[
         tuple[Path, ...],
         Argument(
-            "pictures of 8-bit grey or RGB, whose pixels are the model's levels", metavar="IMAGE…"
+            "pictures of 8-bit grey or RGB, whose pixels are the model's values, or folders of "
+            "pictures, taken in the order of names",
+            metavar="IMAGE…",
         ),
     ]
     out: Annotated[Path, Option("file to write")]
@@ -49,27 +55,52 @@ class Compress:
         float | None, Option("write as many layers as fit into R bits per pixel; progressive")
     ] = None
     data_dir: DataDir = None
+    quiet: Quiet = False
     json: Json = False
+
+    @property
+    def layered(self) -> bool:
+        """Whether the file is progressive."""
+        return self.progressive or self.keep is not None or self.max_bpp is not None
 
     def run(self) -> Answer:
         """Write the file, and note where its model is."""
-        check_output(self.out, self.images)
         check_positive(keep=self.keep)
         if self.max_bpp is not None and not 0 < self.max_bpp < math.inf:
             raise ValueError(f"--max-bpp is {self.max_bpp}; give a number above 0")
+        images = picture_paths(self.images)
+        check_output(self.out, images)
         from mrvae.compression import Pictures, open_model, remember_model, training_images
         from mrvae.models.build.weights import read_recipe
 
         model = open_model(self.run_path)
-        pictures = Pictures(self.images, model.network)
+        pictures = Pictures(images, model.network)
+        self._expect(model, pictures)
         calibration = training_images(read_recipe(model.run), self.data_dir)
-        layered = self.progressive or self.keep is not None or self.max_bpp is not None
-        pack = self._layers if layered else self._whole
-        answer = pack(model, pictures, calibration)
+        with CodingBar("compress", self._work(pictures), self.quiet) as bar:
+            pack = self._layers if self.layered else self._whole
+            answer = pack(model, pictures, calibration, bar)
         remember_model(model)
         return answer
 
-    def _whole(self, model: CodingModel, pictures: Pictures, calibration: Tensor | None) -> Answer:
+    def _work(self, pictures: Pictures) -> int:
+        """Return how many patches are coded, and decoded to compare them."""
+        return pictures.patches * (1 if self.no_verify else 2)
+
+    def _expect(self, model: CodingModel, pictures: Pictures) -> None:
+        """Print what a model of a context only is made for, if it is asked for something else."""
+        if model.network.shapes or self.keep is not None or self.max_bpp is not None:
+            return
+        from mrvae.compression import png_bytes
+
+        note(
+            "this model is a context only and made for --keep 1; without loss its files are long. "
+            f"As PNG these pictures take {png_bytes(pictures):,} bytes"
+        )
+
+    def _whole(
+        self, model: CodingModel, pictures: Pictures, calibration: Tensor | None, bar: CodingBar
+    ) -> Answer:
         """Write all of the pictures in the shorter way."""
         from mrvae.compression import ROUNDS, pack
 
@@ -81,19 +112,22 @@ class Compress:
             calibration=calibration,
             verify=not self.no_verify,
             rounds=rounds,
+            progress=bar,
         )
         mode = "bitsback" if packed.bits_back else "direct"
         values = {
-            **self._values(packed, mode),
+            **self._values(packed, pictures, mode),
             "seed_bits": packed.seed_bits,
             "seed_images": packed.seeds,
             "model": model.hash.hex(),
         }
         overhead = packed.size - packed.payload_bits // 8
         last = f"{mode} coding, {packed.patches:,} patches, {overhead:,} bytes of header and checks"
-        return Answer(values, f"{self._wrote(packed)}\n{last}")
+        return Answer(values, f"{self._wrote(packed, pictures)}\n{last}")
 
-    def _layers(self, model: CodingModel, pictures: Pictures, calibration: Tensor | None) -> Answer:
+    def _layers(
+        self, model: CodingModel, pictures: Pictures, calibration: Tensor | None, bar: CodingBar
+    ) -> Answer:
         """Write the layers that are wanted."""
         from mrvae.compression import pack_layers
 
@@ -105,33 +139,70 @@ class Compress:
             self.max_bpp,
             calibration,
             verify=not self.no_verify,
+            progress=bar,
         )
         values = {
-            **self._values(packed, "progressive"),
+            **self._values(packed, pictures, "progressive"),
             "lossless": packed.lossless,
             "layers": [{"name": name, "bytes": size} for name, size in packed.layers],
             "model": model.hash.hex(),
         }
         loss = "without loss" if packed.lossless else "lossy"
         each = ", ".join(f"{name} {size:,}" for name, size in packed.layers)
-        return Answer(values, f"{self._wrote(packed)}\nprogressive, {loss}; bytes: {each}")
+        return Answer(
+            values, f"{self._wrote(packed, pictures)}\nprogressive, {loss}; bytes: {each}"
+        )
 
-    def _values(self, packed: PackedFile | PackedProgressiveFile, mode: str) -> dict[str, object]:
+    def _values(
+        self, packed: PackedFile | PackedProgressiveFile, pictures: Pictures, mode: str
+    ) -> dict[str, object]:
+        if not packed.limited:
+            note(
+                f"{self.out} is short for what it holds, so that mrvae decompress needs --yes-large"
+            )
         return {
             "file": str(self.out),
             "bytes": packed.size,
             "pixels": packed.pixels,
             "bpp": 8 * packed.size / packed.pixels,
             "mode": mode,
-            "images": len(self.images),
+            "images": len(pictures.paths),
             "patches": packed.patches,
             "payload_bits": packed.payload_bits,
             "ideal_bits": packed.ideal_bits,
+            "cuts": packed.cuts,
         }
 
-    def _wrote(self, packed: PackedFile | PackedProgressiveFile) -> str:
+    def _wrote(self, packed: PackedFile | PackedProgressiveFile, pictures: Pictures) -> str:
         bpp = 8 * packed.size / packed.pixels
         return (
-            f"wrote {self.out}: {len(self.images)} images, {packed.pixels:,} pixels, "
+            f"wrote {self.out}: {len(pictures.paths)} images, {packed.pixels:,} pixels, "
             f"{packed.size:,} bytes, {bpp:.3f} bpp"
         )
+
+
+def picture_paths(given: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the given pictures, and in the place of a folder those in it, in the order of names.
+
+    What is left out of a folder, other files and further folders, is counted on stderr.
+
+    Raises:
+        ValueError: if a folder holds no picture.
+    """
+    paths: list[Path] = []
+    for path in given:
+        paths += _pictures_of(path) if path.is_dir() else [path]
+    return tuple(paths)
+
+
+def _pictures_of(folder: Path) -> list[Path]:
+    from mrvae.data.files.image_files import SUFFIXES
+
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    pictures = [path for path in visible if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not pictures:
+        raise ValueError(f"{folder} holds no pictures; name a folder of {', '.join(SUFFIXES)}")
+    if len(pictures) < len(visible):
+        left = len(visible) - len(pictures)
+        note(f"{folder}: {len(pictures)} pictures are taken, {left} other files or folders are not")
+    return pictures

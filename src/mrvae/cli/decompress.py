@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mrvae.cli.checks import check_folder
+from mrvae.cli.coding_bar import CodingBar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
-from mrvae.cli.options import Json
-from mrvae.streams import one_line
+from mrvae.cli.notes import warn
+from mrvae.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
     from mrvae.compression import Container
@@ -22,8 +22,9 @@ class Decompress:
     """Write the pictures of a compressed file as PNG; lossless ones are as they were.
 
     The model is found by the hash in the file: among those that ship with mrvae, then among those
-    that compress has noted on this machine. Of a file that was cut between two chunks, the pictures
-    before the cut are written, or, if it is progressive, coarser ones, with a warning.
+    that compress has noted on this machine. Of a file that was cut, the pictures before the cut are
+    written, or, if it is progressive, coarser ones, as far as its chunks are whole, with a warning.
+    All pictures are written or none, and no file is written over.
     """
 
     file: Annotated[Path, Argument("file that mrvae compress wrote", metavar="FILE")]
@@ -31,6 +32,10 @@ class Decompress:
     run_path: Annotated[
         Path | None, Option("run directory of the file's model; by default found", name="run")
     ] = None
+    yes_large: Annotated[
+        bool, Option("decode also a file that declares far more pixels than its size allows")
+    ] = False
+    quiet: Quiet = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -43,12 +48,13 @@ class Decompress:
             raise ValueError(f"{self.file} is no file; name one that mrvae compress wrote")
         from mrvae.compression import find_model, open_model, read_container, unpack
 
-        container = read_container(self.file)
+        container = read_container(self.file, self.yes_large)
         model = open_model(self.run_path or find_model(container.header.model_hash))
-        written = unpack(container, model, folder)
+        with CodingBar("decompress", container.header.patches, self.quiet) as bar:
+            written = unpack(container, model, folder, bar)
         missing = len(container.header.entries) - len(written)
         if container.cut:
-            print(f"mrvae: warning: {one_line(_cut(container, missing))}", file=sys.stderr)
+            warn(_cut(container, missing))
         header = container.header
         values = {
             "file": str(self.file),
@@ -66,7 +72,8 @@ def _cut(container: Container, missing: int) -> str:
     """Return what is missing from a file that was cut."""
     header = container.header
     coarser = "pictures are coarser than they were written, and " if header.mode.layered else ""
+    torn = ", within the next one" if container.torn else ""
     return (
-        f"{container.path} was cut after {len(container.places)} of {header.chunks} chunks; "
+        f"{container.path} was cut after {len(container.places)} of {header.chunks} chunks{torn}; "
         f"{coarser}{missing} pictures are missing"
     )

@@ -16,7 +16,7 @@ from mrvae.compression.coding.stack import Stack
 from mrvae.compression.format.container import Container, read_container
 from mrvae.compression.format.header import FileHeader, Mode
 from mrvae.compression.format.packing import PackedFile, pack
-from mrvae.compression.format.pictures import Pictures
+from mrvae.compression.format.pictures import Pictures, png_bytes
 from mrvae.compression.format.progressive_packing import PackedProgressiveFile, pack_layers
 from mrvae.compression.format.unpacking import decode_pictures, unpack
 from mrvae.compression.identity import CodingModel, find_model, open_model, remember_model
@@ -43,6 +43,7 @@ __all__ = [
     "open_model",
     "pack",
     "pack_layers",
+    "png_bytes",
     "read_container",
     "remember_model",
     "search",

@@ -33,6 +33,7 @@ from mrvae.compression.codec import Codec, ExhaustedError
 from mrvae.compression.coding.stack import Stack
 from mrvae.compression.coding.symbols import min_symbol_bits
 from mrvae.compression.network import MAX_BATCH
+from mrvae.compression.progress import Progress, no_progress
 
 _HEAD = struct.Struct("<HI")
 FIRST_GROWTH = 6
@@ -59,18 +60,32 @@ class CodedChunk:
     seeds: int
 
 
-def encode_chunk(codec: Codec, x: Tensor, first: int, most: int, bits_back: bool) -> CodedChunk:
+def encode_chunk(
+    codec: Codec,
+    x: Tensor,
+    first: int,
+    most: int,
+    bits_back: bool,
+    progress: Progress = no_progress,
+) -> CodedChunk:
     """Code uint8 images (n, C, S, S), of which the first is number ``first`` of the file."""
     growth = min(FIRST_GROWTH, len(x)) if bits_back else 0
     while 0 < growth < len(x):
         try:
-            return _encode(codec, x, first, most, growth)
+            return _encode(codec, x, first, most, growth, progress)
         except ExhaustedError:
             growth *= 2
-    return _encode(codec, x, first, most, 0)
+    return _encode(codec, x, first, most, 0, progress)
 
 
-def decode_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int) -> Tensor:
+def decode_chunk(
+    codec: Codec,
+    payload: bytes,
+    count: int,
+    first: int,
+    most: int,
+    progress: Progress = no_progress,
+) -> Tensor:
     """Return the ``count`` images of a chunk.
 
     Raises:
@@ -91,6 +106,7 @@ def decode_chunk(codec: Codec, payload: bytes, count: int, first: int, most: int
             break
         else:
             parts.append(codec.pop_direct(stack, size))
+        progress(count - start, len(payload) - stack.bits // 8)
     x = torch.cat(parts[::-1])
     if not stack.empty or pixel_crc(x) != crc:
         raise DamagedError(
@@ -123,7 +139,9 @@ def pixel_crc(x: Tensor) -> int:
     return zlib.crc32(x.contiguous().numpy().tobytes())
 
 
-def _encode(codec: Codec, x: Tensor, first: int, most: int, growth: int) -> CodedChunk:
+def _encode(
+    codec: Codec, x: Tensor, first: int, most: int, growth: int, progress: Progress
+) -> CodedChunk:
     stack, seed, seeds = Stack(), 0, 0
     for start, size in batches(len(x), growth, most):
         part = x[start : start + size]
@@ -132,6 +150,7 @@ def _encode(codec: Codec, x: Tensor, first: int, most: int, growth: int) -> Code
         else:
             codec.push_direct(stack, part)
             seed, seeds = (stack.bits, size) if growth else (0, 0)
+        progress(start + size, stack.bits // 8)
     payload = _HEAD.pack(growth, pixel_crc(x)) + stack.to_bytes()
     return CodedChunk(payload, stack.ideal, seed, seeds)
 

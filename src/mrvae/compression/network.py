@@ -22,6 +22,7 @@ from mrvae.compression.coding.stack import Stack
 from mrvae.compression.coding.symbols import SymbolTable, weights_of
 from mrvae.compression.microbatches import MicrobatchedStage, microbatches
 from mrvae.models import HVAE
+from mrvae.models.finite import check_finite
 from mrvae.models.hierarchy.walk import Choose, Shape, from_prior
 from mrvae.models.trace import Latents, Observation, Trace
 
@@ -124,10 +125,16 @@ class CodingNetwork:
 
     @torch.no_grad()
     def trace(self, observed: Observation, choices: Sequence[Choose], noise: Tensor) -> Trace:
-        """Descend the hierarchy in microbatches; noise is (B, noise_size)."""
-        return self.model.trace(
+        """Descend the hierarchy in microbatches; noise is (B, noise_size).
+
+        Raises:
+            ValueError: if the model computes numbers that are not finite.
+        """
+        trace = self.model.trace(
             observed, choices, noise, wrap=lambda stage: MicrobatchedStage(stage, self.rows)
         )
+        check_finite(trace.state, *(step.z for step in trace.steps))
+        return trace
 
     def log_likelihood(self, observed: Observation, choices: Sequence[Choose], x: Tensor) -> Tensor:
         """Return log p(x | z) in nats of images, (B,); only this method has gradients by z."""
@@ -157,6 +164,7 @@ class CodingNetwork:
     def mean(self, h: Tensor) -> Tensor:
         """Return the mean images given the last state h, rounded to uint8 (B, C, S, S)."""
         parts = [self.model.pixels(part).mean().round() for part in microbatches(h, self.rows)]
+        check_finite(*parts)
         return torch.cat(parts).to(torch.uint8)
 
     def _table_batches(self, h: Tensor, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -43,6 +43,7 @@ from mrvae.compression.coding.latents import (
 )
 from mrvae.compression.coding.stack import Stack
 from mrvae.compression.coding.symbols import min_symbol_bits
+from mrvae.compression.progress import Progress, no_progress
 from mrvae.models.hierarchy.walk import Choose, from_prior
 from mrvae.models.trace import Latents
 
@@ -186,10 +187,17 @@ class CodedLayer:
     ideal: float
 
 
-def encode_layers(layers: ProgressiveLayers, x: Tensor, most: int) -> tuple[CodedLayer, ...]:
+def encode_layers(
+    layers: ProgressiveLayers, x: Tensor, most: int, progress: Progress = no_progress
+) -> tuple[CodedLayer, ...]:
     """Code uint8 images (n, C, S, S) in batches of ``most``, and return every layer."""
     stacks = {mark: Stack(_START) for mark in layers.marks}
-    codes = _joined([layers.push(stacks, part) for part in torch.split(x, most)])
+    coded, done = [], 0
+    for part in torch.split(x, most):
+        coded.append(layers.push(stacks, part))
+        done += len(part)
+        progress(done, sum(stack.bits for stack in stacks.values()) // 8)
+    codes = _joined(coded)
     return tuple(
         CodedLayer(layers.crc(mark, x, codes) + stack.to_bytes(), stack.ideal)
         for mark, stack in stacks.items()
@@ -197,7 +205,11 @@ def encode_layers(layers: ProgressiveLayers, x: Tensor, most: int) -> tuple[Code
 
 
 def decode_layers(
-    layers: ProgressiveLayers, payloads: Sequence[bytes], count: int, most: int
+    layers: ProgressiveLayers,
+    payloads: Sequence[bytes],
+    count: int,
+    most: int,
+    progress: Progress = no_progress,
 ) -> Tensor:
     """Return ``count`` images of which the first layers are given.
 
@@ -213,7 +225,12 @@ def decode_layers(
     }
     stacks = {mark: stack for mark, (_, stack) in opened.items()}
     sizes = [min(most, count - start) for start in range(0, count, most)]
-    parts = [layers.pop(stacks, size) for size in reversed(sizes)][::-1]
+    parts, done, total = [], 0, sum(map(len, payloads))
+    for size in reversed(sizes):
+        parts.append(layers.pop(stacks, size))
+        done += size
+        progress(done, total - sum(stack.bits for stack in stacks.values()) // 8)
+    parts.reverse()
     x, codes = torch.cat([part for part, _ in parts]), _joined([part for _, part in parts])
     for mark, (crc, stack) in opened.items():
         if stack.words.tolist() != _START.tolist() or crc != layers.crc(mark, x, codes):

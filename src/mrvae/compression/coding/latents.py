@@ -31,6 +31,7 @@ from torch import Tensor
 from mrvae.compression.coding.stack import Stack
 from mrvae.compression.coding.symbols import RoundedCentredGaussian, RoundedGaussian, Symbols
 from mrvae.distributions import Distribution, Gaussian
+from mrvae.models.finite import check_finite
 from mrvae.models.hierarchy.walk import Choose, Shape, Step
 
 STEPS_PER_DEVIATION = 16
@@ -89,8 +90,13 @@ class CodedUnits:
         return prior.mean + torch.exp(prior.log_scale) * standard
 
     def integers(self, prior: Gaussian, z: Tensor) -> Symbols:
-        """Return the nearest k of the coded units, in the order (image, channel, row, column)."""
+        """Return the nearest k of the coded units, in the order (image, channel, row, column).
+
+        Raises:
+            ValueError: if one is not a number, as of a model that diverged.
+        """
         k = (z - prior.mean) * torch.exp(-prior.log_scale) / self.step
+        check_finite(k)
         rounded = torch.floor(k + 0.5).clamp(-self.reach, self.reach)
         return self._coded(rounded).astype(np.int32)
 

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from mrvae.models.finite import NOT_FINITE
+
 Symbols = NDArray[np.int32]
 
 _FAMILIES = constriction.stream.model
@@ -96,7 +98,7 @@ class RoundedGaussian:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.mean).all() and np.isfinite(self.scale).all()):
-            raise ValueError("a mean or a scale is not finite; the model is damaged")
+            raise ValueError(NOT_FINITE)
         if not (self.scale > 0).all():
             raise ValueError("a scale is not positive; the model is damaged")
 
@@ -150,7 +152,9 @@ def weights_of(pmf: NDArray[np.float64]) -> NDArray[np.float32]:
         >>> weights_of(np.array([0.0, 0.25, 0.75])).tolist()
         [1.0, 16385.0, 49153.0]
     """
-    # A sum of probabilities may exceed 1 in its last digits; nan compares false.
+    if not np.isfinite(pmf).all():
+        raise ValueError(NOT_FINITE)
+    # A sum of probabilities may exceed 1 in its last digits.
     if not ((pmf >= 0) & (pmf <= 1.001)).all():
         raise ValueError("a probability is not in [0, 1]; the model is damaged")
     return (np.rint(pmf * 65536) + 1).astype(np.float32)

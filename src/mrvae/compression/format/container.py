@@ -2,8 +2,8 @@
 
 A file may be hostile. Each length is compared with the bytes that are left before anything is
 allocated for it, and each part has a CRC-32 of itself, its place and the header: a chunk of another
-file, or at another place, is refused. A file that ends between two chunks was cut, and is not
-damaged: the chunks that are left are whole.
+file, or at another place, is refused. A file that ends behind its header was cut, and is not
+damaged: the chunks before the end are whole, and what is left of the next one is not read.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import BinaryIO
 from mrvae.compression.format.header import (
     MAX_HEADER_BYTES,
     FileHeader,
+    declared_pictures,
     header_from_bytes,
     header_to_bytes,
 )
+from mrvae.compression.format.limits import check_pictures, check_values
 
 MAGIC = b"\x89MRV\r\n\x1a\n"
 VERSION = 1
@@ -58,24 +60,39 @@ def framed_size(payload: bytes) -> int:
 
 @dataclass(frozen=True)
 class Container:
-    """A file of which every byte was checked.
+    """A file of which every byte was checked, up to its last whole chunk.
 
     Attributes:
         path: the file.
         header: its header.
         front: the bytes before the first chunk.
-        places: the offset of each chunk's payload, and its length.
+        places: the offset of each whole chunk's payload, and its length.
+        size: bytes of the file.
     """
 
     path: Path
     header: FileHeader
     front: bytes
     places: tuple[tuple[int, int], ...]
+    size: int
 
     @property
     def cut(self) -> bool:
         """Whether chunks are missing at the end."""
         return len(self.places) < self.header.chunks
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """The lengths to which the file can be cut without a part of a chunk being left.
+
+        The first is the end of the first chunk, the last that of the last whole one.
+        """
+        return tuple(start + length + _CRC.size for start, length in self.places)
+
+    @property
+    def torn(self) -> bool:
+        """Whether the file ends within a chunk, which is not read."""
+        return self.size > (self.cuts[-1] if self.places else len(self.front))
 
     def payload(self, index: int) -> bytes:
         """Return a chunk's payload.
@@ -91,18 +108,29 @@ class Container:
         return payload
 
 
-def read_container(path: Path) -> Container:
+def read_container(path: Path, large: bool = False) -> Container:
     """Read a header, and check every chunk.
 
+    Args:
+        path: the file.
+        large: whether to read also a file that declares more than its size allows, see
+            :mod:`~mrvae.compression.format.limits`.
+
     Raises:
-        ValueError: if it is another kind of file, of another version, or damaged, naming the place.
+        ValueError: if it is another kind of file, of another version, too large, or damaged, naming
+            the place.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         front = _read_front(path, file, size)
-        header = header_from_bytes(path, front[_FRONT.size : -_CRC.size])
+        body = front[_FRONT.size : -_CRC.size]
+        if not large:
+            check_pictures(path, size, declared_pictures(body))
+        header = header_from_bytes(path, body)
+        if not large:
+            check_values(path, size, header)
         places = tuple(_scan(path, file, size, front, header.chunks))
-    return Container(path, header, front, places)
+    return Container(path, header, front, places, size)
 
 
 def _read_front(path: Path, file: BinaryIO, size: int) -> bytes:
@@ -127,15 +155,18 @@ def _read_front(path: Path, file: BinaryIO, size: int) -> bytes:
 def _scan(
     path: Path, file: BinaryIO, size: int, front: bytes, chunks: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield the offset and length of each chunk's payload, whose CRC is checked."""
+    """Yield the offset and length of each whole chunk's payload, whose CRC is checked."""
     for index in range(chunks):
         head = file.read(_CRC.size)
-        if not head:
+        if len(head) < _CRC.size:
             return
-        start = file.tell()
-        length = _CRC.unpack(head)[0] if len(head) == _CRC.size else size
-        if length > min(_MAX_CHUNK_BYTES, size - start - _CRC.size):
-            raise ValueError(f"{path} is damaged: chunk {index} of {chunks} is incomplete")
+        start, (length,) = file.tell(), _CRC.unpack(head)
+        if length > _MAX_CHUNK_BYTES:
+            raise ValueError(
+                f"{path} is damaged: chunk {index} of {chunks} declares {length:,} bytes"
+            )
+        if length > size - start - _CRC.size:
+            return
         payload = file.read(length)
         _check_chunk(path, front, index, payload, file.read(_CRC.size))
         yield start, length

@@ -104,6 +104,11 @@ class FileHeader:
         return sum(entry.height * entry.width for entry in self.entries)
 
     @property
+    def values(self) -> int:
+        """Number of pixel values of all patches."""
+        return self.patches * self.channels * self.size**2
+
+    @property
     def spans(self) -> int:
         """Number of runs of patches; each has one chunk in every layer."""
         return -(-self.patches // self.per_chunk)
@@ -153,6 +158,16 @@ def header_to_bytes(header: FileHeader) -> bytes:
     if max(len(entries), len(body)) > MAX_HEADER_BYTES:
         raise ValueError(f"{len(header.entries):,} images are too many; give fewer at a time")
     return body
+
+
+def declared_pictures(body: bytes) -> int:
+    """Return the number of pictures of a header that need not be whole; their entries are unread.
+
+    Example:
+        >>> declared_pictures(b"short")
+        0
+    """
+    return int(_FIXED.unpack_from(body)[-1]) if len(body) >= _FIXED.size else 0
 
 
 def header_from_bytes(path: Path, body: bytes) -> FileHeader:
@@ -235,6 +250,8 @@ def _entries(deflated: bytes, length: int, count: int) -> tuple[PictureEntry, ..
     """Parse the pictures' names and sizes, which inflate to ``length`` bytes."""
     if length > MAX_HEADER_BYTES:
         raise IndexError(f"{length:,} bytes of names")
+    if count * _ENTRY.size > length:
+        raise IndexError(f"{count:,} pictures in {length:,} bytes")
     body = zlib.decompressobj().decompress(deflated, length + 1)
     _check_length(len(body), length)
     place, entries = 0, []

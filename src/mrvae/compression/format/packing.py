@@ -1,8 +1,9 @@
 """From pictures to a file in direct or bits-back mode: the units, the mode, the chunks, a check.
 
-Before a file gets its name it is decoded and compared with the pictures, unless that is switched
-off. The mode is the one of the smaller predicted size. With N patches, a bits for one by the direct
-code, b by bits back, and masks of coded units of u_a and u_b bits,
+Before a file gets its name it is decoded and compared with the pictures' own files, which are read
+anew, unless that is switched off. The mode is the one of the smaller predicted size. With N
+patches, a bits for one by the direct code, b by bits back, and masks of coded units of u_a and u_b
+bits,
 
     direct: N a + u_a,      bits back: d a + (N - d) b + u_a + u_b,
 
@@ -16,6 +17,7 @@ and makes it shorter by several percent. The first images of a bits-back chunk a
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,12 +31,21 @@ from mrvae.compression.chunks import FIRST_GROWTH, CodedChunk, encode_chunk
 from mrvae.compression.codec import Codec
 from mrvae.compression.coding.stack import Stack
 from mrvae.compression.coding.unit_masks import masks_to_bytes
-from mrvae.compression.format.container import frame_chunk, front_of, read_container
+from mrvae.compression.format.container import (
+    Container,
+    frame_chunk,
+    framed_size,
+    front_of,
+    read_container,
+)
 from mrvae.compression.format.header import FileHeader, Mode, PictureEntry
+from mrvae.compression.format.limits import within_limits
 from mrvae.compression.format.pictures import Pictures
 from mrvae.compression.format.unpacking import decode_pictures
 from mrvae.compression.identity import CodingModel
+from mrvae.compression.progress import Progress, no_progress, shifted
 from mrvae.compression.search import ROUNDS
+from mrvae.data.files.image_files import read
 from mrvae.files import atomic
 
 SAMPLED_PATCHES = 16
@@ -59,6 +70,9 @@ class PackedFile:
         ideal_bits: -log₂ P of their symbols.
         seed_bits: of the images of bits-back chunks that are coded directly.
         seeds: number of these images.
+        cuts: lengths to which the file can be cut between two chunks, the last being its own.
+        limited: whether its size allows for what it declares, so that it is read without being
+            asked for, see :mod:`~mrvae.compression.format.limits`.
     """
 
     bits_back: bool
@@ -69,6 +83,8 @@ class PackedFile:
     ideal_bits: float
     seed_bits: int
     seeds: int
+    cuts: tuple[int, ...]
+    limited: bool
 
 
 def pack(
@@ -79,6 +95,7 @@ def pack(
     calibration: Tensor | None = None,
     verify: bool = True,
     rounds: int = ROUNDS,
+    progress: Progress = no_progress,
 ) -> PackedFile:
     """Write pictures into a file.
 
@@ -91,6 +108,7 @@ def pack(
             default some of the pictures' own patches.
         verify: whether to decode the file, and compare, before it gets its name.
         rounds: of the search for latents, if the file is direct; 0 takes the nearest ones.
+        progress: called with patches and bytes; those that are decoded follow those encoded.
 
     Raises:
         ValueError: if a pixel has no bin of the model, or the file does not decode to the pictures.
@@ -99,17 +117,16 @@ def pack(
     searching = replace(codec, rounds=rounds)
     header = header_for(model, codec, pictures.entries(), Mode.BITS_BACK)
     if bits_back is None:
-        predicting = searching if header.patches <= _SEARCHED_PREDICTION else codec
-        bits_back = predict_bits_back(
-            predicting, pictures.sample(SAMPLED_PATCHES), header.patches, header.bits_back_units
-        )
+        few = header.patches <= _SEARCHED_PREDICTION
+        bits_back = _predict(searching if few else codec, pictures, header)
     if not bits_back:
         codec, header = searching, replace(header, mode=Mode.DIRECT, bits_back_units=b"")
     with atomic(out) as temporary:
-        chunks = _write(temporary, header, codec, pictures)
-        if verify:
-            verify_exact(temporary, model, pictures)
+        chunks = _write(temporary, header, codec, pictures, progress)
         size = temporary.stat().st_size
+        if verify:
+            container = read_container(temporary, large=True)
+            verify_exact(container, model, pictures, shifted(progress, header.patches, size))
     return PackedFile(
         bits_back,
         size,
@@ -119,7 +136,20 @@ def pack(
         sum(chunk.ideal for chunk in chunks),
         sum(chunk.seed for chunk in chunks),
         sum(chunk.seeds for chunk in chunks),
+        _cuts(header, chunks),
+        within_limits(size, header),
     )
+
+
+def _predict(codec: Codec, pictures: Pictures, header: FileHeader) -> bool:
+    """Return whether bits back is predicted to be shorter for a file of a header."""
+    x = pictures.sample(SAMPLED_PATCHES)
+    return predict_bits_back(codec, x, header.patches, header.bits_back_units)
+
+
+def _cuts(header: FileHeader, chunks: Sequence[CodedChunk]) -> tuple[int, ...]:
+    sizes = (framed_size(chunk.payload) for chunk in chunks)
+    return tuple(itertools.accumulate(sizes, initial=len(front_of(header))))[1:]
 
 
 def calibrated_codec(pictures: Pictures, calibration: Tensor | None) -> Codec:
@@ -173,26 +203,31 @@ def header_for(
 
 
 def _write(
-    path: Path, header: FileHeader, codec: Codec, pictures: Pictures
+    path: Path, header: FileHeader, codec: Codec, pictures: Pictures, progress: Progress
 ) -> Sequence[CodedChunk]:
     """Write header and chunks, and return the chunks."""
     front, first, chunks = front_of(header), 0, []
     with path.open("wb") as file:
         file.write(front)
         for index, x in enumerate(pictures.chunks(header.per_chunk)):
-            chunk = encode_chunk(codec, x, first, header.most, header.bits_back)
+            part = shifted(progress, first, file.tell())
+            chunk = encode_chunk(codec, x, first, header.most, header.bits_back, part)
             file.write(frame_chunk(front, index, chunk.payload))
             chunks.append(chunk)
             first += len(x)
     return chunks
 
 
-def verify_exact(path: Path, model: CodingModel, pictures: Pictures) -> None:
-    """Decode a file that was just written, and compare.
+def verify_exact(
+    container: Container, model: CodingModel, pictures: Pictures, progress: Progress = no_progress
+) -> None:
+    """Decode a file that was just written, and compare with what the pictures' files hold.
 
     Raises:
         ValueError: if it does not decode to the pictures.
     """
-    for index, (_, picture) in enumerate(decode_pictures(read_container(path), model)):
-        if not torch.equal(picture, pictures.picture(index)):
-            raise ValueError(f"{pictures.paths[index]} is not decoded exactly; no file is written")
+    decoded = decode_pictures(container, model, progress)
+    for path, found in itertools.zip_longest(pictures.paths, decoded):
+        # The promise is about the file: what was coded is not what is compared with.
+        if found is None or not torch.equal(found[1], read(path, None)):
+            raise ValueError(f"{path} is not decoded exactly; no file is written")

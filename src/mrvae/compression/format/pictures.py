@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,10 @@ from torch import Tensor
 
 from mrvae.compression.format.header import PictureEntry
 from mrvae.compression.network import CodingNetwork
+from mrvae.data.files.image_files import from_tensor, read
 from mrvae.data.files.image_files import header as shape_of
-from mrvae.data.files.image_files import read
 from mrvae.data.images import check_bins
-from mrvae.data.patches import cut_patches
+from mrvae.data.patches import cut_patches, patch_count
 
 _MAX_NAME_BYTES = 255
 
@@ -69,6 +70,12 @@ class Pictures:
         check_bins(picture, self.network.model.frame.bins, str(path))
         return picture
 
+    @property
+    def patches(self) -> int:
+        """Number of patches of all pictures."""
+        size = self.network.image[1]
+        return sum(patch_count(entry.height, entry.width, size) for entry in self.entries())
+
     def chunks(self, per_chunk: int) -> Iterator[Tensor]:
         """Yield all patches in order, ``per_chunk`` at a time."""
         waiting: list[Tensor] = []
@@ -95,3 +102,28 @@ class Pictures:
             chosen = places[1:-1] if len(places) > per_picture else places
             sampled.append(patches[torch.from_numpy(chosen)])
         return torch.cat(sampled)
+
+
+def png_bytes(pictures: Pictures) -> int:
+    """Return the bytes of pictures as PNG: of their files, or as Pillow writes those of others.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from mrvae.compression import open_model
+        >>> network = open_model("digits-vdvae").network
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("L", (8, 8)).save(path := Path(folder, "a.png"))
+        ...     png_bytes(Pictures((path,), network)) == path.stat().st_size
+        True
+    """
+    return sum(_png_bytes(pictures, index) for index in range(len(pictures.paths)))
+
+
+def _png_bytes(pictures: Pictures, index: int) -> int:
+    path = pictures.paths[index]
+    if path.suffix.lower() == ".png":
+        return path.stat().st_size
+    file = io.BytesIO()
+    from_tensor(pictures.picture(index)).save(file, format="PNG", optimize=True)
+    return len(file.getvalue())

@@ -13,6 +13,7 @@ the units of layers that are left out.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,16 +22,19 @@ from torch import Tensor
 
 from mrvae.compression.coding.unit_masks import masks_to_bytes
 from mrvae.compression.format.container import (
+    Container,
     frame_chunk,
     framed_size,
     front_of,
     read_container,
 )
 from mrvae.compression.format.header import FileHeader, Mode
+from mrvae.compression.format.limits import within_limits
 from mrvae.compression.format.packing import calibrated_codec, header_for, verify_exact
 from mrvae.compression.format.pictures import Pictures
 from mrvae.compression.format.unpacking import decode_pictures
 from mrvae.compression.identity import CodingModel
+from mrvae.compression.progress import Progress, no_progress, shifted
 from mrvae.compression.progressive import CodedLayer, ProgressiveLayers, encode_layers
 from mrvae.files import atomic
 
@@ -47,6 +51,8 @@ class PackedProgressiveFile:
         lossless: whether the last layer makes the pictures exact.
         payload_bits: of all chunks, without header and CRCs.
         ideal_bits: -log₂ P of their symbols.
+        cuts: lengths to which the file can be cut between two chunks, the last being its own.
+        limited: as in :class:`~mrvae.compression.PackedFile`.
     """
 
     size: int
@@ -56,6 +62,8 @@ class PackedProgressiveFile:
     lossless: bool
     payload_bits: int
     ideal_bits: float
+    cuts: tuple[int, ...]
+    limited: bool
 
 
 def pack_layers(
@@ -66,6 +74,7 @@ def pack_layers(
     max_bpp: float | None = None,
     calibration: Tensor | None = None,
     verify: bool = True,
+    progress: Progress = no_progress,
 ) -> PackedProgressiveFile:
     """Write pictures into a progressive file; all layers are in memory until it is written.
 
@@ -79,6 +88,7 @@ def pack_layers(
         calibration: images (N, C, S, S) by which units are chosen; by default some of the patches.
         verify: whether to decode the file before it gets its name. A lossless one is compared with
             the pictures, a lossy one must decode.
+        progress: called with patches and bytes; those that are decoded follow those encoded.
 
     Raises:
         ValueError: if a pixel has no bin of the model, the first layer is too large already, or the
@@ -103,18 +113,32 @@ def pack_layers(
     layers = all_layers if mark is None else all_layers.upto(mark)
     if not layers.marks:
         raise ValueError(
-            f"keep is {keep}, and no unit of the first {keep} latents is coded; the first layer of "
+            f"keep is {keep}, and of the first {keep} latents nothing is coded; the first layer of "
             f"these pictures is {all_layers.names[0]}"
         )
     header = header_for(model, layers.codec, pictures.entries(), Mode.PROGRESSIVE)
-    runs = [encode_layers(layers, x, header.most) for x in pictures.chunks(header.per_chunk)]
+    runs = _encode(layers, pictures, header, progress)
     draft = _Draft(header, layers, runs)
     count = len(layers.marks) if max_bpp is None else draft.fitting(max_bpp)
     with atomic(out) as temporary:
         temporary.write_bytes(draft.file(count))
         if verify:
-            _verify(temporary, model, pictures)
+            _verify(read_container(temporary, large=True), model, pictures, progress)
     return draft.report(count)
+
+
+def _encode(
+    layers: ProgressiveLayers, pictures: Pictures, header: FileHeader, progress: Progress
+) -> list[Sequence[CodedLayer]]:
+    """Return the coded layers of each run of patches."""
+    runs: list[Sequence[CodedLayer]] = []
+    first = size = 0
+    for x in pictures.chunks(header.per_chunk):
+        part = shifted(progress, first, size)
+        runs.append(encode_layers(layers, x, header.most, part))
+        first += len(x)
+        size += sum(framed_size(layer.payload) for layer in runs[-1])
+    return runs
 
 
 @dataclass(frozen=True)
@@ -159,22 +183,29 @@ class _Draft:
         """Return size and content of the file of so many layers."""
         header, runs = self.header_of(count), [run[:count] for run in self.runs]
         sizes = [sum(framed_size(c.payload) for c in layer) for layer in zip(*runs, strict=True)]
-        coded = [layer for run in runs for layer in run]
+        coded = [layer for layers in zip(*runs, strict=True) for layer in layers]
+        ends = (framed_size(layer.payload) for layer in coded)
+        cuts = itertools.accumulate(ends, initial=len(front_of(header)))
+        size = len(self.file(count))
         return PackedProgressiveFile(
-            len(self.file(count)),
+            size,
             header.pixels,
             header.patches,
             tuple(zip(self.first(count).names, sizes, strict=True)),
             header.lossless,
             sum(8 * len(layer.payload) for layer in coded),
             sum(layer.ideal for layer in coded),
+            tuple(cuts)[1:],
+            within_limits(size, header),
         )
 
 
-def _verify(path: Path, model: CodingModel, pictures: Pictures) -> None:
+def _verify(
+    container: Container, model: CodingModel, pictures: Pictures, progress: Progress
+) -> None:
     """Decode a file that was just written; compare a lossless one with the pictures."""
-    container = read_container(path)
+    progress = shifted(progress, container.header.patches, container.size)
     if container.header.lossless:
-        verify_exact(path, model, pictures)
-    elif len(list(decode_pictures(container, model))) != len(pictures.paths):
+        verify_exact(container, model, pictures, progress)
+    elif sum(1 for _ in decode_pictures(container, model, progress)) != len(pictures.paths):
         raise ValueError("the file does not decode to all pictures; it is not written")

@@ -7,8 +7,9 @@ trusted: it cannot lead out of the folder, and equal names do not overwrite each
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -18,45 +19,47 @@ from mrvae.compression.chunks import DamagedError, decode_chunk
 from mrvae.compression.codec import Codec
 from mrvae.compression.coding.latents import units_of
 from mrvae.compression.coding.unit_masks import masks_from_bytes
-from mrvae.compression.format.container import Container
+from mrvae.compression.format.container import Container, framed_size
 from mrvae.compression.format.header import FileHeader, PictureEntry
+from mrvae.compression.format.new_files import check_absent, new_files
 from mrvae.compression.identity import CodingModel
 from mrvae.compression.network import CodingNetwork
+from mrvae.compression.progress import Progress, no_progress, shifted
 from mrvae.compression.progressive import ProgressiveLayers, decode_layers
 from mrvae.data.files.image_files import from_tensor
 from mrvae.data.patches import join_patches, patch_count
-from mrvae.files import atomic, new_folder
 
-_MAX_STEM = 100
+_SUFFIX = ".png"
+_MAX_NAME_BYTES, _NUMBER_BYTES = 255, 9
 
 
-def unpack(container: Container, model: CodingModel, folder: Path) -> tuple[Path, ...]:
-    """Write the pictures of a file into a folder, which is made unless nothing can be written.
+def unpack(
+    container: Container, model: CodingModel, folder: Path, progress: Progress = no_progress
+) -> tuple[Path, ...]:
+    """Write the pictures of a file into a folder, which is made if there is none.
 
     Of a file that was cut, these are the pictures that are whole, or if it is progressive, those of
     which there is a layer.
 
     Raises:
         ValueError: if the model is another one, a chunk does not decode, no picture is whole, or
-            a file of a picture's name exists. No picture is then written.
+            a file of a picture's name exists. No picture is then written, and no folder made.
     """
-    paths = [folder / name for name in file_names(container.header.entries)]
-    for path in paths:
-        if path.exists():
-            raise ValueError(f"{path} exists; name another folder, or move it away")
-    written = []
-    with new_folder(folder), ExitStack() as files:
-        for path, (_, picture) in zip(paths, decode_pictures(container, model), strict=False):
-            temporary = files.enter_context(atomic(path))
-            from_tensor(picture).save(temporary, format="PNG")
-            written.append(path)
-        if not written:
-            raise ValueError(f"{container.path} was cut within its first picture")
-    return tuple(written)
+    names = file_names(container.header.entries)
+    check_absent(folder, names)
+    pictures = decode_pictures(container, model, progress)
+    first, count = next(pictures, None), 0
+    if first is None:
+        raise ValueError(f"{container.path} was cut within its first picture")
+    with new_files(folder, names) as temporaries:
+        for path, (_, picture) in zip(temporaries, chain([first], pictures), strict=False):
+            from_tensor(picture).save(path, format="PNG")
+            count += 1
+    return tuple(folder / name for name in names[:count])
 
 
 def decode_pictures(
-    container: Container, model: CodingModel
+    container: Container, model: CodingModel, progress: Progress = no_progress
 ) -> Iterator[tuple[PictureEntry, Tensor]]:
     """Yield the pictures of a file, uint8 (C, H, W), as far as the file has them.
 
@@ -68,40 +71,48 @@ def decode_pictures(
     header = container.header
     check_model(container, model)
     codec = codec_of(container.path, header, model.network)
-    runs = (_layers if header.mode.layered else _chunks)(container, codec)
-    waiting = torch.zeros(0, *model.network.image, dtype=torch.uint8)
+    runs = (_layers if header.mode.layered else _chunks)(container, codec, progress)
+    parts: list[Tensor] = []
+    waiting = 0
     for entry in header.entries:
         count = patch_count(entry.height, entry.width, header.size)
-        while len(waiting) < count:
+        while waiting < count:
             x = next(runs, None)
             if x is None:
                 return
-            waiting = torch.cat([waiting, x])
-        yield entry, join_patches(waiting[:count], entry.height, entry.width)
-        waiting = waiting[count:]
+            parts.append(x)
+            waiting += len(x)
+        # Joined once for each picture: joining chunk by chunk would take quadratic time.
+        patches = torch.cat(parts) if len(parts) > 1 else parts[0]
+        yield entry, join_patches(patches[:count], entry.height, entry.width)
+        parts, waiting = [patches[count:]], waiting - count
 
 
-def _chunks(container: Container, codec: Codec) -> Iterator[Tensor]:
+def _chunks(container: Container, codec: Codec, progress: Progress) -> Iterator[Tensor]:
     """Yield the patches of each chunk."""
     path, header = container.path, container.header
     for index, (first, count) in zip(range(len(container.places)), header.counts(), strict=False):
+        part = shifted(progress, first, container.places[index][0])
+        payload = container.payload(index)
         try:
-            yield decode_chunk(codec, container.payload(index), count, first, header.most)
+            yield decode_chunk(codec, payload, count, first, header.most, part)
         except DamagedError as error:
             raise ValueError(f"{path}: chunk {index} is refused: {error}") from None
 
 
-def _layers(container: Container, codec: Codec) -> Iterator[Tensor]:
+def _layers(container: Container, codec: Codec, progress: Progress) -> Iterator[Tensor]:
     """Yield the patches of each run, decoded from the layers that the file has."""
     path, header = container.path, container.header
     layers = ProgressiveLayers(codec, header.lossless)
     if len(layers.marks) != header.layers:
         raise ValueError(f"{path} is damaged: its {header.layers} layers do not match its units")
-    chunks = range(len(container.places))
-    for span, (_, count) in zip(chunks, header.counts(), strict=False):
+    chunks, size = range(len(container.places)), len(container.front)
+    for span, (first, count) in zip(chunks, header.counts(), strict=False):
         payloads = [container.payload(index) for index in chunks[span :: header.spans]]
+        part = shifted(progress, first, size)
+        size += sum(map(framed_size, payloads))
         try:
-            yield decode_layers(layers, payloads, count, header.most)
+            yield decode_layers(layers, payloads, count, header.most, part)
         except DamagedError as error:
             raise ValueError(f"{path}: run {span} of patches is refused: {error}") from None
 
@@ -147,14 +158,29 @@ def file_names(entries: Sequence[PictureEntry]) -> tuple[str, ...]:
         ('etc_cat.png', 'Cat.png', 'cat-2.png')
     """
     taken: set[str] = set()
+    last: dict[str, int] = {}
     names = []
     for entry in entries:
-        stem = re.sub(r"[^\w .()+-]", "_", entry.name).strip("._ ")[:_MAX_STEM] or "image"
-        name, number = stem, 1
-        # Some file systems do not distinguish cat and Cat.
-        while name.lower() in taken:
+        safe = re.sub(r"[^\w .()+-]", "_", entry.name).strip("._ ") or "image"
+        name = stem = _shortened(safe, _MAX_NAME_BYTES - len(_SUFFIX))
+        short = _shortened(stem, _MAX_NAME_BYTES - len(_SUFFIX) - _NUMBER_BYTES)
+        # A stem's numbers are tried once each, so that all names together take linear time.
+        number = last.get(_key(short), 1)
+        while _key(name) in taken:
             number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.lower())
-        names.append(f"{name}.png")
+            name = f"{short}-{number}"
+        if name != stem:
+            last[_key(short)] = number
+        taken.add(_key(name))
+        names.append(name + _SUFFIX)
     return tuple(names)
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return the first characters of a text, of at most so many bytes."""
+    return text.encode("utf-8")[:most].decode("utf-8", "ignore")
+
+
+def _key(name: str) -> str:
+    """Return what two names share that some file system does not distinguish."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,114 @@
+"""The progress of a coding that takes more than two seconds, on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO, cast
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_BETWEEN = 0.2
+
+
+class OptionalTerminal:
+    """A stream whose reader may go at any time; what is then written is lost, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.encoding = stream.encoding
+
+    def isatty(self) -> bool:
+        """Return whether the stream is a terminal."""
+        return self.stream.isatty()
+
+    def write(self, text: str) -> int:
+        """Write a text, if that is possible."""
+        with suppress(OSError, ValueError):
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Show what was written, if that is possible."""
+        with suppress(OSError, ValueError):
+            self.stream.flush()
+
+
+class CodingBar:
+    """Shows patches, bytes and the remaining time, once a coding has taken a while.
+
+    Nothing is shown where there is no terminal.
+
+    Args:
+        name: what is shown beside the bar.
+        patches: number of them in all.
+        quiet: whether nothing is shown.
+        after: seconds before which nothing is shown.
+        stream: where it is shown; stderr by default.
+
+    Example:
+        >>> with CodingBar("compress", 2048, quiet=False) as bar:
+        ...     bar(1024, 3000)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        patches: int,
+        quiet: bool,
+        after: float = 2.0,
+        stream: TextIO | None = None,
+    ) -> None:
+        self.name, self.patches, self.stream = name, patches, stream or sys.stderr
+        self.quiet = quiet or not self.stream.isatty()
+        self._next = time.monotonic() + after
+        self._shown: tuple[Progress, TaskID] | None = None
+
+    def __enter__(self) -> CodingBar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._shown is not None:
+            self._shown[0].stop()
+
+    def __call__(self, patches: int, size: int) -> None:
+        """Show that so many patches are done, and take so many bytes."""
+        now = time.monotonic()
+        if self.quiet or now < self._next:
+            return
+        self._next = now + _BETWEEN
+        progress, task = self._shown = self._shown or self._begin(patches)
+        progress.update(task, completed=patches, size=f"{size:,} bytes", refresh=True)
+
+    def _begin(self, patches: int) -> tuple[Progress, TaskID]:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        # A pipe that breaks would make rich end the process.
+        console = Console(file=cast("TextIO", OptionalTerminal(self.stream)))
+        progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("patches  {task.fields[size]}"),
+            TimeRemainingColumn(),
+            console=console,
+            auto_refresh=False,
+        )
+        progress.start()
+        task = progress.add_task(self.name, total=self.patches, completed=patches, size="")
+        return progress, task

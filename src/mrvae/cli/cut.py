@@ -11,7 +11,7 @@ from mrvae.cli.checks import check_output, check_positive
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.options import Json
-from mrvae.files import atomic, writable
+from mrvae.files import atomic
 
 if TYPE_CHECKING:
     from mrvae.compression import Container
@@ -36,7 +36,6 @@ class Cut:
         check_positive(at=self.at, max_bytes=self.max_bytes)
         if (self.at is None) == (self.max_bytes is None):
             raise ValueError("give one of --at and --max-bytes")
-        writable(self.out)
         check_output(self.out, (self.file,))
         from mrvae.compression import read_container
 

@@ -109,7 +109,7 @@ _BINARY28 = Model(
     bottleneck=0.5,
 )
 
-_TWENTY_MINUTES = Training(
+_SHORT = Training(
     steps=7_000,
     batch=64,
     optimizer=AdamW(rate=2e-3),
@@ -125,12 +125,12 @@ MNIST = Recipe(
     about="binary MNIST, binarised anew at every step",
     paper="Child 2021",
     row="our own size",
-    budget="20 min on 2 cores",
+    budget="an hour of a core with bfloat16",
     parameters=1_354_341,
     depth=10,
     data=Data(source="mnist", binary=True),
     model=_BINARY28,
-    training=_TWENTY_MINUTES,
+    training=_SHORT,
 )
 
 OMNIGLOT = Recipe(
@@ -138,12 +138,12 @@ OMNIGLOT = Recipe(
     about="binary OMNIGLOT, binarised anew at every step",
     paper="Child 2021",
     row="our own size",
-    budget="20 min on 2 cores",
+    budget="an hour of a core with bfloat16",
     parameters=1_354_341,
     depth=10,
     data=Data(source="omniglot", binary=True),
     model=_BINARY28,
-    training=_TWENTY_MINUTES,
+    training=_SHORT,
 )
 
 CIFAR10 = Recipe(
@@ -151,7 +151,7 @@ CIFAR10 = Recipe(
     about="CIFAR-10 on a laptop",
     paper="Child 2021",
     row="our own size",
-    budget="20 min on 2 cores",
+    budget="an hour of a core with bfloat16",
     parameters=434_786,
     depth=13,
     data=Data(source="cifar10"),

@@ -55,7 +55,7 @@ def stored(recipe: Recipe, folder: Path, count: int) -> Images:
 def one(shape: str, rounds: int, warmup: int, count: int) -> dict[str, object]:
     """Measure one shape."""
     name, changes = SHAPES[shape]
-    recipe = override(mrvae.recipe(name), [*changes, "compile=false", "bf16=false"])
+    recipe = override(mrvae.recipe(name), [*changes, "compile=false", "precision=float32"])
     batch = recipe.training.batch
     with tempfile.TemporaryDirectory() as folder:
         images = stored(recipe, Path(folder), count)

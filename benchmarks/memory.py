@@ -37,7 +37,7 @@ from mrvae.training.update import Updater
 from pairing import as_markdown, machine, show
 from pairing import measured as read
 
-PLAIN = ("compile=false", "bf16=false")
+PLAIN = ("compile=false", "precision=float32")
 HEADINGS = ("recipe", "batch", "changes", "predicted MiB", "measured MiB", "predicted / measured")
 WIDTH = 110
 
@@ -59,7 +59,7 @@ class Case:
 CASES = (
     Case("digits-vdvae", 1024),
     Case("digits-vdvae", 1024, ("activation_checkpointing=true",)),
-    Case("digits-vdvae", 1024, ("bf16=true",)),
+    Case("digits-vdvae", 1024, ("precision=bfloat16",)),
     Case("digits-vdvae", 1024, ("accumulate=4",)),
     Case("kuzina2023-mnist-vdvae", 64),
     Case("kuzina2023-mnist-vdvae", 64, ("activation_checkpointing=true",)),

@@ -201,7 +201,9 @@ def our_step(
     recipe_: Recipe, variant: Variant, images: Images, device: torch.device
 ) -> tuple[Updater, float | None]:
     """Return the state of our training, compiled if the variant says so, and the seconds."""
-    training = structs.replace(recipe_.training, bf16=variant.startswith("bf16"))
+    training = structs.replace(
+        recipe_.training, precision="bfloat16" if variant.startswith("bf16") else "float32"
+    )
     stream = Stream(images, training.batch, seed=0, binary=recipe_.data.binary)
     accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
     updater = Updater(our_model(recipe_, device), training, stream, accelerator)

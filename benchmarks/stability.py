@@ -46,7 +46,7 @@ HEADINGS = (
     "largest norm",
     "nats",
 )
-PLAIN = ("compile=false", "bf16=false")
+PLAIN = ("compile=false", "precision=float32")
 WIDTH = 130
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from mrvae.cli import main
 
 TINY = ["width=8", "latent=1", "batch=8", "bottleneck=0.5", "encoder=8x1,8d2,4x1"]
-TINY += ["decoder=4x1,8m4,8x1", "validate_every=4", "compile=false", "bf16=false"]
+TINY += ["decoder=4x1,8m4,8x1", "validate_every=4", "compile=false", "precision=float32"]
 STEPS = 6
 
 Json = dict[str, Any]

@@ -13,10 +13,10 @@ SMALL = ("describe", "digits-vdvae", *TINY)
 def test_a_step_is_described_when_it_is_asked_for(capsys: Capture) -> None:
     plain = ask(capsys, *SMALL, "accumulate=1")
     assert "step" not in plain
-    found = ask(capsys, *SMALL, "--batch", 16, "--precision", "bf16", "--device-flops", "1e9")
+    found = ask(capsys, *SMALL, "--batch", 16, "--precision", "bfloat16", "--device-flops", "1e9")
     step = found.pop("step")
     assert found == plain
-    assert (step["batch"], step["precision"], step["checkpoint"]) == (16, "bf16", False)
+    assert (step["batch"], step["precision"], step["checkpoint"]) == (16, "bfloat16", False)
     # A backward pass takes twice its forward pass, but for the gradient in the image.
     assert 2.5 < step["flops"] / (16 * found["flops_per_image"]) < 3
     assert step["days"] == pytest.approx(step["steps"] * step["flops"] / 1e9 / 86400)
@@ -46,4 +46,4 @@ def test_what_makes_no_step_is_refused(capsys: Capture) -> None:
     assert refuse(capsys, *SMALL, "--batch", 0) == "--batch is 0; give at least 1"
     assert "--device-flops is 0.0" in refuse(capsys, *SMALL, "--device-flops", 0)
     assert "batch 5 cannot be split" in refuse(capsys, *SMALL, "accumulate=2", "--batch", 5)
-    assert "expected float32 or bf16" in refuse(capsys, *SMALL, "--precision", "fp8")
+    assert "expected float32 or bfloat16" in refuse(capsys, *SMALL, "--precision", "fp8")

@@ -72,7 +72,10 @@ def test_options_and_overrides_come_in_any_order(arguments: list[str]) -> None:
             ["compress", "r", "a.png", "--keep", "2", "b.png", "--out", "f"],
             Compress(Path("r"), (Path("a.png"), Path("b.png")), out=Path("f"), keep=2),
         ),
-        (["describe", "r", "--precision=bf16", "k=v"], Describe("r", ("k=v",), precision="bf16")),
+        (
+            ["describe", "r", "--precision=bfloat16", "k=v"],
+            Describe("r", ("k=v",), precision="bfloat16"),
+        ),
     ],
 )
 def test_values_are_read_by_the_type_of_their_field(
@@ -122,7 +125,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     # values that are no choice
     (["inspect", "r", "latnets"], ["latents, partial, norms or wavelets", "'latnets'"]),
     (["attack", "r", "--split", "tset"], ["--split", "train, validation or test", "'tset'"]),
-    (["describe", "r", "--precision", "fp8"], ["--precision", "float32 or bf16", "'fp8'"]),
+    (["describe", "r", "--precision", "fp8"], ["--precision", "float32 or bfloat16", "'fp8'"]),
 ]
 
 

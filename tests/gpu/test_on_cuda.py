@@ -37,7 +37,9 @@ def test_noise_of_an_image_does_not_depend_on_its_batch() -> None:
     assert torch.equal(normal(3, 5, [4], 50, "cuda"), whole[4:5])
 
 
-@pytest.mark.parametrize("choices", [(), ("bf16=true",), ("bf16=true", "compile=true")])
+@pytest.mark.parametrize(
+    "choices", [(), ("precision=bfloat16",), ("precision=bfloat16", "compile=true")]
+)
 def test_training_lowers_the_bound(choices: tuple[str, ...], tmp_path: Path) -> None:
     recipe = override(mrvae.recipe("digits-vdvae"), (*_SHORT, *choices))
     summary = train(recipe, tmp_path / "run", quiet=True)

@@ -40,7 +40,7 @@ def test_each_type_is_read_and_nothing_else_changes() -> None:
     assignments = [
         "training.steps=1e2",
         "rate=1e-3",
-        "bf16=true",
+        "precision=bfloat16",
         "data=a=b.npz",
         "schedule=constant",
         "model.width=64,64,32",
@@ -49,7 +49,7 @@ def test_each_type_is_read_and_nothing_else_changes() -> None:
     training = replace(
         DIGITS.training,
         steps=100,
-        bf16=True,
+        precision="bfloat16",
         optimizer=replace(DIGITS.training.optimizer, rate=1e-3),
         schedule=Constant(),
     )
@@ -121,8 +121,11 @@ WRONG = [
     ("mean=nan", "model.input: mean is nan; it must be in "),
     ("mean=inf", "model.input: mean is inf; it must be in "),
     ("mean=1e999", "model.input.mean: found '1e999', expected a finite number"),
-    ("bf16=maybe", "training.bf16: found 'maybe', expected true or false"),
-    ("bf16=1", "training.bf16: found '1', expected true or false"),
+    (
+        "precision=maybe",
+        "training.precision: found 'maybe', expected one of auto, float32, bfloat16",
+    ),
+    ("compile=1", "training.compile: found '1', expected true or false"),
     ("width=64,,32", r"width\[1\]: found '', expected a whole number; separate values by commas"),
     ("width=", r"model.width\[0\]: found '', expected a whole number"),
     ("width=64,0", r"model: width is \(64, 0\)"),

@@ -48,7 +48,7 @@ trainings = st.builds(
     schedule=st.one_of(st.builds(Constant), st.builds(Cosine, final=moment)),
     clip=positive,
     ema=moment,
-    bf16=st.booleans(),
+    precision=st.sampled_from(["auto", "float32", "bfloat16"]),
     compile=st.booleans(),
 )
 

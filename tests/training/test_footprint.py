@@ -18,7 +18,7 @@ from mrvae.recipes import Recipe, override
 from mrvae.training.memory.footprint import Footprint, at_most, footprint
 from mrvae.training.update import Updater
 
-PLAIN = ("compile=false", "bf16=false", "batch=12", "accumulate=1")
+PLAIN = ("compile=false", "precision=float32", "batch=12", "accumulate=1")
 SMALL = TINY[:5]
 KINDS = {
     "vdvae": ("digits-vdvae", *SMALL),
@@ -29,9 +29,9 @@ KINDS = {
 }
 WAYS = [
     (),
-    ("bf16=true",),
+    ("precision=bfloat16",),
     ("activation_checkpointing=true",),
-    ("bf16=true", "activation_checkpointing=true", "accumulate=3"),
+    ("precision=bfloat16", "activation_checkpointing=true", "accumulate=3"),
 ]
 
 

@@ -47,7 +47,7 @@ def test_a_step_larger_than_the_free_memory_is_refused_and_nothing_is_written(
         "are free",
         "accumulate=2",
         "activation_checkpointing=true",
-        "bf16=true",
+        "precision=bfloat16",
         "overcommit=2",
     ):
         assert word in line

@@ -30,7 +30,7 @@ class Describe:
         None
     )
     precision: Annotated[
-        Literal["float32", "bf16"] | None,
+        Literal["float32", "bfloat16"] | None,
         Option("precision of the layers in a training step; by default the recipe's"),
     ] = None
     device_flops: Annotated[
@@ -71,21 +71,24 @@ class Describe:
         batch = [] if self.batch is None else [f"training.batch={self.batch}"]
         if self.precision is None:
             return batch
-        return [*batch, f"training.bf16={str(self.precision == 'bf16').lower()}"]
+        return [*batch, f"training.precision={self.precision}"]
 
     def _asks_for_a_step(self) -> bool:
         return (self.batch, self.precision, self.device_flops) != (None, None, None)
 
     def _step(self, recipe: Recipe) -> tuple[dict[str, object], str]:
         """Return what a step costs, as values and as text."""
+        from mrvae.devices import choose_device
         from mrvae.training.memory.footprint import footprint
+        from mrvae.training.precision import settled
 
+        recipe = settled(recipe, choose_device(), None)
         cost, training = footprint(recipe), recipe.training
         days = None
         if self.device_flops is not None:
             days = training.steps * cost.flops / self.device_flops / 86_400
-        precision = "bf16" if training.bf16 else "float32"
-        values = {
+        precision = training.precision
+        values: dict[str, object] = {
             "batch": training.batch,
             "accumulate": training.accumulate,
             "precision": precision,

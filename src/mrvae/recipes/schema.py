@@ -11,6 +11,7 @@ strings are the papers' own notation; they are stored as they were published, an
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
@@ -310,10 +311,14 @@ class SkipRule(Spec, frozen=True):
         bounded(self, 1_000_000, "window", "in_a_row", "broken_in_a_row")
 
 
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
 class Training(Spec, frozen=True):
     """How the weights are found. ``batch`` is the global batch, whatever the number of devices.
 
-    ``activation_checkpointing`` stores no activation inside a block or a cell, and computes them
+    ``precision`` is that of the layers; ``auto`` takes bfloat16 where the device of the run computes
+    it natively, and float32 elsewhere. ``activation_checkpointing`` stores no activation inside a block or a cell, and computes them
     again in the backward pass: a third more operations for a fraction of the memory. A run is
     refused if its predicted peak of memory is more than ``overcommit`` times what is free.
     """
@@ -327,7 +332,7 @@ class Training(Spec, frozen=True):
     skip: SkipRule = SkipRule()
     ema: float = 0.999
     accumulate: int = 1
-    bf16: bool = False
+    precision: Precision = "float32"
     compile: bool = False
     activation_checkpointing: bool = False
     overcommit: float = 1.0

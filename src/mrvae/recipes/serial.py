@@ -147,6 +147,9 @@ def _explain(problem: str, tree: object) -> str:
     found, hint, union = _at(path, tree)
     if path.endswith(".kind"):
         return f"{path}: found {shown(found)}, expected one of {', '.join(members(union))}"
+    if what.startswith("Invalid enum value"):
+        choices = ", ".join(map(str, typing.get_args(hint)))
+        return f"{path}: found {shown(found)}, expected one of {choices}"
     for beginning, expected in _EXPECTED.items():
         if what.startswith(beginning):
             return f"{path}: found {shown(found)}, expected {expected}"

@@ -25,13 +25,13 @@ def announce_training(recipe: Recipe, steps: int, device: torch.device, processe
     if steps * recipe.training.batch < _MANY_IMAGES:
         return
     flops = steps * footprint(recipe).flops
-    speed = flops_per_second(device, recipe.training.bf16)
+    speed = flops_per_second(device, recipe.training.precision == "bfloat16")
     announce(flops / (speed * processes), at_least=True)
 
 
-def flops_per_second(device: torch.device, bf16: bool) -> float:
+def flops_per_second(device: torch.device, bfloat16: bool) -> float:
     """Return the speed of a matrix product on a device, a multiply-add being 2."""
-    half = bf16 and device.type == "cuda"
+    half = bfloat16 and device.type == "cuda"
     a = torch.ones(_SIDE, _SIDE, device=device, dtype=torch.bfloat16 if half else torch.float32)
     float((a @ a)[0, 0])
     began = time.perf_counter()

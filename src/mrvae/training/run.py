@@ -28,6 +28,7 @@ from mrvae.training.collapse_monitor import CollapseMonitor
 from mrvae.training.compiling import try_compile
 from mrvae.training.duration import announce_training
 from mrvae.training.memory.check import check_memory, within_memory
+from mrvae.training.precision import described, settled
 from mrvae.training.progress import ProgressBar
 from mrvae.training.stop import Failed, Interrupted, StopRequest
 from mrvae.training.store import checkpoint
@@ -103,12 +104,14 @@ def train(
         with raise_together():
             if main and directory.recipe.exists():
                 _acquire_if_writable(lock)
+            recipe = settled(recipe, accelerator.device, directory.resumed(resume))
             directory.check(recipe, seed, resume)
             stream, validation = _images(recipe, seed, data_dir)
             _check_room(recipe, accelerator, large)
             model = _model(recipe, seed, stream.images)
         model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if accelerator.is_main_process and not quiet:
+        if main and not quiet:
+            notice(described(recipe, accelerator.device))
             announce_training(
                 recipe, recipe.training.steps, accelerator.device, accelerator.num_processes
             )

@@ -95,5 +95,5 @@ class SkipMonitor:
                 f"{self.broken_in_a_row} losses or gradients in a row were not finite; the last "
                 "checkpoint is intact. Start another run with a lower rate "
                 "(training.optimizer.rate), a longer warm-up (training.warmup), softplus scales "
-                "(model.scale=softplus) or without bf16"
+                "(model.scale=softplus) or with training.precision=float32"
             )

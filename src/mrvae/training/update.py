@@ -88,9 +88,11 @@ class Updater:
             return Elbo(*self.model(x, noise, term))
 
     def autocast(self) -> torch.autocast:
-        """Return the context in which convolutions run in bfloat16, if the recipe has ``bf16``."""
+        """Return the context in which convolutions run in bfloat16, if the recipe does."""
         return torch.autocast(
-            self.accelerator.device.type, dtype=torch.bfloat16, enabled=self.training.bf16
+            self.accelerator.device.type,
+            dtype=torch.bfloat16,
+            enabled=self.training.precision == "bfloat16",
         )
 
     @property

@@ -68,7 +68,7 @@ CHANGES = (
 
 _SMOKE = (
     *("training.steps=1", "training.validate_every=1", "training.batch=100", "training.warmup=0"),
-    *("training.compile=false", "training.bf16=false", "model.width=4"),
+    *("training.compile=false", "training.precision=float32", "model.width=4"),
 )
 _SHORT = (
     *("training.schedule=constant", "training.optimizer.rate=1e-3"),

@@ -78,7 +78,7 @@ def _entry(name: str, budget: Budget) -> Entry:
     model, _, seed = name.partition("-seed")
     colour, extent = model.startswith("cifar10-"), EXTENTS[budget]
     known = recipe(f"falck2022-{model}" if colour else f"falck2022-mnist-{model}")
-    full = ("training.bf16=false",) if colour and budget == "smoke" else ()
+    full = ("training.precision=float32",) if colour and budget == "smoke" else ()
     job = Job(override(known, (*extent.changes, *full)), int(seed or 0))
     bases = ("x1-seed1", "x1") if seed else ("x1", "x1-seed1")
     return Entry(name, job, name in extent.default, bases=("cifar10-x1",) if colour else bases)

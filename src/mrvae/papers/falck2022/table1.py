@@ -39,7 +39,7 @@ EXTENTS: Extents = {
     "smoke": Extent(
         (
             *("training.steps=1", "training.validate_every=1", "training.batch=100"),
-            *("training.warmup=0", "training.compile=false", "training.bf16=false"),
+            *("training.warmup=0", "training.compile=false", "training.precision=float32"),
             *("model.width=4", "model.latent=1", "model.encoder=32d2,16d2,8d2,4d4,1x1"),
             "model.decoder=1x1,4m1,8m4,16m8,32m16,32x1r2",
         ),

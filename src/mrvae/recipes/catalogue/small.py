@@ -115,7 +115,7 @@ _SHORT = Training(
     optimizer=AdamW(rate=2e-3),
     schedule=Cosine(),
     ema=0.999,
-    bf16=True,
+    precision="auto",
     validate_every=500,
     checkpoint_every=500,
 )

@@ -85,14 +85,14 @@ def advice(training: Training) -> str:
     """Return the options that make a step smaller and are not in use yet.
 
     Example:
-        >>> advice(Training(steps=1, batch=8, bf16=True))
+        >>> advice(Training(steps=1, batch=8, precision="bfloat16"))
         'try training.accumulate=2, training.activation_checkpointing=true'
     """
     parts = _next_divisor(training.batch, training.accumulate)
     options = [
         f"training.accumulate={parts}" if parts else "",
         "" if training.activation_checkpointing else "training.activation_checkpointing=true",
-        "" if training.bf16 else "training.bf16=true",
+        "" if training.precision == "bfloat16" else "training.precision=bfloat16",
     ]
     return f"try {', '.join(filter(None, options)) or 'a smaller model'}"
 

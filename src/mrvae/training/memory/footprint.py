@@ -159,7 +159,9 @@ def _passes(model: HVAE, recipe: Recipe, images: int) -> tuple[int, int, int]:
     with ExitStack() as modes:
         meter = modes.enter_context(Meter())
         modes.enter_context(torch.device("meta"))
-        modes.enter_context(torch.autocast("cpu", torch.bfloat16, enabled=training.bf16))
+        modes.enter_context(
+            torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bfloat16")
+        )
         lowered = modes.enter_context(_Bfloat16())
         for _ in range(min(training.accumulate, 2)):
             x = torch.empty(shape, dtype=torch.uint8)

@@ -73,6 +73,10 @@ class RunDirectory:
         for name in _PICTURES:
             (self.path / name).unlink(missing_ok=True)
 
+    def resumed(self, resume: bool) -> Recipe | None:
+        """Return the recipe of the run here, if there is one and it is resumed."""
+        return read_recipe(self.path) if resume and self.recipe.exists() else None
+
     def check(self, recipe: Recipe, seed: int, resume: bool) -> None:
         """Refuse a run that may not be written here; change nothing.
 

@@ -10,8 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from mrvae.cache import cache_folder
-from mrvae.files import atomic, is_stream, sweep, writable, write_json
+from mrvae.files import atomic, cache_folder, is_stream, sweep, writable, write_json
 
 
 def names(folder: Path) -> list[str]:

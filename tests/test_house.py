@@ -18,7 +18,7 @@ import mrvae
 ROOT = Path(mrvae.__file__).parent
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
-WRITING = {"files", "image_grid", "report", "run_log", "processes", "cache", "streams", "forecast"}
+WRITING = {"files", "image_grid", "report", "run_log", "processes", "streams", "forecast"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
@@ -28,7 +28,6 @@ ALLOWED: dict[str, set[str]] = {
     "suggestions": set(),
     "devices": set(),
     "files": set(),
-    "cache": set(),
     "streams": set(),
     "forecast": {"streams"},
     "meter": set(),
@@ -36,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"resolution", "distributions"},
     "models": {"layers", "resolution", "distributions", "recipes", "files"},
     "objectives": {"models"},
-    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "cache"},
+    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "files"},
     "image_grid": {"files"},
     "run_log": {"files"},
     "report": {"files"},
@@ -52,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions"}
-TORCH_FREE |= {"cache", "streams", "forecast"}
+TORCH_FREE |= {"streams", "forecast"}
 
 
 MOST_MODULES = 12

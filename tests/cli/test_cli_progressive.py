@@ -119,7 +119,7 @@ def test_a_cut_falls_between_chunks_and_fits(
         (["--at", first, "--max-bytes", first], "give one of"),
     ):
         assert reason in refuse(capsys, "cut", file, *arguments, "--out", out)
-    assert "which is read" in refuse(capsys, "cut", file, "--at", first, "--out", file)
+    assert "which is also an input" in refuse(capsys, "cut", file, "--at", first, "--out", file)
     assert not out.exists()
 
 

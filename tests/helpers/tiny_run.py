@@ -22,7 +22,8 @@ from mrvae.training.update import Updater, UpdateReport
 TINY = (
     "encoder=8x1,8d2,4x1", "decoder=4x1,8m4,8x1", "width=8", "latent=1", "bottleneck=0.5",
     "batch=8", "warmup=5", "steps=24", "validate_every=8", "checkpoint_every=5", "keep=2",
-    "compile=false", "precision=float32", "optimizer.rate=0.004", "ema=0.9", "clip=200", "accumulate=1",
+    "compile=false", "precision=float32", "optimizer.rate=0.004", "ema=0.9", "clip=200",
+    "accumulate=1",
 )  # fmt: skip
 
 

@@ -43,8 +43,8 @@ def equal(out: Path, expected: Path) -> None:
         torch.testing.assert_close(tensor, others[key], rtol=1e-9, atol=1e-9)
 
 
-def double(recipe: Recipe) -> HVAE:
-    return build(recipe).double()
+def double(recipe: Recipe, large: bool = False) -> HVAE:
+    return build(recipe, large=large).double()
 
 
 def train_half(out: Path) -> None:

@@ -14,9 +14,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrvae.cache import cache_folder
 from mrvae.compression.network import CodingNetwork
-from mrvae.files import write_json
+from mrvae.files import cache_folder, write_json
 from mrvae.models.build.weights import SHIPPED, load, locate, read_recipe
 
 _MAX_LIST_BYTES = 1 << 22

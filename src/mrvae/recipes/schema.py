@@ -317,10 +317,11 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class Training(Spec, frozen=True):
     """How the weights are found. ``batch`` is the global batch, whatever the number of devices.
 
-    ``precision`` is that of the layers; ``auto`` takes bfloat16 where the device of the run computes
-    it natively, and float32 elsewhere. ``activation_checkpointing`` stores no activation inside a block or a cell, and computes them
-    again in the backward pass: a third more operations for a fraction of the memory. A run is
-    refused if its predicted peak of memory is more than ``overcommit`` times what is free.
+    ``precision`` is that of the layers; ``auto`` takes bfloat16 where the device of the run
+    computes it natively, and float32 elsewhere. ``activation_checkpointing`` stores no activation
+    inside a block or a cell, and computes them again in the backward pass: a third more operations
+    for a fraction of the memory. A run is refused if its predicted peak of memory is more than
+    ``overcommit`` times what is free.
     """
 
     steps: int

@@ -26,8 +26,8 @@ from mrvae.recipes.schema import Recipe
 from mrvae.streams import notice
 from mrvae.training.collapse_monitor import CollapseMonitor
 from mrvae.training.compiling import try_compile
-from mrvae.training.duration import announce_training
 from mrvae.training.memory.check import check_memory, within_memory
+from mrvae.training.memory.duration import announce_training
 from mrvae.training.precision import described, settled
 from mrvae.training.progress import ProgressBar
 from mrvae.training.stop import Failed, Interrupted, StopRequest
@@ -75,8 +75,7 @@ def train(
 ) -> RunSummary:
     """Train a recipe into the run directory ``out``, or resume it.
 
-    Everything is checked before anything is written. On one kind of machine the result is a
-    function of (recipe, seed), however often the run was interrupted.
+    Everything is checked before anything is written. The result is a function of (recipe, seed).
 
     Args:
         recipe: its ``training.steps`` is the total.
@@ -89,8 +88,7 @@ def train(
         large: train a model beyond :data:`mrvae.models.build.size.LARGEST`, too.
 
     Raises:
-        ValueError: if the recipe, the data or the directory do not allow the run, the model is too
-            large, or a step is predicted not to fit into the free memory.
+        ValueError: if recipe, data or directory do not allow the run, or it is too large.
         Diverged: if losses or gradients stay not finite.
         OutOfMemory: if a step does not fit into the memory, contrary to its prediction.
         Interrupted: on SIGINT or SIGTERM, after saving.
@@ -110,11 +108,6 @@ def train(
             _check_room(recipe, accelerator, large)
             model = _model(recipe, seed, stream.images)
         model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if main and not quiet:
-            notice(described(recipe, accelerator.device))
-            announce_training(
-                recipe, recipe.training.steps, accelerator.device, accelerator.num_processes
-            )
         updater = Updater(model, recipe.training, stream, accelerator)
         loop = _TrainingLoop(recipe, directory, updater, validation, tracker is not None)
         with raise_together(), _full_disk_fails(directory):
@@ -123,11 +116,20 @@ def train(
                 # Another process may have begun a run here since the first check.
                 directory.check(recipe, seed, resume)
         loop.restore()
+        _announce(recipe, accelerator, quiet or not main or loop.finished)
         with raise_together(), _full_disk_fails(directory):
             if main:
                 directory.begin(recipe, seed)
                 checkpoint.sweep(directory.state)
         return loop.run(quiet or not main)
+
+
+def _announce(recipe: Recipe, accelerator: Accelerator, silent: bool) -> None:
+    """Print the precision of a run, and its least time if that is long."""
+    if silent:
+        return
+    notice(described(recipe, accelerator.device))
+    announce_training(recipe, recipe.training.steps, accelerator.device, accelerator.num_processes)
 
 
 class _TrainingLoop:
@@ -153,6 +155,11 @@ class _TrainingLoop:
         self.identity = identity(recipe, stream.seed, stream.images, validation)
         self.progress = TrainingProgress()
         self.began, self.before = time.perf_counter(), 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left."""
+        return self.progress.step >= self.training.steps
 
     def restore(self) -> None:
         """Go to the newest checkpoint, if there is one; write nothing."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pooch
 
-from mrvae.cache import cache_folder
 from mrvae.data.files.untrusted import brief
+from mrvae.files import cache_folder
 
 
 @dataclass(frozen=True)

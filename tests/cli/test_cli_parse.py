@@ -9,6 +9,7 @@ from typing import Annotated
 import pytest
 from cli_tools import Capture, refuse
 
+from helpers.members import for_all
 from mrvae.cli import COMMANDS, main
 from mrvae.cli.attack import Attack
 from mrvae.cli.command import Answer, Command, Stopped, stopped_early
@@ -35,7 +36,7 @@ class Shares:
         return Answer({}, "")
 
 
-@pytest.mark.parametrize(
+@for_all(
     "arguments",
     [
         ["steps=5", "width=8", "--out", "x", "--resume"],
@@ -50,7 +51,7 @@ def test_options_and_overrides_come_in_any_order(arguments: list[str]) -> None:
     assert parse(COMMANDS, ["train", *arguments[-1:], "digits-vdvae"]) is not None
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("arguments", "expected"),
     [
         (["sample", "r", "--temperature", "0.5"], Sample(Path("r"), temperature=(0.5,))),
@@ -84,8 +85,8 @@ def test_values_are_read_by_the_type_of_their_field(
     assert parse(COMMANDS, arguments) == expected
 
 
-@pytest.mark.parametrize("value", ["-1", "-0.5", "-.5", "-1e-3", "-inf"])
-@pytest.mark.parametrize("joined", [True, False])
+@for_all("value", ["-1", "-0.5", "-.5", "-1e-3", "-inf"])
+@for_all("joined", [True, False])
 def test_a_negative_number_is_a_value_and_no_option(value: str, joined: bool) -> None:
     given = [f"--radius={value}"] if joined else ["--radius", value]
     for arguments in (["r", *given], [*given, "r"]):
@@ -129,7 +130,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "parts"), MISTAKES, ids=lambda part: " ".join(part))
+@for_all(("arguments", "parts"), MISTAKES)
 def test_a_mistake_is_one_line_that_names_it_and_the_way_out(
     capsys: Capture, arguments: list[str], parts: list[str]
 ) -> None:
@@ -148,7 +149,7 @@ def test_help_names_every_command_and_its_sentence(capsys: Capture) -> None:
     assert max(map(len, help_text.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@for_all("name", COMMANDS)
 def test_every_command_explains_every_parameter_on_one_screen(name: str, capsys: Capture) -> None:
     assert main([name, "--help"]) == 0
     text = capsys.readouterr().out
@@ -174,7 +175,7 @@ def test_help_shows_defaults_choices_and_what_must_be_given(capsys: Capture) -> 
     assert "file to write (required)" in text
 
 
-@pytest.mark.parametrize("arguments", [["-h"], ["r", "--help"], ["--zzz", "--n", "x", "--help"]])
+@for_all("arguments", [["-h"], ["r", "--help"], ["--zzz", "--n", "x", "--help"]])
 def test_help_is_printed_wherever_it_is_asked_for(capsys: Capture, arguments: list[str]) -> None:
     assert main(["sample", "--help"]) == 0
     expected = capsys.readouterr()
@@ -188,7 +189,7 @@ def test_a_percent_sign_in_a_help_text_stays() -> None:
     assert "50 % (default: 7)" in str(parse({"shares": Shares}, ["shares", "--help"]))
 
 
-@pytest.mark.parametrize("hint", [int, Annotated[int, "a word"], Annotated[complex, Option("z")]])
+@for_all("hint", [int, Annotated[int, "a word"], Annotated[complex, Option("z")]])
 def test_a_field_that_is_not_declared_is_an_error_of_the_program(hint: object) -> None:
     with pytest.raises(TypeError, match=r"annotate it|cannot be read"):
         parameters(make_dataclass("Undeclared", [("field", hint)]))
@@ -199,7 +200,7 @@ def test_version(capsys: Capture) -> None:
     assert capsys.readouterr().out.startswith("mrvae 0.")
 
 
-@pytest.mark.parametrize(
+@for_all(
     "arguments",
     [["--help"], ["--version"], ["recipes"], ["train", "--help"], ["sample", "r", "--n", "0"]],
 )
@@ -226,7 +227,7 @@ class Noisy:
         return Answer({"value": 1}, "one")
 
 
-@pytest.mark.parametrize(("more", "out"), [([], "one\n"), (["--json"], '{"value": 1}\n')])
+@for_all(("more", "out"), [([], "one\n"), (["--json"], '{"value": 1}\n')])
 def test_nothing_but_the_answer_goes_to_stdout(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, more: list[str], out: str
 ) -> None:
@@ -239,7 +240,7 @@ FULL = "mrvae: x.png: No space left on device; what was there before is unchange
 FULL += "free space, and run the command again\n"
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("problem", "line", "code"),
     [
         (ValueError("a\n  b"), "mrvae: a b\n", 2),
@@ -248,7 +249,6 @@ FULL += "free space, and run the command again\n"
         (KeyboardInterrupt(), "mrvae: interrupted\n", 130),
         (Stopped("stopped after step 3", 143), "mrvae: stopped after step 3\n", 143),
     ],
-    ids=["value", "permission", "space", "ctrl-c", "stopped"],
 )
 def test_every_end_has_its_line_and_code(
     capsys: Capture,
@@ -266,7 +266,7 @@ def test_every_end_has_its_line_and_code(
     assert capsys.readouterr() == ("", line)
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("end", "code", "on_all_processes"),
     [
         (Interrupted("saved after step 3", 2), 130, True),
@@ -275,7 +275,6 @@ def test_every_end_has_its_line_and_code(
         (OutOfMemory("lower the batch"), 2, False),
         (Failed("cannot save"), 1, False),
     ],
-    ids=["ctrl-c", "sigterm", "diverged", "memory", "failed"],
 )
 def test_a_training_that_ends_early_has_its_line_and_code(
     end: Exception, code: int, on_all_processes: bool

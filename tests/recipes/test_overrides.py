@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from helpers.members import for_all
 from mrvae.recipes import ALL, Recipe, from_json, override, recipe, to_json
 from mrvae.recipes.overrides import resolve
 from mrvae.recipes.schema import (
@@ -22,7 +23,7 @@ from mrvae.recipes.schema import (
 DIGITS = recipe("digits-vdvae")
 
 
-@pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
+@for_all("known", ALL)
 def test_assigning_what_is_there_changes_nothing(known: Recipe) -> None:
     same = [
         f"training.steps={known.training.steps}",
@@ -84,9 +85,7 @@ def test_a_kind_starts_from_its_own_values_but_keeps_the_images_bins() -> None:
     assert override(DIGITS, ["schedule=cosine", "final=0.5"]).training.schedule == Cosine(0.5)
 
 
-@pytest.mark.parametrize(
-    "pair", [["batch=63", "accumulate=3"], ["binary=true", "likelihood=bernoulli"]]
-)
+@for_all("pair", [["batch=63", "accumulate=3"], ["binary=true", "likelihood=bernoulli"]])
 def test_values_that_only_go_together_can_be_given_in_either_order(pair: list[str]) -> None:
     assert override(DIGITS, pair) == override(DIGITS, pair[::-1]) != DIGITS
 
@@ -135,7 +134,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("assignment", "message"), WRONG, ids=[a[:20] for a, _ in WRONG])
+@for_all(("assignment", "message"), WRONG)
 def test_a_wrong_assignment_is_refused_by_name(assignment: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         override(DIGITS, [assignment])

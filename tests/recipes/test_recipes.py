@@ -50,7 +50,7 @@ def test_the_bins_of_a_pixel_are_those_its_bits_leave(known: Recipe) -> None:
         assert likelihood.bins == 2**known.data.bits
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("name", "message"),
     [
         ("digit-vdvae", "no recipe 'digit-vdvae'; did you mean digits-vdvae or [^,]* or [^,]*[?]$"),
@@ -58,7 +58,6 @@ def test_the_bins_of_a_pixel_are_those_its_bits_leave(known: Recipe) -> None:
         ("9" * 900_000, r"no recipe '9+\.\.\.9+'; `mrvae recipes` lists them$"),
         ("\x1b[2J\n", r"no recipe '\\x1b\[2J\\n'; `mrvae recipes` lists them$"),
     ],
-    ids=["near", "far", "long", "control"],
 )
 def test_an_unknown_name_is_refused_with_at_most_three_near_ones(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:

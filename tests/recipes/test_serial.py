@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from helpers.members import for_all
 from mrvae.recipes import ALL, Recipe, from_json, recipe, to_json
 from mrvae.recipes.schema import (
     Adamax,
@@ -28,7 +29,7 @@ from mrvae.recipes.serial import parse
 Json = dict[str, Any]
 
 
-@pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
+@for_all("known", ALL)
 def test_reading_inverts_writing_through_text(known: Recipe) -> None:
     text = json.dumps(to_json(known), allow_nan=False)
     assert from_json(json.loads(text)) == known
@@ -156,9 +157,7 @@ BROKEN: list[tuple[str, str, object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "message"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN]
-)
+@for_all(("path", "value", "message"), [b[1:] for b in BROKEN])
 def test_what_is_not_a_recipe_is_refused_by_place(path: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         from_json(_put(path, value))
@@ -166,7 +165,7 @@ def test_what_is_not_a_recipe_is_refused_by_place(path: str, value: object, mess
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [None, 3, "recipe", [], _nested(100_000)], ids=str.__class__)
+@for_all("value", [None, 3, "recipe", [], _nested(100_000)])
 def test_what_is_no_object_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"recipe: found .*expected an object"):
         from_json(value)
@@ -190,7 +189,7 @@ def test_a_whole_number_will_do_for_any_number() -> None:
     assert (clip, type(clip)) == (5.0, float)
 
 
-@pytest.mark.parametrize(
+@for_all(
     ("text", "message"),
     [
         ('{"recipe": {"name": "a", "name": "b"}}', "the key 'name' is there twice"),

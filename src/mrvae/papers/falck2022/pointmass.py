@@ -17,8 +17,9 @@ of it, by the information that the first latent has of the image,
 
     E_x KL(q(z_1 | x) ‖ p_1) = KL(q_1 ‖ p_1) + I_q(x; z_1) ≥ KL(q_{0,1} ‖ q_0 p_1),
 
-so that training minimises the boundary condition of theorem 5. It equals the bound's term if Z_0
-differs between images.
+so that a bound on the boundary condition of theorem 5 is one term of the loss. Training minimises
+the sum of all terms, and may raise this one. It equals the bound's term if Z_0 differs between
+images.
 
 *The growth.* A process that starts in a point has to grow. With the half step of theorem 4 the mean
 square of the state gains E‖σ ε‖² at every cell, whatever the networks are; without it, all growth

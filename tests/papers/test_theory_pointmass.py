@@ -19,6 +19,7 @@ from mrvae.models.cells.vdvae import VDVAECell
 from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.papers.falck2022.euler import TwoStep, sampling_step
 from mrvae.papers.falck2022.pointmass import (
+    aggregate_kl,
     boundary,
     entry_states,
     first_posteriors,
@@ -127,7 +128,36 @@ def test_two_gaussians_agree_with_quadrature() -> None:
     unit, zeros = torch.zeros_like(mean), torch.zeros_like(mean)
     noise = image(40_000, 2, 1)
     point = boundary(Gaussian(mean, unit), Gaussian(zeros, unit), zeros, noise)
-    assert point.aggregate == pytest.approx(expected, abs=0.01)
+    assert 0 < point.error < 0.01
+    assert point.aggregate == pytest.approx(expected, abs=4 * point.error)
+    by_quadrature = aggregate_kl(Gaussian(mean, unit), Gaussian(zeros, unit), nodes=64)
+    assert by_quadrature == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_aggregate_of_independent_axes_is_the_sum_of_its_axes() -> None:
+    """Means on a grid, and a prior that is no unit: log q₁/p₁ is a sum over the axes."""
+    means = torch.tensor([-0.4, 0.1, 0.9], dtype=torch.float64)
+    grid = torch.cartesian_prod(means, means)
+
+    def term(mean: Tensor) -> float:
+        prior = Gaussian(torch.full_like(mean, 0.3), torch.full_like(mean, 0.4))
+        return aggregate_kl(Gaussian(mean, torch.full_like(mean, -0.2)), prior, nodes=40)
+
+    assert term(grid) == pytest.approx(2 * term(means[:, None]), rel=1e-9)
+    # Jensen: the aggregate is nearer to the prior than its parts are, by less than log N.
+    parts = Gaussian(means, torch.full_like(means, -0.2))
+    prior = Gaussian(torch.full_like(means, 0.3), torch.full_like(means, 0.4))
+    mean = float(parts.kl(prior).mean())
+    assert 0 < mean - term(means[:, None]) < math.log(3)
+
+
+def test_the_standard_error_is_that_of_repeated_estimates() -> None:
+    posterior, prior, _ = family(1.0, count=10)
+    start = torch.zeros(10, 1)
+    found = [boundary(posterior, prior, start, image(20, 10, 2, seed=k)) for k in range(200)]
+    spread = float(torch.tensor([one.boundary for one in found]).std())
+    typical = float(torch.tensor([one.error for one in found]).mean())
+    assert 0.8 * spread < typical < 1.25 * spread
 
 
 def test_a_prior_that_depends_on_the_image_is_refused() -> None:

@@ -55,6 +55,21 @@ def test_every_check_holds_and_fails_with_its_wrong_operator(outcome: Outcome) -
     assert any("left side is 100 and W₂² is 1" in finding for finding in outcome.findings)
 
 
+def test_the_start_is_reported_by_what_can_fail(outcome: Outcome) -> None:
+    """Each quantity that is estimated has its error, and what training does is no law."""
+    rows = [row for row in outcome.rows if row["about"] == "theorem 5"]
+    (order,) = [row for row in rows if "variance of the state" in str(row["check"])]
+    assert (order["left"], order["wrong_left"]) == pytest.approx((1.0, 2.0), abs=1e-3)
+    (estimated,) = [row for row in rows if "Monte Carlo" in str(row["check"])]
+    assert "standard errors" in str(estimated["at"])
+    assert estimated["left"] != estimated["right"]
+    trained = [row for row in rows if "trained ≤ untrained" in str(row["check"])]
+    assert [row["kind"] for row in trained] == ["observation"] * 4
+    assert all("±" in str(row["at"]) and not row["holds"] for row in trained)
+    assert len({row["right"] for row in trained}) == 4
+    assert outcome.findings[2].startswith("training lowers E KL(q(z₁ | x) ‖ p₁) against 0 of 4")
+
+
 def test_a_failure_of_either_kind_is_reported() -> None:
     broken = replace(CHECK, left=1.0), replace(CHECK, wrong_left=0.0)
     for check in broken:

@@ -1,4 +1,4 @@
-"""Theorems 4 and 5, checked on a trained VDVAE: its Euler form, its start, and its growth."""
+"""Theorems 4 and 5, checked on a trained VDVAE: its Euler form and its growth."""
 
 from __future__ import annotations
 
@@ -11,22 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from mrvae.data import load as load_images
-from mrvae.distributions import Gaussian
 from mrvae.models import HVAE
-from mrvae.models.build import build
 from mrvae.models.build.weights import load
 from mrvae.models.cells.vdvae import VDVAECell
 from mrvae.papers.checks import Check, Claim
+from mrvae.papers.falck2022.check_start import checks_of_start
 from mrvae.papers.falck2022.euler import TwoStep, euler_steps, inference_step, sampling_step
 from mrvae.papers.falck2022.orders import slope
-from mrvae.papers.falck2022.pointmass import (
-    boundary,
-    entry_states,
-    first_posteriors,
-    state_norms,
-)
+from mrvae.papers.falck2022.pointmass import state_norms
 from mrvae.papers.falck2022.transport import energy
-from mrvae.recipes import recipe
 from mrvae.resolution import Bridge, Ladder, coarser_noise
 
 MODEL = "digits-vdvae"
@@ -43,17 +36,6 @@ _HALF_STEP = Claim(
     *("theorem 5", "energy that the half step adds, over E‖σ ε‖²", "σ switched off"),
     right=1.0,
     within=1e-6,
-)
-_ONE_POINT = Claim(
-    "theorem 5",
-    "largest variance over images of the state that enters the top cell",
-    "the encoder's top feature as state",
-)
-_ZERO = Claim("theorem 5", "‖Z_0‖: the point is 0 at initialisation", "after training")
-_AGGREGATE = Claim(
-    *("theorem 5", "KL(q₀₁ ‖ q₀ p₁) is KL(q₁ ‖ p₁), nats"),
-    "a start that tells the images apart",
-    within=1e-9,
 )
 _GROWTH = Claim(
     *("theorem 5, figure 6", "‖Z‖ without σ ≤ ‖Z‖ with it, samples"),
@@ -92,8 +74,7 @@ def checks_of_cells(images: int) -> Iterator[Check]:
         yield from _euler_form(visit)
         yield _splitting(visit)
         yield _half_step(visit)
-    yield from _point_mass(model, x)
-    yield from _boundary(model, x)
+    yield from checks_of_start(model, x, MODEL)
     yield from _growth(model, images)
 
 
@@ -180,34 +161,6 @@ def _gained(scheme: TwoStep, visit: Visit) -> float:
         both = [energy(scheme.half(visit.state, sign * unit), dims=2) for sign in (1, -1)]
         total = total + (torch.stack(both).mean(0) - before).mean()
     return float(total)
-
-
-def _point_mass(model: HVAE, x: Tensor) -> Iterator[Check]:
-    """Yield where the process begins: in one point, which is 0 before training."""
-    features = model.features(x)[0]
-    untrained = build(recipe(MODEL)).double()
-    starts = [entry_states(one, len(x)) for one in (untrained, model)]
-    variances = (float(each.var(0).max()) for each in (starts[1], features))
-    yield _ONE_POINT.at(MODEL, *variances)
-    yield _ZERO.at(MODEL, *(float(energy(start, dims=2).sqrt().max()) for start in starts))
-
-
-def _boundary(model: HVAE, x: Tensor) -> Iterator[Check]:
-    """Yield KL(q_{0,1} ‖ q_0 p_1) = KL(q_1 ‖ p_1), which a start that knows the image breaks."""
-    generator = torch.Generator().manual_seed(2)
-    spread = torch.randn(len(x), 2, generator=generator, dtype=torch.float64)
-    flat = torch.zeros_like(spread)
-    cases = {
-        "trained top latent": first_posteriors(model, x),
-        "posteriors N(m, ¼), m ~ N(0, 1)": (Gaussian(spread, flat - 0.7), Gaussian(flat, flat)),
-    }
-    knowing = torch.arange(len(x))[:, None]
-    for at, (posterior, prior) in cases.items():
-        shape = (8, *posterior.mean.shape)
-        noise = torch.randn(shape, generator=generator, dtype=torch.float64)
-        point = boundary(posterior, prior, torch.zeros_like(knowing), noise)
-        known = boundary(posterior, prior, knowing, noise)
-        yield _AGGREGATE.at(at, point.boundary, known.boundary, point.aggregate)
 
 
 def _growth(model: HVAE, images: int) -> Iterator[Check]:

@@ -26,6 +26,7 @@ from mrvae.papers.falck2022.check_compression import (
     train_all,
 )
 from mrvae.papers.falck2022.check_spaces import checks_of_spaces
+from mrvae.papers.falck2022.check_start import training_finding
 from mrvae.papers.outcome import Budget, Outcome
 from mrvae.papers.workspace import Workspace
 from mrvae.report import empty_figure
@@ -94,7 +95,7 @@ def findings(checks: Sequence[Check]) -> tuple[str, ...]:
         >>> findings([Check("theorem 2", "residual", "level 1", 0.0, 1e-12, "subsampling", 0.3)])
         ('1 of 1 laws hold, and fail with their wrong operator',)
     """
-    return (*counted(checks), *_literal(checks))
+    return (*counted(checks), *_literal(checks), *training_finding(checks))
 
 
 def _training_findings(trainings: Trainings) -> Iterator[str]:

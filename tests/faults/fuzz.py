@@ -88,7 +88,7 @@ def places(tree: object) -> Iterator[tuple[dict[str, object] | list[object], str
         return
     for key in keys:
         yield tree, key
-        yield from places(tree[key])
+        yield from places(tree[key])  # type: ignore[index]
 
 
 def change_tree(content: bytes, draws: Random) -> bytes:

@@ -18,6 +18,7 @@ from uuid import uuid4
 import pytest
 
 from helpers.tiny_run import everything, kill_after, outcome, tiny
+from mrvae.cli import main
 from mrvae.training import Failed, train
 
 SHORT = ("steps=12", "validate_every=6", "checkpoint_every=4")
@@ -73,6 +74,19 @@ def test_what_a_kill_left_half_written_is_swept_away(tmp_path: Path) -> None:
     train(recipe, out, resume=True, quiet=True)
     hidden = [path.name for path in out.rglob(".*")]
     assert hidden == [".mine"]
+
+
+def test_a_result_is_not_written_into_a_pipe_of_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would wait for a reader for ever; the answer is printed all the same."""
+    train(tiny("steps=1", "width=4"), tmp_path / "run", quiet=True)
+    os.mkfifo(tmp_path / "run/evaluation.json")
+    arguments = ["evaluate", str(tmp_path / "run"), "--importance-samples", "1", "--quiet"]
+    assert main([*arguments, "--json"]) == 1
+    found = capsys.readouterr()
+    assert json.loads(found.out)["images"] == 397
+    assert found.err.endswith("evaluation.json is no regular file\n")
 
 
 def run_harness(*options: str) -> dict[str, Any]:

@@ -50,3 +50,21 @@ def test_an_encoding_without_a_character_gets_an_ascii_one(
     prepare_standard_streams()
     print("−1 ± 2 … λ ━ × あ", flush=True)
     assert raw.getvalue() == b"-1 +/- 2 ... lambda - x ?\n"
+
+
+def test_a_stream_that_became_a_pipe_or_was_closed_does_not_end_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Setting its error handler asks for its position, which a pipe does not have."""
+    reader, writer = os.pipe()
+    with (tmp_path / "out").open("w", encoding="ascii") as became:
+        os.dup2(writer, became.fileno())
+        monkeypatch.setattr(sys, "stdout", became)
+        monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO()))
+        sys.stderr.close()
+        prepare_standard_streams()
+        print("−1", flush=True)
+        monkeypatch.undo()
+    os.close(writer)
+    assert os.read(reader, 9) == b"-1\n"
+    os.close(reader)

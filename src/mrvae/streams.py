@@ -166,8 +166,10 @@ def prepare_standard_streams() -> None:
     if sys.stderr is None:
         sys.stderr = _null()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_HANDLER)
+        # It flushes and asks for a position, which a stream that is closed or a pipe lacks.
+        with suppress(OSError, ValueError):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors=_HANDLER)
 
 
 def discard(stream: TextIO) -> None:

@@ -9,9 +9,10 @@ appeared and is being written. The run is then resumed to its end, and every fil
 with those of a run that was never interrupted, seconds in the log aside. The answer is JSON: how
 many were killed, resumed, and equal, and how many checkpoints could not be read.
 
-    python tests/faults/harness.py --signals 40 --rivals 20 --closed 10 --groups 3 --flips 2000
+    python tests/faults/harness.py --signals 40 --rivals 20 --closed 10 --groups 4 --flips 4000
+    python tests/faults/harness.py --fuzz 1000
 
-makes the other trials instead, which ``run_trials.py`` describes.
+makes the other trials instead, which ``run_trials.py`` and ``fuzz.py`` describe.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
+from faults.fuzz import fuzz
 from faults.run_trials import count_flips, try_closed, try_group, try_rivals, try_signals
 from helpers.tiny_run import outcome, tiny
 from mrvae.training import train
@@ -241,6 +243,9 @@ def make_others(options: argparse.Namespace, random: np.random.Generator) -> dic
     if options.flips:
         with tempfile.TemporaryDirectory() as folder:
             found["flips"] = count_flips(Path(folder), options.flips, random)
+    if options.fuzz:
+        with tempfile.TemporaryDirectory() as folder:
+            found["fuzz"] = fuzz(Path(folder), options.fuzz, options.seed)
     return found
 
 
@@ -258,6 +263,7 @@ def main() -> int:
         what = (trial_of.__doc__ or "").strip()
         parser.add_argument(f"--{name}", type=int, default=0, help=what)
     parser.add_argument("--flips", type=int, default=0, help="bits of the tensors to flip")
+    parser.add_argument("--fuzz", type=int, default=0, help="hostile files for commands to meet")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="file to write the counts into")
     options = parser.parse_args()

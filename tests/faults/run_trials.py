@@ -42,13 +42,18 @@ def arguments(run: Path, *more: str) -> list[str]:
     return ["train", "digits-vdvae", *TINY, *SMALL, "--out", str(run), *more]
 
 
-def start(command: Sequence[str], errors: int) -> int:
-    """Fork a process that runs the command line, with its stderr in a descriptor."""
+def start(command: Sequence[str], errors: int, foreign: Sequence[int] = ()) -> int:
+    """Fork a process that runs the command line, with its stderr in a descriptor.
+
+    ``foreign`` are descriptors that it closes: a pipe breaks when its last reader is closed.
+    """
     child = os.fork()
     if child:
         return child
     code = 1
     try:
+        for descriptor in foreign:
+            os.close(descriptor)
         os.dup2(errors, 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = main(command)
@@ -141,7 +146,7 @@ def try_closed(folder: Path, number: int, random: np.random.Generator) -> bool:
         os.close(full)
     else:
         reader, writer = os.pipe()
-        child = start(arguments(run, *SHORT), writer)
+        child = start(arguments(run, *SHORT), writer, [reader])
         os.close(writer)
         time.sleep(float(random.uniform(0, 1.0)))
         os.close(reader)

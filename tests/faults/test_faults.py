@@ -12,11 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from helpers.tiny_run import everything, kill_after, outcome, tiny
+from mrvae.cli import main
 from mrvae.training import Failed, train
 
 SHORT = ("steps=12", "validate_every=6", "checkpoint_every=4")
@@ -74,10 +76,22 @@ def test_what_a_kill_left_half_written_is_swept_away(tmp_path: Path) -> None:
     assert hidden == [".mine"]
 
 
-@pytest.mark.slow
-def test_kills_at_random_moments_cost_nothing(tmp_path: Path) -> None:
-    """The harness at a small size; ``harness.py --kills 50`` is the whole."""
-    command = [sys.executable, str(TESTS / "faults" / "harness.py"), "--kills", "3", "--seed", "1"]
+def test_a_result_is_not_written_into_a_pipe_of_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would wait for a reader for ever; the answer is printed all the same."""
+    train(tiny("steps=1", "width=4"), tmp_path / "run", quiet=True)
+    os.mkfifo(tmp_path / "run/evaluation.json")
+    arguments = ["evaluate", str(tmp_path / "run"), "--importance-samples", "1", "--quiet"]
+    assert main([*arguments, "--json"]) == 1
+    found = capsys.readouterr()
+    assert json.loads(found.out)["images"] == 397
+    assert found.err.endswith("evaluation.json is no regular file\n")
+
+
+def run_harness(*options: str) -> dict[str, Any]:
+    """Run the harness in a process of its own, and return its counts."""
+    command = [sys.executable, str(TESTS / "faults" / "harness.py"), *options, "--seed", "1"]
     paths = os.pathsep.join([str(TESTS), *sys.path])
     found = subprocess.run(  # noqa: S603
         command,
@@ -88,10 +102,25 @@ def test_kills_at_random_moments_cost_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert found.returncode == 0, found.stderr
-    counts = json.loads(found.stdout)
+    counts: dict[str, Any] = json.loads(found.stdout)
+    return counts
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_cost_nothing() -> None:
+    """The harness at a small size; ``harness.py --kills 50`` is the whole."""
+    counts = run_harness("--kills", "3")
     assert counts["by_kind"] == {"moment": 1, "operation": 1, "writing": 1}
     assert (counts["kills"], counts["bits_equal"], counts["unreadable"]) == (3, 3, 0)
     assert counts["while_writing"] >= 1
+
+
+@pytest.mark.slow
+def test_hostile_files_of_a_run_are_passed_over_or_refused() -> None:
+    """The fuzz at a small size; ``harness.py --fuzz 1000`` is the whole."""
+    counts = run_harness("--fuzz", "60")["fuzz"]
+    assert (counts["tries"], counts["held"]) == (60, 60)
+    assert {kind["mutated"] for kind in counts["kinds"].values()} == {12}
 
 
 @pytest.mark.slow

@@ -369,6 +369,23 @@ def test_a_folder_of_other_files_is_refused(out: Path, resume: bool) -> None:
     assert everything(out) == before
 
 
+def test_weights_that_are_no_regular_file_are_refused_before_any_step(
+    stopped: Path, out: Path
+) -> None:
+    """A pipe would wait for a reader for ever, and a device would swallow them."""
+    copy(stopped, out)
+    for name in ("weights.safetensors", "best.safetensors"):
+        for put in (os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/null")):
+            kept = (out / name).rename(out / "kept")
+            put(out / name)
+            with pytest.raises(ValueError, match=f"{name} is no regular file"):
+                train(tiny(), out, resume=True, quiet=True)
+            assert os.path.lexists(out / name)
+            (out / name).rmdir() if (out / name).is_dir() else (out / name).unlink()
+            kept.rename(out / name)
+    assert everything(out) == everything(stopped)
+
+
 def test_a_run_with_a_damaged_recipe_is_refused(stopped: Path, out: Path) -> None:
     copy(stopped, out)
     (out / "recipe.json").write_text('{"recipe"')

@@ -120,7 +120,10 @@ class Evaluate:
         except OSError as error:
             problems.append(f"--csv was not written: {reason(error)}")
         try:
-            if record is not None:
+            if record is not None and record.exists() and not record.is_file():
+                # A pipe would wait for a reader, and a device would swallow it.
+                problems.append(f"the result was not noted: {record} is no regular file")
+            elif record is not None:
                 write_json(record, values)
         except OSError as error:
             problems.append(f"the result was not noted in the run: {reason(error)}")

@@ -85,6 +85,10 @@ class RunDirectory:
         """
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file; --out names a folder")
+        # A pipe would wait for a reader, a device would swallow the weights, a folder would stay.
+        for path in (self.weights, self.best):
+            if path.exists() and not path.is_file():
+                raise ValueError(f"{path} is no regular file; remove it to train here")
         if not self.recipe.exists():
             if self.path.is_dir() and not all(map(_may_lie_there, self.path.iterdir())):
                 raise ValueError(f"{self.path} has files but no run; choose another --out")

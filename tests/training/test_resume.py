@@ -61,7 +61,9 @@ def same(run: Path, expected: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "number"), [((), signal.SIGINT), (ADAMAX, signal.SIGTERM)], ids=["adamw", "adamax"]
+    ("changes", "number"),
+    [((), signal.SIGINT), pytest.param(ADAMAX, signal.SIGTERM, marks=pytest.mark.slow)],
+    ids=["adamw", "adamax"],
 )
 def test_an_interrupted_run_ends_as_a_whole_one(
     out: Path, changes: tuple[str, ...], number: int
@@ -78,6 +80,7 @@ def test_an_interrupted_run_ends_as_a_whole_one(
     same(out, expected)
 
 
+@pytest.mark.slow
 def test_the_whole_run_is_the_same_twice_and_another_seed_is_another_run(out: Path) -> None:
     train(tiny(), out, quiet=True)
     same(out, uninterrupted())
@@ -280,6 +283,7 @@ def check_nothing_is_restored(out: Path) -> None:
     assert (fresh.updates, fresh.monitor.state()) == (0, expected.monitor.state())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep", "stop"), [(1, 16), (2, 18)])
 def test_a_run_with_a_damaged_checkpoint_ends_as_a_whole_one(
     out: Path, keep: int, stop: int
@@ -344,6 +348,7 @@ def test_another_run_is_refused_and_nothing_is_changed(stopped: Path, case: str)
     assert everything(stopped) == before
 
 
+@pytest.mark.slow
 def test_more_steps_continue_a_finished_run(out: Path) -> None:
     train(tiny("schedule=constant"), out, quiet=True)
     summary = train(tiny("schedule=constant", "steps=30"), out, resume=True, quiet=True)

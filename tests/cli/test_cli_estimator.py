@@ -69,7 +69,7 @@ def test_trajectories_change_the_second_bound_alone(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--estimator", "iwae"], "--estimator is 'iwae'; there is kuzina2023 alone"),
+        (["--estimator", "iwae"], "--estimator is 'iwae'; the only one is kuzina2023"),
         (["--context-samples", 0], "--context-samples is 0"),
     ],
 )

@@ -145,7 +145,8 @@ class Evaluate:
         check_seed(self.seed)
         check_processes()
         if self.estimator not in (None, _ESTIMATOR):
-            raise ValueError(f"--estimator is {shown(self.estimator)}; there is {_ESTIMATOR} alone")
+            found = shown(self.estimator)
+            raise ValueError(f"--estimator is {found}; the only one is {_ESTIMATOR}")
         if self.csv is not None:
             check_output(self.csv, option="--csv")
 

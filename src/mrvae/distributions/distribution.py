@@ -1,7 +1,7 @@
 """What a prior of a latent must offer, whatever its family.
 
 A latent is drawn from standard normal noise, so that a draw is a function of (seed, step, place)
-alone; its density is known; and its divergence from the posterior, a Gaussian, is known in closed
+only; its density is known; and its divergence from the posterior, a Gaussian, is known in closed
 form, or estimated without bias at one draw. ``exact_kl`` says which of the two.
 """
 

@@ -8,7 +8,7 @@ is taken by
 
     log(σ(a) - σ(b)) = log σ(a) + log σ(-b) + log(1 - e^{-d}),    d = a - b = 2h/s,
 
-in which no term cancels another and d depends on the scale alone. With a log-scale ℓ,
+in which no term cancels another and d depends only on the scale. With a log-scale ℓ,
 
     log(1 - e^{-d}) = log 2h - ℓ + log((1 - e^{-d})/d)
 

@@ -106,14 +106,14 @@ Prior = FactorisedSpec | AutoregressiveSpec | DiffusionSpec
 
 
 class NoContextSpec(Choice, frozen=True, tag="none"):
-    """Nothing stands above the coarsest latent."""
+    """No context: the hierarchy begins at its coarsest latent."""
 
 
 class DCTSpec(Choice, frozen=True, tag="dct"):
     """The lowest ``frequencies`` × ``frequencies`` of a cosine transform.
 
-    With ``everywhere`` the state of each resolution begins with what the context tells it;
-    without, that of the coarsest alone. ``ycbcr`` changes colours to luminance and chrominance, of
+    With ``everywhere`` the context conditions the state of each resolution; without, only that of
+    the coarsest. ``ycbcr`` changes colours to luminance and chrominance, of
     which the latter keeps ``chroma`` × ``chroma`` frequencies; all of them if that is 0.
     """
 
@@ -127,7 +127,7 @@ class DCTSpec(Choice, frozen=True, tag="dct"):
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "frequencies")
         within(self, 0, self.frequencies, "chroma")
-        require(self.ycbcr or not self.chroma, "chroma is of ycbcr alone; set ycbcr=true")
+        require(self.ycbcr or not self.chroma, "chroma belongs to ycbcr; set ycbcr=true")
 
 
 class PooledSpec(Choice, frozen=True, tag="pooled"):

@@ -110,7 +110,7 @@ class NVAE(Choice, frozen=True, tag="nvae"):
 
 
 class Markov(Choice, frozen=True, tag="markov"):
-    """The cell of the ladder VAE: the next state is a function of the latent alone."""
+    """The cell of the ladder VAE: the next state is a function of the latent only."""
 
 
 class Plain(Choice, frozen=True, tag="plain"):

@@ -1,7 +1,7 @@
 r"""Other wavelets and depths (section 6, the paper's future work): five families at L = 1 … 4.
 
 Each is the model with the bound and independent Laplace details, so that bits per dimension say
-which transform leaves the fewest bits; the paper's loss would measure the noise alone. Depth
+which transform leaves the fewest bits; the paper's loss would measure only the noise. Depth
 changes the encoder's size with it. Runs are short, a third of the table's steps.
 """
 

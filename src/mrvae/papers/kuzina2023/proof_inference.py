@@ -120,7 +120,7 @@ def section_4(tables: int) -> Iterator[Check]:
         return _certain(m, m.prior.expand_as(m.posterior))
 
     informed = "I(z_B; x) − I(z_B; z_C), if z_B collapses"
-    unread = "I(z_C; x), if the decoder is deaf to z_C"
+    unread = "I(z_C; x), if the decoder ignores z_C"
     exact = "gap of a certain q(z_C | x) = −ln p(f(x) | x)"
     more, collapses = more_than_context, "z_B does not collapse"
     yield from vanishing(

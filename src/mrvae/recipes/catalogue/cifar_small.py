@@ -91,7 +91,7 @@ CIFAR_SMALL = (
     _with(
         "dct",
         "CIFAR-10 under its lowest frequencies, with a diffusion prior, on one core",
-        "figure 5, context alone; our own size",
+        "figure 5, context only; our own size",
         _RGB,
         754_076,
     ),

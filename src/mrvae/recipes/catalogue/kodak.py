@@ -1,4 +1,4 @@
-"""Models that are a context and its learnt prior alone, for files of few bytes.
+"""Models of a context and its learnt prior only, for files of few bytes.
 
 The context has luminance and chrominance of 32 × 32 pixels, 7 × 7 frequencies of the one and 4 × 4
 of the other, in steps of 96 grey levels of an orthonormal transform: of several such choices the
@@ -22,9 +22,9 @@ _STEP = 96 / 255
 
 PHOTOGRAPHS = Recipe(
     name="kodak-context",
-    about="photographs of a folder by their lowest frequencies alone, for files of 0.1 bpp",
+    about="photographs of a folder from their lowest frequencies only, for files of 0.1 bpp",
     paper="Kuzina & Tomczak 2023",
-    row="figure 5, context alone; our own",
+    row="figure 5, context only; our own",
     budget="a minute on 1 core",
     parameters=206_126,
     depth=1,
@@ -54,7 +54,7 @@ PHOTOGRAPHS = Recipe(
 SMALL_IMAGES = replace(
     PHOTOGRAPHS,
     name="cifar10-context",
-    about="CIFAR-10 by its lowest frequencies alone, whose prior can code photographs too",
+    about="CIFAR-10 from its lowest frequencies only, whose prior can code photographs too",
     data=Data(source="cifar10"),
 )
 

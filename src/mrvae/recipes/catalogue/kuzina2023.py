@@ -9,7 +9,7 @@ pointwise skip and a scalar in the networks of every posterior and prior (11,984
 The counts with a context are 320 below the published 696,439 on the binary images and 93,824 (0.4
 percent) below 22,548,709 on CIFAR-10. The released code builds a convolution from the picture of
 the context to the top state a second time, and never uses it (320 and 10,752). On CIFAR-10 its
-convolution at 1×1 is 3×3, eight ninths of which see padding alone (9,216), and its U-Net has two
+convolution at 1×1 is 3×3, eight ninths of which see only padding (9,216), and its U-Net has two
 convolutions where it changes its scale (73,856; :mod:`mrvae.layers.unet`).
 
 Hyper-parameters are those of table 6, which differ from the released configurations: contexts of 6

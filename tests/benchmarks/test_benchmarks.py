@@ -74,6 +74,7 @@ def test_the_literal_encoder_has_the_published_input() -> None:
             assert (none == none[0, 0, 0, 0]).all()
 
 
+@pytest.mark.slow
 def test_one_pair_of_steps_is_measured_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

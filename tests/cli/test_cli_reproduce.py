@@ -42,6 +42,7 @@ def reproduce(item: str, *more: str) -> list[str]:
     return ["reproduce", "falck2022", item, "--budget", "smoke", "--quiet", *more]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("item", ["figure1", "figure5", "figure6", "figure7"])
 def test_an_item_is_the_same_in_its_answer_and_on_disk(
     here: Path, capsys: Capture, item: str
@@ -73,6 +74,7 @@ def test_at_smoke_the_text_reports_only_that_the_item_runs(here: Path, capsys: C
     assert all(line.startswith("wrote ") for line in written.splitlines())
 
 
+@pytest.mark.slow
 def test_a_result_names_every_run_it_is_made_of(here: Path, capsys: Capture) -> None:
     ask(capsys, *reproduce("figure5"))
     found = json.loads((here / "figure5.json").read_text())
@@ -88,6 +90,7 @@ def test_a_result_names_every_run_it_is_made_of(here: Path, capsys: Capture) -> 
     assert found["made_with"].keys() == {"mrvae", "torch", "python", "processor", "threads"}
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_made_again_and_comes_out_the_same(
     here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +106,7 @@ def test_what_is_finished_is_not_made_again_and_comes_out_the_same(
     ask(capsys, *reproduce("figure6", "--only", "x1"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_item_goes_on_with_the_same_command(
     here: Path, capsys: Capture, tmp_path: Path
 ) -> None:
@@ -120,6 +124,7 @@ def test_an_interrupted_item_goes_on_with_the_same_command(
             assert a[name] == b[name]
 
 
+@pytest.mark.slow
 def test_cells_are_made_in_portions(here: Path, capsys: Capture) -> None:
     first = ask(capsys, *reproduce("figure5", "--only", "r2"))["rows"]
     assert [row["cell"] for row in first] == ["r2"]

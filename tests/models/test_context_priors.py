@@ -167,6 +167,7 @@ def test_priors_stand_on_contexts() -> None:
         context.grid.check(prior.sample(10, g))
 
 
+@pytest.mark.slow
 def test_context_and_priors_compile_to_one_graph() -> None:
     context = DCTContext((1, 8, 8), 4, MidTread(1.0))
     g = torch.Generator().manual_seed(0)

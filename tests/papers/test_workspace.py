@@ -128,6 +128,7 @@ def test_a_difference_over_the_same_images_has_the_error_of_the_differences(tmp_
     assert paired_error(run, replace(run, each={}), "nats") is None
 
 
+@pytest.mark.slow
 def test_entries_can_be_made_in_any_portions(tmp_path: Path) -> None:
     """Each session makes what it names, and reports what the others have finished."""
     entries = [Entry(f"s{seed}", Job(JOB.recipe, seed)) for seed in range(3)]

@@ -172,6 +172,7 @@ def test_forward_derivatives_vmap_and_second_derivatives(name: str) -> None:
     assert torch.autograd.gradgradcheck(lambda z: there_and_back(z) ** 3, point)
 
 
+@pytest.mark.slow
 @for_all("name", ["haar", "db2"])
 def test_it_compiles_to_one_graph_at_every_size(name: str) -> None:
     wavelet = Wavelet(name)

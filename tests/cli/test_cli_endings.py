@@ -119,6 +119,9 @@ def test_values_in_messages_are_short_and_escaped(capsys: Capture, arguments: li
 INTERRUPTED_AT_IMPORT = """
 import os, signal, sys
 
+# A job in the background is started with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == {name!r}:

@@ -106,8 +106,8 @@ def start(count: int, task: Path, *arguments: str) -> subprocess.CompletedProces
     )
 
 
-def _double(recipe: Recipe) -> HVAE:
-    return build(recipe).double()
+def _double(recipe: Recipe, large: bool = False) -> HVAE:
+    return build(recipe, large=large).double()
 
 
 def _watch_weights(patch: pytest.MonkeyPatch) -> list[str]:

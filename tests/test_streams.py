@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mrvae.streams import TolerantStream, one_line, prepare_standard_streams, printable
+from mrvae.streams import TolerantStream, notice, one_line, prepare_standard_streams, printable
 
 
 def test_no_control_character_passes() -> None:
@@ -18,6 +18,11 @@ def test_no_control_character_passes() -> None:
     assert one_line(hostile).isprintable()
     plain = "−ELBO 85.2 ± 8.7 nats, λ = ½ …"
     assert printable(plain) == one_line(plain) == plain
+
+
+def test_a_notice_is_one_printable_line(capsys: pytest.CaptureFixture[str]) -> None:
+    notice("a field `\x1b[31m` of\na file")
+    assert capsys.readouterr().err == "mrvae: a field `\\x1b[31m` of a file\n"
 
 
 def test_a_long_message_keeps_its_beginning_and_its_end() -> None:

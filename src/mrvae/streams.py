@@ -147,7 +147,7 @@ def tolerant_stderr() -> TextIO:
 
 def notice(text: str) -> None:
     """Print one line of mrvae on stderr, if it can be shown."""
-    print(f"mrvae: {text}", file=tolerant_stderr(), flush=True)
+    print(f"mrvae: {one_line(text)}", file=tolerant_stderr(), flush=True)
 
 
 def prepare_standard_streams() -> None:

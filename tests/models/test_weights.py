@@ -154,6 +154,12 @@ def test_a_file_gets_no_more_memory_than_its_own_size(run: Path) -> None:
     assert peak < 1 << 26
 
 
+def test_a_file_far_larger_than_the_model_is_not_mapped(run: Path) -> None:
+    with (run / "weights.safetensors").open("r+b") as file:
+        file.truncate(1 << 40)
+    assert "bytes; at most" in refused(run)
+
+
 def test_a_header_without_end_is_refused(run: Path) -> None:
     (run / "weights.safetensors").write_bytes(struct.pack("<Q", 1 << 62) + b"{")
     assert "is damaged" in refused(run)

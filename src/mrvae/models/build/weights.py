@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mrvae.files import atomic
+from mrvae.files import atomic, check_regular
 from mrvae.models.build import build
 from mrvae.models.build.size import Size, check_size, size_of
 from mrvae.models.hvae import HVAE
@@ -24,6 +24,7 @@ from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import from_json, parse
 
 _LARGEST_RECIPE = 1 << 20
+_MARGIN = 64 << 20
 SHIPPED = Path(__file__).parents[2] / "shipped"
 
 
@@ -47,7 +48,7 @@ def load(
     if not weights.is_file():
         raise ValueError(f"{weights} does not exist; train the run first, or resume it")
     size = size_of(recipe.model, repeat=repeat)
-    _refuse_less(weights, size)
+    _refuse_other_size(weights, size)
     if not large:
         check_size(replace(size, parameters=0, layers=0))
     with torch.device("meta"):
@@ -136,8 +137,10 @@ def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
         temporary.chmod(0o644)
 
 
-def _refuse_less(path: Path, size: Size) -> None:
-    """Refuse a file that holds fewer tensors than a model of a size has, before it is built."""
+def _refuse_other_size(path: Path, size: Size) -> None:
+    """Refuse a file that is too large or too small for a model of a size, before it is built."""
+    # Mapping a file of any length takes address space of that length.
+    check_regular(path, 16 * size.parameters + _MARGIN)
     try:
         with safe_open(path, framework="pt") as file:
             count = len(file.keys())

@@ -19,7 +19,6 @@ from mrvae.cli import main
 from mrvae.cli.checks import check_folder, check_output, check_processes
 from mrvae.cli.command import Answer
 from mrvae.data import load
-from mrvae.training.progress import ProgressBar
 
 DIGITS = "digits-vdvae"
 
@@ -57,19 +56,6 @@ def test_what_stdout_cannot_take_is_printed_on_stderr() -> None:
     assert shell('"$@" >&-', "recipes") == (0, "", "")
     assert shell('"$@" 2>&-', "tarin") == (2, "", "")
     assert shell('"$@" 2>/dev/full', "tarin") == (2, "", "")
-
-
-def test_a_bar_on_a_dead_terminal_does_not_end_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = mrvae.build(mrvae.recipe(DIGITS))
-    reading, writing = os.pipe()
-    os.close(reading)
-    for descriptor in (writing, os.open("/dev/full", os.O_WRONLY)):
-        with monkeypatch.context() as patch, os.fdopen(descriptor, "w", buffering=1) as dead:
-            patch.setattr(sys, "stderr", dead)
-            with ProgressBar(model, 17, 0, 4, quiet=False) as bar:
-                bar.log("step 1")
-                bar.warn("step 2")
-            os.dup2(os.open(os.devnull, os.O_WRONLY), dead.fileno())
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ import mrvae
 ROOT = Path(mrvae.__file__).parent
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
-WRITING = {"files", "image_grid", "report", "run_log", "processes", "streams", "forecast"}
+WRITING = {"files", "image_grid", "report", "html_report", "run_log", "processes"}
+WRITING |= {"streams", "forecast"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
@@ -39,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "image_grid": {"files"},
     "run_log": {"files"},
     "report": {"files"},
+    "html_report": {"image_grid"},
     "training": SCIENCE | WRITING | COUNTING,
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
@@ -50,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"recipes", "models"},
     "__main__": {"cli"},
 }
-TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions"}
+TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "html_report", "suggestions"}
 TORCH_FREE |= {"streams", "forecast"}
 
 

@@ -32,6 +32,15 @@ class Run:
         return (self.path / "state").is_dir() and os.access(self.path, os.W_OK)
 
     @property
+    def seed(self) -> int:
+        """The seed of its training; 0 where its file names none."""
+        from mrvae.recipes.serial import parse
+
+        written = parse((self.path / "recipe.json").read_text(encoding="utf-8"))
+        seed = written.get("seed") if isinstance(written, dict) else None
+        return seed if isinstance(seed, int) else 0
+
+    @property
     def levels(self) -> int:
         """Number of values of a pixel."""
         return self.recipe.model.likelihood.bins

@@ -17,10 +17,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import platform
 import time
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +31,37 @@ from literal import vdvae
 from mrvae.data import Images, images_for
 from mrvae.data.stream import Stream
 from mrvae.files import write_json
+from pairing import machine
 
 RATE, WARMUP, BETA, DECAY = 5e-4, 100, 0.9, 0.01
 CLIP, SKIP, AVERAGE, BATCH = 200.0, 400.0, 0.9995, 32
 EVERY, VALIDATION = 250, 1000
+
+Tree = dict[str, Any]
+
+
+HEADINGS = ("model", "steps", "images a step", "CPU seconds", "test images", "−ELBO, nats")
+
+
+def read(path: Path) -> Tree:
+    """Return what was written into a file."""
+    found: Tree = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def rows(found: Tree) -> list[tuple[str, ...]]:
+    """Return the cells of the table."""
+    metrics = found["metrics"]
+    return [
+        (
+            found["model"],
+            f"{found['steps']:,}",
+            str(found["training"]["batch"]),
+            f"{found['seconds']:,.0f}",
+            f"{metrics['images']:,}",
+            f"{metrics['nats']:.2f} ± {metrics['nats_se']:.2f}",
+        )
+    ]
 
 
 def inputs(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,7 +170,7 @@ def main() -> None:
             "steps": options.steps,
             "skipped": skipped,
             "seconds": curve[-1]["seconds"],
-            "hardware": f"{platform.processor() or platform.machine()}, torch {torch.__version__}",
+            "machine": machine("cpu"),
             "metrics": {
                 "images": len(nats),
                 "nats": float(nats.mean()),

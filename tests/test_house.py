@@ -18,27 +18,29 @@ import mrvae
 ROOT = Path(mrvae.__file__).parent
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
+SCIENCE |= {"sizes"}
 WRITING = {"files", "image_grid", "report", "run_log", "processes", "streams", "forecast"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
-    "resolution": {"suggestions"},
+    "resolution": {"suggestions", "sizes"},
     "distributions": set(),
-    "recipes": {"suggestions"},
+    "recipes": {"suggestions", "sizes"},
     "suggestions": set(),
+    "sizes": set(),
     "devices": set(),
     "files": set(),
     "streams": set(),
     "forecast": {"streams"},
     "meter": set(),
     "processes": {"files"},
-    "layers": {"resolution", "distributions"},
-    "models": {"layers", "resolution", "distributions", "recipes", "files"},
+    "layers": {"resolution", "distributions", "sizes"},
+    "models": {"layers", "resolution", "distributions", "recipes", "files", "sizes"},
     "objectives": {"models"},
-    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "files"},
+    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "files", "sizes"},
     "image_grid": {"files"},
     "run_log": {"files"},
-    "report": {"files"},
+    "report": {"files", "sizes"},
     "training": SCIENCE | WRITING | COUNTING,
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
@@ -50,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"recipes", "models"},
     "__main__": {"cli"},
 }
-TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions"}
+TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions", "sizes"}
 TORCH_FREE |= {"streams", "forecast"}
 
 

@@ -18,28 +18,30 @@ import mrvae
 ROOT = Path(mrvae.__file__).parent
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
+SCIENCE |= {"sizes"}
 WRITING = {"files", "image_grid", "report", "html_report", "run_log", "processes"}
 WRITING |= {"streams", "forecast"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
-    "resolution": {"suggestions"},
+    "resolution": {"suggestions", "sizes"},
     "distributions": set(),
-    "recipes": {"suggestions"},
+    "recipes": {"suggestions", "sizes"},
     "suggestions": set(),
+    "sizes": set(),
     "devices": set(),
     "files": set(),
     "streams": set(),
     "forecast": {"streams"},
     "meter": set(),
     "processes": {"files"},
-    "layers": {"resolution", "distributions"},
-    "models": {"layers", "resolution", "distributions", "recipes", "files"},
+    "layers": {"resolution", "distributions", "sizes"},
+    "models": {"layers", "resolution", "distributions", "recipes", "files", "sizes"},
     "objectives": {"models"},
-    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "files"},
+    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "files", "sizes"},
     "image_grid": {"files"},
     "run_log": {"files"},
-    "report": {"files"},
+    "report": {"files", "sizes"},
     "html_report": {"image_grid"},
     "training": SCIENCE | WRITING | COUNTING,
     "evaluation": SCIENCE | WRITING | COUNTING,
@@ -53,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "html_report", "suggestions"}
-TORCH_FREE |= {"streams", "forecast"}
+TORCH_FREE |= {"streams", "forecast", "sizes"}
 
 
 MOST_MODULES = 12

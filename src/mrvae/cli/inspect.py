@@ -22,6 +22,7 @@ from mrvae.cli.options import Best, DataDir, Json, RunPath, Seed, Split
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
 from mrvae.report import norms_figure, write_figure
+from mrvae.sizes import sides
 
 if TYPE_CHECKING:
     from mrvae.cli.collapse import Measurement
@@ -111,7 +112,7 @@ def _norms(run: Run, images: Images, seed: int) -> Measurement:
     draw = partial(norms_figure, {n: (p.sizes, p.means, p.deviations) for n, p in passes.items()})
     head = ["pass", "block", "resolution", "mean norm", "sd"]
     rows = [
-        [name, index, f"{size}×{size}", f"{mean:.2f}", f"{deviation:.2f}"]
+        [name, index, "×".join(map(str, sides(size))), f"{mean:.2f}", f"{deviation:.2f}"]
         for name, p in passes.items()
         for index, (size, mean, deviation) in enumerate(
             zip(p.sizes, p.means, p.deviations, strict=True), start=1

@@ -21,6 +21,7 @@ from mrvae.report import (
     run_kl_figure,
 )
 from mrvae.run_log import read_log
+from mrvae.sizes import simplest
 
 if TYPE_CHECKING:
     from mrvae.cli.runs import Run
@@ -169,7 +170,7 @@ def _latents(run: Run, images: Images, seed: int) -> list[Section]:
 
     report = unit_report(run.model, images, draws=_DRAWS, seed=seed)
     kl = [layer.nats for layer in report.layers]
-    sizes = [height for _, height, _ in report.shapes]
+    sizes = [simplest(shape[1:]) for shape in report.shapes]
     rows = [["latent", "shape", "nats", "nats per unit", "active units", "units"]]
     for index, (shape, layer) in enumerate(zip(report.shapes, report.layers, strict=True), start=1):
         name = f"{index} (context)" if index <= report.contexts else str(index)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mrvae.sizes import ImageSize, sides
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -89,8 +91,8 @@ def open_run(path: Path, best: bool = False, repeat: int | None = None, large: b
     return Run(folder, read_recipe(folder), model)
 
 
-def check_grid(count: int, side: int) -> None:
-    """Refuse more images of ``side`` pixels than one picture can hold.
+def check_grid(count: int, size: ImageSize) -> None:
+    """Refuse more images of a size than one picture can hold.
 
     Raises:
         ValueError: if there are more; the message has the largest number.
@@ -98,10 +100,11 @@ def check_grid(count: int, side: int) -> None:
     """
     from mrvae.image_grid import most_images
 
-    most = most_images(side, side)
+    height, width = sides(size)
+    most = most_images(height, width)
     if count > most:
         raise ValueError(
-            f"--n is {count}; a picture holds at most {most:,} images of {side}×{side} pixels: "
+            f"--n is {count}; a picture holds at most {most:,} images of {height}×{width} pixels: "
             "draw them in parts, with another --seed and --out each"
         )
 

@@ -108,7 +108,7 @@ def _draw(out: Path, large: bool) -> tuple[str, ...]:
 def _answer(recipe: Recipe, summary: RunSummary, problems: tuple[str, ...]) -> Answer:
     from mrvae.models import bits_per_dim
 
-    dims = recipe.model.channels * recipe.model.size**2
+    dims = recipe.model.dims
     nats = summary.nats if math.isfinite(summary.nats) else None
     values = {
         "run": str(summary.run),

@@ -33,11 +33,11 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
 
     """
     data, model = recipe.data, recipe.model
-    expected = (model.channels, model.size, model.size)
+    expected = model.image
     if isinstance(data.cut, Patches):
-        images = load_patches(data.source, split, data_dir, data.cut, model.size)
+        images = load_patches(data.source, split, data_dir, data.cut, expected[1])
     else:
-        images = load(data.source, split, data_dir, model.size if data.fit else None, expected)
+        images = load(data.source, split, data_dir, expected[1] if data.fit else None, expected)
     check_shape(images.name, images.shape, expected)
     if data.binary:
         return images if split == "train" else images.binarised(_BINARISATION_SEED)

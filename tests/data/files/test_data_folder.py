@@ -10,7 +10,7 @@ import torch
 from data_made_up import random_pixels, write_pictures
 from PIL import Image
 
-from mrvae.data import SPLITS, load
+from mrvae.data import SPLITS, Crop, Reading, load
 
 
 def test_pictures_are_read_exactly_and_split(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_pictures_of_two_sizes_are_refused_or_fitted(tmp_path: Path) -> None:
     write_pictures(tmp_path / "wide", 1, size=(9, 4))
     with pytest.raises(ValueError, match=r"000.png has .*\(3, 4, 5\) and .*wide/000.png has"):
         load(str(tmp_path), "test")
-    assert load(str(tmp_path), "test", fit=4).shape == (3, 4, 4)
+    assert load(str(tmp_path), "test", reading=Reading(framing=Crop(4, 4))).shape == (3, 4, 4)
 
 
 @pytest.mark.parametrize("fit", [None, 4])
@@ -107,5 +107,5 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
 
 def test_a_very_long_picture_is_fitted_in_little_memory(tmp_path: Path) -> None:
     Image.new("L", (200_000, 1), 7).save(tmp_path / "line.png")
-    images = load(str(tmp_path), "train", fit=32)
+    images = load(str(tmp_path), "train", reading=Reading(framing=Crop(32, 32)))
     assert torch.equal(images.take(torch.tensor([0])), torch.full((1, 1, 32, 32), 7).byte())

@@ -16,7 +16,7 @@ declared size is checked before memory is allocated, and an error is one line th
                             patches
 """
 
-from mrvae.data.files.conversion import Reading
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.gallery import Picture, gallery
 from mrvae.data.framing import Crop, Pad
 from mrvae.data.images import Images, all_batches
@@ -32,13 +32,13 @@ from mrvae.data.stream import Stream
 __all__ = [
     "NAMES",
     "SPLITS",
+    "Conversion",
     "Crop",
     "Images",
     "Pad",
     "Picture",
     "Prefetch",
     "Purpose",
-    "Reading",
     "Rows",
     "Stream",
     "all_batches",

@@ -27,7 +27,7 @@ from mrvae.data.files.image_files import from_tensor
 from mrvae.data.framing import Framing
 from mrvae.data.randomness import Purpose, generator
 from mrvae.data.rows import MappedRows, PickedRows, Rows, RowTransform, TensorRows
-from mrvae.recipes.conversion import Mode
+from mrvae.recipes.data import Mode
 
 _CHUNK = 256
 
@@ -163,7 +163,7 @@ class Images:
         """Return images in a mode: RGB from grey has three equal channels, grey from RGB its luma.
 
         Example:
-            >>> from mrvae.recipes.conversion import ToRGB
+            >>> from mrvae.recipes.data import ToRGB
             >>> grey = Images(torch.zeros(5, 1, 2, 2, dtype=torch.uint8), "zeros", "test")
             >>> grey.in_mode(ToRGB()).shape
             (3, 2, 2)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mrvae.data.files.arrays import load_npy, load_npz
-from mrvae.data.files.conversion import Reading
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.folder import load_folder
 from mrvae.data.files.shards import is_sharded, load_shards
 from mrvae.data.files.survey import log_cropped
@@ -24,7 +24,7 @@ from mrvae.data.sources.hub import load_hub
 from mrvae.data.sources.mnist import load_mnist
 from mrvae.data.sources.omniglot import load_omniglot
 from mrvae.data.splits import SPLITS
-from mrvae.recipes.conversion import Stored
+from mrvae.recipes.data import Stored
 from mrvae.suggestions import did_you_mean
 
 NAMES = ("digits", "mnist", "omniglot", "cifar10")
@@ -32,22 +32,22 @@ NAMES = ("digits", "mnist", "omniglot", "cifar10")
 
 Shape = tuple[int, int, int]
 
-_AS_STORED = Reading()
+_AS_STORED = Conversion()
 
 
 def load(
     source: str,
     split: str,
     data_dir: Path | str | None = None,
-    reading: Reading = _AS_STORED,
+    conversion: Conversion = _AS_STORED,
     expected: Shape | None = None,
 ) -> Images:
     """Return the images of a source's split.
 
-    ``reading`` converts and resizes; images of a named data set are resized when they are taken, to
-    save memory. A relative path is looked up from the current folder, then from the data folder.
-    ``expected`` is the shape (C, H, W) that the images must have then; if it is given, the files of
-    another shape are refused by their headers, before any pixel is read.
+    ``conversion`` is of colours and sizes; images of a named data set are resized when they are
+    taken, to save memory. A relative path is looked up from the current folder, then from the data
+    folder. ``expected`` is the shape (C, H, W) that the images must have then; if it is given, the
+    files of another shape are refused by their headers, before any pixel is read.
 
     Raises ``ValueError`` for an unknown source or split, and for data that are missing, damaged or
     of the wrong kind.
@@ -62,18 +62,18 @@ def load(
         raise ValueError(f"{split!r} is no split; choose from {', '.join(SPLITS)}")
     root = data_folder(data_dir)
     if source not in NAMES:
-        return _load_path(source, split, root, reading, expected)
-    return _converted(_load_named(source, split, root), reading)
+        return _load_path(source, split, root, conversion, expected)
+    return _converted(_load_named(source, split, root), conversion)
 
 
-def _converted(images: Images, reading: Reading) -> Images:
-    """Return images that come without files of their own, as ``reading`` asks for."""
-    images = images.in_mode(reading.mode)
-    if reading.framing is None:
+def _converted(images: Images, conversion: Conversion) -> Images:
+    """Return images that come without files of their own, as ``conversion`` asks for."""
+    images = images.in_mode(conversion.mode)
+    if conversion.framing is None:
         return images
-    log_cropped(images.name, reading, [images.shape[1:]])
-    framed = (reading.framing.height, reading.framing.width)
-    return images if images.shape[1:] == framed else images.when_taken().framed(reading.framing)
+    log_cropped(images.name, conversion, [images.shape[1:]])
+    framed = (conversion.framing.height, conversion.framing.width)
+    return images if images.shape[1:] == framed else images.when_taken().framed(conversion.framing)
 
 
 def _load_named(source: str, split: str, root: Path | None) -> Images:
@@ -90,24 +90,24 @@ def _load_named(source: str, split: str, root: Path | None) -> Images:
 
 
 def _load_path(
-    source: str, split: str, root: Path | None, reading: Reading, expected: Shape | None
+    source: str, split: str, root: Path | None, conversion: Conversion, expected: Shape | None
 ) -> Images:
     """Load a file, a folder or a hub data set."""
     if source.startswith("hf:"):
-        return load_hub(source.removeprefix("hf:"), split, reading)
+        return load_hub(source.removeprefix("hf:"), split, conversion)
     path = _existing(source, root)
     if path.is_dir():
         if not is_sharded(path):
-            return load_folder(path, split, reading, expected)
+            return load_folder(path, split, conversion, expected)
         images = load_shards(path, split)
     elif path.suffix.lower() == ".npy":
         images = load_npy(path, split)
     elif path.suffix.lower() == ".npz":
-        as_stored = reading.framing is None and isinstance(reading.mode, Stored)
+        as_stored = conversion.framing is None and isinstance(conversion.mode, Stored)
         images = load_npz(path, split, expected if as_stored else None)
     else:
         raise ValueError(f"{path} is not read; give a folder of images, a .npy or an .npz file")
-    return _converted(images, reading)
+    return _converted(images, conversion)
 
 
 def _existing(source: str, root: Path | None) -> Path:

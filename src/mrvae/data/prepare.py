@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mrvae.data.files.conversion import Reading
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.patches import load_patches
 from mrvae.data.framing import Crop, Framing, Pad
 from mrvae.data.images import Images, check_shape
 from mrvae.data.loading import load
 from mrvae.recipes.cut import Patches
-from mrvae.recipes.schema import Data, Recipe
+from mrvae.recipes.data import Data
+from mrvae.recipes.schema import Recipe
 
 _BINARISATION_SEED = 0
 
@@ -36,11 +37,11 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
     """
     data, model = recipe.data, recipe.model
     expected = (model.channels, model.size, model.size)
-    reading = reading_of(data, *expected[1:])
+    conversion = conversion_of(data, *expected[1:])
     if isinstance(data.cut, Patches):
-        images = load_patches(data.source, split, data_dir, data.cut, expected, reading)
+        images = load_patches(data.source, split, data_dir, data.cut, expected, conversion)
     else:
-        images = load(data.source, split, data_dir, reading, expected)
+        images = load(data.source, split, data_dir, conversion, expected)
     check_shape(images.name, images.shape, expected)
     if data.binary:
         return images if split == "train" else images.binarised(_BINARISATION_SEED)
@@ -51,11 +52,11 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
     return images if images.bins == bins else images.with_bins(bins)
 
 
-def reading_of(data: Data, height: int, width: int) -> Reading:
+def conversion_of(data: Data, height: int, width: int) -> Conversion:
     """Return how a recipe's pictures become images of its model's size."""
     framing: Framing | None = None
     if data.fit:
         framing = Crop(height, width)
     elif data.pad:
         framing = Pad(height, width)
-    return Reading(data.mode, data.alpha, framing, data.skip_unreadable)
+    return Conversion(data.mode, data.alpha, framing, data.skip_unreadable)

@@ -42,7 +42,7 @@ def special(path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_only_regular_files_are_opened(kind: str, tmp_path: Path) -> None:
-    """Reading any of these would hang, or never end."""
+    """Conversion any of these would hang, or never end."""
     uses: dict[str, Callable[[Path], object]] = {
         "train-images-idx3-ubyte": lambda folder: load("mnist", "train", folder),
         "chardata.mat": lambda folder: load("omniglot", "train", folder),

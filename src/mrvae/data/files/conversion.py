@@ -23,7 +23,7 @@ from torch import Tensor
 from mrvae.data.files.formats import Declared, Excess, unread
 from mrvae.data.files.formats.tiff import exif_orientation
 from mrvae.data.framing import Framing
-from mrvae.recipes.conversion import (
+from mrvae.recipes.data import (
     Alpha,
     DropAlpha,
     Mode,
@@ -49,7 +49,7 @@ _OF_MODE = {
 }
 _LOST = {
     Excess.DEEP: "the lower 8 bits are lost",
-    Excess.PALETTE: "colours are looked up and nothing is lost",
+    Excess.PALETTE: "nothing is lost",
     Excess.CMYK: "the separation into inks is lost",
     Excess.SEVERAL: "all frames but the first are lost",
     Excess.BILEVEL: "nothing is lost",
@@ -68,7 +68,7 @@ _UNDONE = {6: 8, 8: 6}
 
 
 @dataclass(frozen=True)
-class Reading:
+class Conversion:
     """How a source's pictures become the images of a set.
 
     Args:
@@ -110,18 +110,18 @@ class Reading:
         return to_tensor(np.array(picture)).clamp(max=self.largest(file))
 
     def losses(self, file: Declared) -> tuple[str, ...]:
-        """Return what conversions of a file lose, in words."""
-        words = [f"{excess.value}: {_LOST[excess]}" for excess, _ in file.excess if excess in _LOST]
+        """Return what of a file is converted, and in brackets what that loses."""
+        lost = {excess.value: _LOST[excess] for excess, _ in file.excess if excess in _LOST}
         if file.has(Excess.ALPHA):
             verb = "is" if isinstance(self.alpha, DropAlpha) else "is blended and"
-            words.append(f"{Excess.ALPHA.value}: opacity {verb} lost")
+            lost[Excess.ALPHA.value] = f"opacity {verb} lost"
         if file.channels == 3 and isinstance(self.mode, ToGrey):
-            words.append("in colour: colours are lost")
+            lost["in colour"] = "colours are lost"
         if file.channels == 1 and isinstance(self.mode, ToRGB):
-            words.append("in grey: nothing is lost")
+            lost["in grey"] = "nothing is lost"
         if self.largest(file) != file.largest < 255:
-            words.append(f"of {file.largest + 1} levels: levels are scaled to 0…255")
-        return tuple(words)
+            lost[f"of {file.largest + 1} levels"] = "levels are scaled to 0…255"
+        return tuple(f"{kind} ({loss})" for kind, loss in lost.items())
 
     def _takes(self, excess: Excess) -> bool:
         """Whether pictures with a property are converted."""

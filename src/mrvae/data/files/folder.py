@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mrvae.data.files.conversion import Reading
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.image_files import SUFFIXES
 from mrvae.data.files.listing import choose, warn
 from mrvae.data.files.survey import decoded, survey
@@ -25,13 +25,13 @@ from mrvae.data.images import Images, check_shape
 Shape = tuple[int, int, int]
 
 _USUAL = 255
-_AS_STORED = Reading()
+_AS_STORED = Conversion()
 
 
 def load_folder(
-    folder: Path, split: str, reading: Reading = _AS_STORED, expected: Shape | None = None
+    folder: Path, split: str, conversion: Conversion = _AS_STORED, expected: Shape | None = None
 ) -> Images:
-    """Return a split of a folder of pictures, each converted as ``reading`` asks for.
+    """Return a split of a folder of pictures, each converted as ``conversion`` asks for.
 
     The order by which pictures are held out counts those that cannot be read, so that a picture
     stays in its split when another is mended.
@@ -41,24 +41,24 @@ def load_folder(
     """
     chosen = choose(folder, split, SUFFIXES)
     known = survey(folder, chosen.paths)
-    file = known.common(reading, expected)
-    shape = reading.shape(file)
+    file = known.common(conversion, expected)
+    shape = conversion.shape(file)
     if expected is not None:
         check_shape(folder.name, shape, expected)
-    known.log(reading)
-    if (largest := reading.largest(file)) < _USUAL:
+    known.log(conversion)
+    if (largest := conversion.largest(file)) < _USUAL:
         warn(f"mrvae: {folder}: values are 0…{largest} by their files, and are not scaled")
     indices = chosen.indices(len(chosen.paths)).tolist()
     paths = [path for i in indices if (path := chosen.paths[i]) in known.files]
     check_expansion(folder, len(paths) * prod(shape), sum(path.stat().st_size for path in paths))
-    return Images(_decoded(folder, paths, shape, reading), folder.name, split)
+    return Images(_decoded(folder, paths, shape, conversion), folder.name, split)
 
 
-def _decoded(folder: Path, paths: Sequence[Path], shape: Shape, reading: Reading) -> Tensor:
+def _decoded(folder: Path, paths: Sequence[Path], shape: Shape, conversion: Conversion) -> Tensor:
     """Return the pixels of pictures of one shape."""
     pixels = torch.empty((len(paths), *shape), dtype=torch.uint8)
     count = 0
-    for row, (_, image) in zip(pixels, decoded(folder, paths, reading), strict=False):
+    for row, (_, image) in zip(pixels, decoded(folder, paths, conversion), strict=False):
         row.copy_(image)
         count += 1
     if count == 0:

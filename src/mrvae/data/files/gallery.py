@@ -15,7 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mrvae.data.files.conversion import Reading
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.image_files import SUFFIXES
 from mrvae.data.files.listing import entries, is_hidden, kind_of, log_left_out
 from mrvae.data.files.survey import decoded, survey
@@ -23,7 +23,7 @@ from mrvae.data.files.untrusted import check_expansion
 from mrvae.data.location import data_folder
 
 _COLOURS = 3
-_AS_STORED = Reading()
+_AS_STORED = Conversion()
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def picture_paths(name: str, data_dir: Path | str | None = None) -> tuple[Path, 
 
 
 def read_pictures(
-    paths: Sequence[Path], reading: Reading = _AS_STORED, channels: int = _COLOURS
+    paths: Sequence[Path], conversion: Conversion = _AS_STORED, channels: int = _COLOURS
 ) -> tuple[Picture, ...]:
     """Read pictures of one number of channels, once their headers have shown how large all are.
 
@@ -87,8 +87,8 @@ def read_pictures(
     if not paths:
         return ()
     known = survey(paths[0].parent, paths)
-    known.common(reading, (channels, 0, 0), sizes=False)
-    shapes = {path: reading.shape(file) for path, file in known.files.items()}
+    known.common(conversion, (channels, 0, 0), sizes=False)
+    shapes = {path: conversion.shape(file) for path, file in known.files.items()}
     own, path = next((shape[0], path) for path, shape in shapes.items())
     if own != channels:
         mode = "rgb" if channels == _COLOURS else "grey"
@@ -96,11 +96,11 @@ def read_pictures(
             f"{path}: is {'grey' if own == 1 else 'RGB'} and {mode} is needed; convert it, for a "
             f"model by data.mode={mode}, or move it"
         )
-    known.log(reading)
+    known.log(conversion)
     size = sum(map(prod, shapes.values()))
     check_expansion(paths[0].parent, size, sum(path.stat().st_size for path in shapes))
     folder = paths[0].parent
-    return tuple(Picture(path.stem, x) for path, x in decoded(folder, list(shapes), reading))
+    return tuple(Picture(path.stem, x) for path, x in decoded(folder, list(shapes), conversion))
 
 
 def _folder(name: str, root: Path | None) -> Path:

@@ -3,8 +3,8 @@
 Without a request, the tensor holds exactly the values that the file holds, and they are what its
 own header says, see :mod:`mrvae.data.files.formats`: a grey picture of 4 bits has values 0 … 15, a
 PGM file of maxval 16 has 0 … 16. What uint8 grey or RGB cannot hold is refused: 16 bits,
-transparency, palettes, several frames, CMYK; and the pixels are in the order in which they are stored. Of a JPEG
-file the values are those that libjpeg decodes. There is no colour profile.
+transparency, palettes, several frames, CMYK; and the pixels are in the order in which they are
+stored. Of a JPEG file the values are those that libjpeg decodes. There is no colour profile.
 
 The pictures of a data set are upright, and converted where a recipe asks for it, see
 :mod:`mrvae.data.files.conversion`.
@@ -25,8 +25,8 @@ from PIL import Image
 from torch import Tensor
 
 from mrvae.data.files.conversion import (
+    Conversion,
     Levels,
-    Reading,
     Values,
     from_pillow,
     to_tensor,
@@ -82,37 +82,37 @@ def header(path: Path) -> tuple[int, int, int]:
     return declared(path).shape
 
 
-def read(path: Path, reading: Reading | None) -> Tensor:
-    """Decode a picture's file: uint8 of shape (C, H, W), converted as ``reading`` asks for.
+def read(path: Path, conversion: Conversion | None) -> Tensor:
+    """Decode a picture's file: uint8 of shape (C, H, W), converted as it is asked for.
 
-    Without ``reading`` the values are exactly those of the file, as they are stored there. Raises
-    ``ValueError`` as :func:`declared` does, and if the file is damaged.
+    Without ``conversion`` the values are exactly those of the file, as they are stored there.
+    Raises ``ValueError`` as :func:`declared` does, and if the file is damaged.
     """
     with opened(path) as stream:
         file = _declared(stream, path)
-        obstacles = () if reading is None else reading.obstacles(file)
-        if reading is None:
+        obstacles = () if conversion is None else conversion.obstacles(file)
+        if conversion is None:
             _exact(file, path)
         elif obstacles:
             raise unread(str(path), obstacles[0])
         stream.seek(0)
         values, opacity = _values(stream, str(path), file)
-        if reading is None:
+        if conversion is None:
             return to_tensor(values.astype(np.uint8, copy=False))
-        return reading.image(values, opacity, file)
+        return conversion.image(values, opacity, file)
 
 
-def decode(picture: Image.Image, name: str, reading: Reading) -> Tensor:
-    """Decode a picture that Pillow has opened: uint8 (C, H, W), converted as ``reading`` asks for.
+def decode(picture: Image.Image, name: str, conversion: Conversion) -> Tensor:
+    """Decode a picture that Pillow has opened: uint8 (C, H, W), converted as it is asked for.
 
     Raises ``ValueError`` if it is not grey or RGB of 8 bits and is not to be converted, or too
     large.
     """
     check_pixels(name, *picture.size)
     file = from_pillow(picture, name)
-    if obstacles := reading.obstacles(file):
+    if obstacles := conversion.obstacles(file):
         raise unread(name, obstacles[0])
-    return reading.image(*unpacked(picture, file), file)
+    return conversion.image(*unpacked(picture, file), file)
 
 
 def from_tensor(image: Tensor) -> Image.Image:

@@ -23,7 +23,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from mrvae.data.files.conversion import Reading
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.gallery import picture_paths, read_pictures
 from mrvae.data.images import Images
 from mrvae.data.rows import Shape
@@ -32,7 +32,7 @@ from mrvae.recipes.cut import Patches
 
 Member = TypeVar("Member")
 
-_AS_STORED = Reading()
+_AS_STORED = Conversion()
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ def load_patches(
     data_dir: Path | str | None,
     cut: Patches,
     shape: tuple[int, int, int],
-    reading: Reading = _AS_STORED,
+    conversion: Conversion = _AS_STORED,
 ) -> Images:
     """Return a split of a folder of pictures, cut into images of ``shape`` (C, H, W).
 
@@ -105,7 +105,7 @@ def load_patches(
     """
     channels, *size = shape
     paths = of_split(picture_paths(source, data_dir), split, cut)
-    chosen = read_pictures(paths, reading, channels)
+    chosen = read_pictures(paths, conversion, channels)
     height, width = size
     stride = (cut.stride, cut.stride) if split == "train" else (height, width)
     rows = CutRows(tuple(picture.pixels for picture in chosen), (height, width), stride)

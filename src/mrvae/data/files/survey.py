@@ -13,12 +13,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mrvae.data.files.conversion import Reading
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.formats import Declared, Excess
 from mrvae.data.files.image_files import examined, read
 from mrvae.data.files.listing import warn
 from mrvae.data.framing import Crop
-from mrvae.recipes.conversion import Opaque, OverWhite, ToGrey, ToRGB
+from mrvae.recipes.data import Opaque, OverWhite, ToGrey, ToRGB
 
 Shape = tuple[int, int, int]
 
@@ -41,17 +41,17 @@ class Survey:
     files: Mapping[Path, Declared]
     problems: Mapping[Path, str]
 
-    def check_readable(self, reading: Reading) -> None:
+    def check_readable(self, conversion: Conversion) -> None:
         """Refuse pictures of which one cannot be read, and may not be left out.
 
         Raises ``ValueError``.
         """
-        if self.problems and not (reading.skip_unreadable and self.files):
+        if self.problems and not (conversion.skip_unreadable and self.files):
             problem = next(iter(self.problems.values()))
             raise ValueError(f"{problem}; {_leave_out(len(self.problems))}")
 
     def common(
-        self, reading: Reading, expected: Shape | None = None, *, sizes: bool = True
+        self, conversion: Conversion, expected: Shape | None = None, *, sizes: bool = True
     ) -> Declared:
         """Return a picture that has the image's colours, largest value and size of all.
 
@@ -60,30 +60,32 @@ class Survey:
         """
         unlike = {
             (
-                reading.obstacles(file),
-                reading.shape(file)[: None if sizes else 1],
-                reading.largest(file),
+                conversion.obstacles(file),
+                conversion.shape(file)[: None if sizes else 1],
+                conversion.largest(file),
             )
             for file in self.files.values()
         }
         if len(unlike) > 1 or any(obstacles for obstacles, *_ in unlike):
-            raise self._refusal(reading, expected, sizes=sizes)
-        self.check_readable(reading)
+            raise self._refusal(conversion, expected, sizes=sizes)
+        self.check_readable(conversion)
         return next(iter(self.files.values()))
 
-    def log(self, reading: Reading) -> None:
+    def log(self, conversion: Conversion) -> None:
         """Log what conversions lose, what is cropped, and how many pictures cannot be read."""
-        losses = Counter(words for file in self.files.values() for words in reading.losses(file))
+        losses = Counter(words for file in self.files.values() for words in conversion.losses(file))
         if losses:
-            counts = "; ".join(f"{count} {words}" for words, count in sorted(losses.items()))
-            warn(f"mrvae: {self.folder}: pictures are converted, {counts}")
-        log_cropped(self.folder, reading, [file.upright for file in self.files.values()])
+            counts = ", ".join(f"{count} {words}" for words, count in sorted(losses.items()))
+            warn(f"mrvae: {self.folder}: pictures are converted: {counts}")
+        log_cropped(self.folder, conversion, [file.upright for file in self.files.values()])
         _log_unreadable(self.folder, self.problems)
 
-    def _refusal(self, reading: Reading, expected: Shape | None, *, sizes: bool) -> ValueError:
+    def _refusal(
+        self, conversion: Conversion, expected: Shape | None, *, sizes: bool
+    ) -> ValueError:
         """Return the error that counts the pictures by kind and by size."""
-        wanted, options = self._options(reading, expected)
-        if sizes and reading.framing is None and len(set(map(wanted.shape, self._every))) > 1:
+        wanted, options = self._options(conversion, expected)
+        if sizes and conversion.framing is None and len(set(map(wanted.shape, self._every))) > 1:
             options.append("data.fit=true")
         problems = {**self.problems, **self._damaged(wanted)}
         counts = _counted({path: _kind(file) for path, file in self.files.items()})
@@ -99,32 +101,34 @@ class Survey:
             f"take them all{whole}"
         )
 
-    def _options(self, reading: Reading, expected: Shape | None) -> tuple[Reading, list[str]]:
-        """Return the colour options that take all pictures, and the reading that they make."""
+    def _options(
+        self, conversion: Conversion, expected: Shape | None
+    ) -> tuple[Conversion, list[str]]:
+        """Return the colour options that take all pictures, and the conversion that they make."""
         files, options = self._every, []
-        if isinstance(reading.alpha, Opaque) and any(file.has(Excess.ALPHA) for file in files):
-            reading = replace(reading, alpha=OverWhite())
+        if isinstance(conversion.alpha, Opaque) and any(file.has(Excess.ALPHA) for file in files):
+            conversion = replace(conversion, alpha=OverWhite())
             options.append("data.alpha=white")
-        unlike = {(file.channels, reading.largest(file)) for file in files}
-        if len(unlike) > 1 or any(map(reading.obstacles, files)):
+        unlike = {(file.channels, conversion.largest(file)) for file in files}
+        if len(unlike) > 1 or any(map(conversion.obstacles, files)):
             colour = any(file.channels == 3 for file in files)
             rgb = colour if expected is None else expected[0] == 3
-            reading = replace(reading, mode=ToRGB() if rgb else ToGrey())
+            conversion = replace(conversion, mode=ToRGB() if rgb else ToGrey())
             options.insert(0, "data.mode=rgb" if rgb else "data.mode=grey")
-        return reading, options
+        return conversion, options
 
     @property
     def _every(self) -> list[Declared]:
         return list(self.files.values())
 
-    def _damaged(self, reading: Reading) -> dict[Path, str]:
+    def _damaged(self, conversion: Conversion) -> dict[Path, str]:
         """Return the pictures that cannot be decoded, of a set that is small enough to try."""
         if sum(path.stat().st_size for path in self.files) > _DECODED:
             return {}
         damaged = {}
         for path in self.files:
             try:
-                read(path, reading)
+                read(path, conversion)
             except ValueError as error:
                 damaged[path] = str(error)
         return damaged
@@ -141,7 +145,9 @@ def survey(folder: Path, paths: Sequence[Path]) -> Survey:
     return Survey(folder, files, problems)
 
 
-def decoded(folder: Path, paths: Sequence[Path], reading: Reading) -> Iterator[tuple[Path, Tensor]]:
+def decoded(
+    folder: Path, paths: Sequence[Path], conversion: Conversion
+) -> Iterator[tuple[Path, Tensor]]:
     """Yield pictures and their pixels, without those that are damaged and may be left out.
 
     Raises ``ValueError`` for the first that is damaged and may not.
@@ -149,9 +155,9 @@ def decoded(folder: Path, paths: Sequence[Path], reading: Reading) -> Iterator[t
     problems = {}
     for path in paths:
         try:
-            pixels = read(path, reading)
+            pixels = read(path, conversion)
         except ValueError as error:
-            if not reading.skip_unreadable:
+            if not conversion.skip_unreadable:
                 raise ValueError(f"{error}; {_leave_out(1)}") from None
             problems[path] = str(error)
         else:
@@ -159,11 +165,13 @@ def decoded(folder: Path, paths: Sequence[Path], reading: Reading) -> Iterator[t
     _log_unreadable(folder, problems)
 
 
-def log_cropped(place: Path | str, reading: Reading, sizes: Sequence[tuple[int, int]]) -> None:
+def log_cropped(
+    place: Path | str, conversion: Conversion, sizes: Sequence[tuple[int, int]]
+) -> None:
     """Log how much of pictures of these heights and widths is cropped."""
-    if not isinstance(reading.framing, Crop):
+    if not isinstance(conversion.framing, Crop):
         return
-    lost = [reading.framing.lost(*size) for size in sizes]
+    lost = [conversion.framing.lost(*size) for size in sizes]
     if lost and max(lost) > 0:
         mean, most = 100 * sum(lost) / len(lost), 100 * max(lost)
         much = f"{mean:.0f} % of every picture"

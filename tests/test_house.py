@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "image_grid": {"files"},
     "run_log": {"files"},
     "report": {"files"},
-    "training": SCIENCE | WRITING | COUNTING,
+    "training": SCIENCE | WRITING | COUNTING | {"devices"},
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
     "papers": SCIENCE | WRITING | USING | {"training", "evaluation", "compression"},

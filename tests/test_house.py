@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "run_log": {"files"},
     "report": {"files", "sizes"},
     "html_report": {"image_grid"},
-    "training": SCIENCE | WRITING | COUNTING,
+    "training": SCIENCE | WRITING | COUNTING | {"devices"},
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
     "papers": SCIENCE | WRITING | USING | {"training", "evaluation", "compression"},

@@ -85,7 +85,7 @@ def latents_figure(
     return figure
 
 
-def bars_figure(kl: Sequence[float], sizes: Sequence[int]) -> Figure:
+def bars_figure(kl: Sequence[float], sizes: Sequence[ImageSize]) -> Figure:
     """Draw nats per latent by themselves; see :func:`latents_figure`."""
     figure, axes = empty_figure(width=max(6.0, 2.0 + 0.18 * len(kl)))
     _bars(axes, kl, sizes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def _torch_version() -> str:
     return str(torch.__version__)
 
 
-def _bounds(bounds: dict[str, object], asked: ReportOptions, kl: float) -> Section:
+def _bounds(bounds: Mapping[str, object], asked: ReportOptions, kl: float) -> Section:
     """Return the table of the two bounds."""
     name = f"importance-weighted, K = {asked.importance_samples}"
     rows = [

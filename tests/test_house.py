@@ -19,7 +19,8 @@ ROOT = Path(mrvae.__file__).parent
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
 SCIENCE |= {"sizes"}
-WRITING = {"files", "image_grid", "report", "run_log", "processes", "streams", "forecast"}
+WRITING = {"files", "image_grid", "report", "html_report", "run_log", "processes"}
+WRITING |= {"streams", "forecast"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
@@ -37,11 +38,20 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"resolution", "distributions", "sizes"},
     "models": {"layers", "resolution", "distributions", "recipes", "files", "sizes"},
     "objectives": {"models"},
-    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "files", "sizes"},
+    "data": {
+        "distributions",
+        "recipes.schema",
+        "recipes.data",
+        "recipes.cut",
+        "suggestions",
+        "files",
+        "sizes",
+    },
     "image_grid": {"files"},
     "run_log": {"files"},
     "report": {"files", "sizes"},
-    "training": SCIENCE | WRITING | COUNTING,
+    "html_report": {"image_grid"},
+    "training": SCIENCE | WRITING | COUNTING | {"devices"},
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
     "papers": SCIENCE | WRITING | USING | {"training", "evaluation", "compression"},
@@ -52,8 +62,8 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"recipes", "models"},
     "__main__": {"cli"},
 }
-TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions", "sizes"}
-TORCH_FREE |= {"streams", "forecast"}
+TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "html_report", "suggestions"}
+TORCH_FREE |= {"streams", "forecast", "sizes"}
 
 
 MOST_MODULES = 12

@@ -48,9 +48,8 @@ class DataIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __str__(self) -> str:
         channels, height, width = self.shape
-        return (
-            f"{self.count} images of {channels}×{height}×{width} ({(self.files + self.digest)[:8]})"
-        )
+        digest = (self.files + self.digest)[:8]
+        return f"{self.count} images of {channels}×{height}×{width} ({digest})"
 
 
 class RunIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,10 +86,8 @@ def identity(recipe: Recipe, seed: int, training: Images, validation: Images) ->
     for images in (training, validation):
         pixels.update(f"{len(images)} {images.shape} {images.bins} ".encode())
         pixels.update(_compared(images).contiguous().numpy().data)
-    sampled = (images.files for images in (training, validation) if not _is_whole(images))
-    data = DataIdentity(
-        len(training), training.shape, pixels.hexdigest(), " ".join(sampled).strip()
-    )
+    files = "" if _is_whole(training) else training.files
+    data = DataIdentity(len(training), training.shape, pixels.hexdigest(), files)
     return RunIdentity(digest, seed, data)
 
 

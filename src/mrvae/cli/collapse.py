@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mrvae.cli.tables import table
 from mrvae.report import keep_figure, latents_figure
+from mrvae.sizes import simplest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +34,7 @@ def latents(run: Run, images: Images, draws: int, seed: int) -> Measurement:
 
     report = unit_report(run.model, images, draws=draws, seed=seed)
     at_means = latent_units(run.model, images)
-    sizes = [height for _, height, _ in report.shapes]
+    sizes = [simplest(shape[1:]) for shape in report.shapes]
     kl = [layer.nats for layer in report.layers]
     values = {**report.summary(), "sizes": sizes, "active_at_means": list(at_means.active)}
     text = f"{_layers(report, at_means.active)}\n\n{_spread(report)}"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_output, check_positive
+from mrvae.cli.checks import check_coding_device, check_output, check_positive
 from mrvae.cli.coding_bar import CodingBar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.notes import note
-from mrvae.cli.options import DataDir, Json, Quiet, RunPath
+from mrvae.cli.options import DataDir, Device, Json, Quiet, RunPath
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +55,7 @@ class Compress:
         float | None, Option("write as many layers as fit into R bits per pixel; progressive")
     ] = None
     data_dir: DataDir = None
+    device: Device = None
     quiet: Quiet = False
     json: Json = False
 
@@ -68,6 +69,7 @@ class Compress:
         check_positive(keep=self.keep)
         if self.max_bpp is not None and not 0 < self.max_bpp < math.inf:
             raise ValueError(f"--max-bpp is {self.max_bpp}; give a number above 0")
+        check_coding_device(self.device)
         images = picture_paths(self.images)
         check_output(self.out, images)
         from mrvae.compression import Pictures, open_model, remember_model, training_images

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from mrvae.cli.checks import check_picture, check_positive
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, DataDir, Json, Picture, RunPath, Split
+from mrvae.cli.options import Best, DataDir, Device, Json, Picture, RunPath, Split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +36,7 @@ class Reconstruct:
     data_dir: DataDir = None
     out: Picture = Path("reconstructions.png")
     best: Best = False
+    device: Device = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -46,7 +47,7 @@ class Reconstruct:
 
         from mrvae.cli.runs import check_grid, open_run, write_images
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         keep = run.model.check_keep(self.keep)
         images = run.images(self.split, self.data_dir, self.n)
         check_grid(2 * len(images), run.model.frame.size)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mrvae.sizes import ImageSize, sides
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -30,6 +32,15 @@ class Run:
     def trained_here(self) -> bool:
         """Whether this is a run directory that may be written to, not a shipped model."""
         return (self.path / "state").is_dir() and os.access(self.path, os.W_OK)
+
+    @property
+    def seed(self) -> int:
+        """The seed of its training; 0 where its file names none."""
+        from mrvae.recipes.serial import parse
+
+        written = parse((self.path / "recipe.json").read_text(encoding="utf-8"))
+        seed = written.get("seed") if isinstance(written, dict) else None
+        return seed if isinstance(seed, int) else 0
 
     @property
     def levels(self) -> int:
@@ -58,13 +69,20 @@ class Run:
         return images.first(limit)
 
 
-def open_run(path: Path, best: bool = False, repeat: int | None = None, large: bool = False) -> Run:
-    """Load a run, or a shipped model, onto the fastest device that there is.
+def open_run(
+    path: Path,
+    best: bool = False,
+    repeat: int | None = None,
+    large: bool = False,
+    device: str | None = None,
+) -> Run:
+    """Load a run, or a shipped model, onto a device, by default the fastest that there is.
 
     ``repeat`` changes how often its blocks and cells are visited; ``large`` allows any number.
 
     Raises:
-        ValueError: if it is no run, or its weights are missing, damaged or another model's.
+        ValueError: if it is no run, its weights are missing, damaged or another model's, or there
+            is no such device.
 
     """
     import torch
@@ -72,16 +90,15 @@ def open_run(path: Path, best: bool = False, repeat: int | None = None, large: b
     from mrvae.devices import choose_device
     from mrvae.models.build.weights import load, locate, read_recipe
 
+    place = choose_device(device)
     model, folder = load(path, best, repeat, large), locate(path)
     # Convolutions are fastest with the channels innermost, and a saved model does not say so.
-    model = model.to(  # type: ignore[call-overload]
-        choose_device(), memory_format=torch.channels_last
-    )
+    model = model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Run(folder, read_recipe(folder), model)
 
 
-def check_grid(count: int, side: int) -> None:
-    """Refuse more images of ``side`` pixels than one picture can hold.
+def check_grid(count: int, size: ImageSize) -> None:
+    """Refuse more images of a size than one picture can hold.
 
     Raises:
         ValueError: if there are more; the message has the largest number.
@@ -89,10 +106,11 @@ def check_grid(count: int, side: int) -> None:
     """
     from mrvae.image_grid import most_images
 
-    most = most_images(side, side)
+    height, width = sides(size)
+    most = most_images(height, width)
     if count > most:
         raise ValueError(
-            f"--n is {count}; a picture holds at most {most:,} images of {side}×{side} pixels: "
+            f"--n is {count}; a picture holds at most {most:,} images of {height}×{width} pixels: "
             "draw them in parts, with another --seed and --out each"
         )
 

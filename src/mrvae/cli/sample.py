@@ -9,7 +9,7 @@ from typing import Annotated
 from mrvae.cli.checks import check_picture, check_positive, check_seed, check_temperature
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, Json, Picture, RunPath, Seed
+from mrvae.cli.options import Best, Device, Json, Picture, RunPath, Seed
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Sample:
     seed: Seed = 0
     out: Picture = Path("samples.png")
     best: Best = False
+    device: Device = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -42,7 +43,7 @@ class Sample:
         check_picture(self.out)
         from mrvae.cli.runs import check_grid, draw, open_run, write_images
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         check_grid(self.n, run.model.frame.size)
         images = draw(run, self.n, self.temperature, self.seed, self.mean)
         write_images(self.out, images, run.levels)

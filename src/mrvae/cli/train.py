@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_positive, check_processes, check_seed
+from mrvae.cli.checks import check_at_most, check_positive, check_processes, check_seed
 from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import DataDir, Json, Large, Overrides, Quiet, RecipeName, Seed, read_recipe
+from mrvae.cli.options import (
+    DataDir,
+    Device,
+    Json,
+    Large,
+    Overrides,
+    Quiet,
+    RecipeName,
+    Seed,
+    read_recipe,
+)
 from mrvae.cli.pictures import draw_picture
 from mrvae.recipes import Recipe
 from mrvae.report import loss_figure, write_figure
@@ -18,6 +28,8 @@ from mrvae.run_log import read_events
 
 if TYPE_CHECKING:
     from mrvae.training import RunSummary
+
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -40,13 +52,19 @@ class Train:
     tracker: Annotated[
         str | None, Option("also log to tensorboard, wandb or another tracker of accelerate")
     ] = None
+    device: Device = None
+    threads: Annotated[
+        int | None,
+        Option("threads on the CPU; by default one, or more where that is measured to be worth it"),
+    ] = None
     quiet: Quiet = False
     large: Large = False
     json: Json = False
 
     def run(self) -> Answer:
         """Train, then draw the loss and some samples."""
-        check_positive(steps=self.steps)
+        check_positive(steps=self.steps, threads=self.threads)
+        check_at_most(_MOST_THREADS, threads=self.threads)
         check_seed(self.seed)
         check_processes()
         recipe = read_recipe(self.recipe, self.overrides, self.steps)
@@ -61,7 +79,7 @@ class Train:
         if not process_state().is_main_process:
             return Answer({}, "")
         changed = _written(out) != before or not _pictures_exist(out)
-        return _answer(recipe, summary, _draw(out, self.large) if changed else ())
+        return _answer(recipe, summary, _draw(out, self.large, self.device) if changed else ())
 
     def _train(self, recipe: Recipe, out: Path) -> RunSummary:
         from mrvae.training import train
@@ -76,6 +94,8 @@ class Train:
                 tracker=self.tracker,
                 quiet=self.quiet,
                 large=self.large,
+                device=self.device,
+                threads=self.threads,
             )
 
 
@@ -89,17 +109,17 @@ def _pictures_exist(out: Path) -> bool:
     return (out / "loss.png").is_file() and (out / "samples.png").is_file()
 
 
-def _draw(out: Path, large: bool) -> tuple[str, ...]:
+def _draw(out: Path, large: bool, device: str | None) -> tuple[str, ...]:
     """Write the loss curve and 64 samples into the run directory; return what failed."""
     from mrvae.cli.runs import draw, open_run, write_images
 
     def losses() -> None:
-        run = open_run(out, large=large)
+        run = open_run(out, large=large, device=device)
         dims = None if run.levels == 2 else run.model.frame.dims
         write_figure(out / "loss.png", loss_figure(read_events(out / "metrics.jsonl"), dims))
 
     def samples() -> None:
-        run = open_run(out, large=large)
+        run = open_run(out, large=large, device=device)
         write_images(out / "samples.png", draw(run, 64, (1.0,), seed=0), run.levels)
 
     return draw_picture(out / "loss.png", losses) + draw_picture(out / "samples.png", samples)
@@ -108,7 +128,7 @@ def _draw(out: Path, large: bool) -> tuple[str, ...]:
 def _answer(recipe: Recipe, summary: RunSummary, problems: tuple[str, ...]) -> Answer:
     from mrvae.models import bits_per_dim
 
-    dims = recipe.model.channels * recipe.model.size**2
+    dims = recipe.model.dims
     nats = summary.nats if math.isfinite(summary.nats) else None
     values = {
         "run": str(summary.run),

@@ -62,9 +62,8 @@ class CodingNetwork:
 
     @property
     def image(self) -> Shape:
-        """Shape (C, S, S) of an image."""
-        frame = self.model.frame
-        return frame.channels, frame.size, frame.size
+        """Shape (C, H, W) of an image."""
+        return self.model.frame.shape
 
     @property
     def noise_size(self) -> int:

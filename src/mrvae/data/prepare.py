@@ -36,7 +36,7 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
 
     """
     data, model = recipe.data, recipe.model
-    expected = (model.channels, model.size, model.size)
+    expected = model.image
     conversion = conversion_of(data, *expected[1:])
     if isinstance(data.cut, Patches):
         images = load_patches(data.source, split, data_dir, data.cut, expected, conversion)

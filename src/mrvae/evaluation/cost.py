@@ -10,6 +10,7 @@ and what autograd keeps, which is less where the recipe has blocks computed agai
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ from mrvae.meter import Meter
 from mrvae.models import HVAE
 from mrvae.models.build import build
 from mrvae.recipes import Recipe
+from mrvae.sizes import ImageSize, simplest
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Description:
     parameters: int
     stochastic_depth: int
     latents: int
-    levels: list[dict[str, int]]
+    levels: list[dict[str, ImageSize]]
     flops_per_image: int
     bytes_per_image: int
 
@@ -56,20 +58,26 @@ def describe(recipe: Recipe, large: bool = False) -> Description:
         recipe.name,
         sum(p.numel() for p in model.parameters() if p.requires_grad),
         model.stochastic_depth,
-        sum(level["latents"] for level in described),
+        sum(math.prod(shape) for shape in model.shapes),
         described,
         flops,
         kept,
     )
 
 
-def _levels(model: HVAE) -> list[dict[str, int]]:
+def _levels(model: HVAE) -> list[dict[str, ImageSize]]:
     """Describe each resolution, coarse to fine, after a context, which has no state."""
-    context = [
-        {"size": size, "width": 0, "latent": channels, "layers": 1, "latents": channels * size**2}
-        for channels, size, _ in model.context.shapes
+    context: list[dict[str, ImageSize]] = [
+        {
+            "size": simplest((height, width)),
+            "width": 0,
+            "latent": channels,
+            "layers": 1,
+            "latents": channels * height * width,
+        }
+        for channels, height, width in model.context.shapes
     ]
-    return context + [
+    cells: list[dict[str, ImageSize]] = [
         {
             "size": stage.level.size,
             "width": stage.level.width,
@@ -79,13 +87,14 @@ def _levels(model: HVAE) -> list[dict[str, int]]:
         }
         for stage in model.stages
     ]
+    return context + cells
 
 
 def _cost(model: HVAE) -> tuple[int, int]:
     """Return the FLOPs of one image's bound, and the bytes that its backward pass needs."""
     frame = model.frame
     with Meter() as meter, torch.device("meta"):
-        x = torch.empty(1, frame.channels, frame.size, frame.size, dtype=torch.uint8)
+        x = torch.empty(1, *frame.shape, dtype=torch.uint8)
         bound = model(x, torch.empty(1, model.noise_size))
     kept = meter.now
     del bound

@@ -72,5 +72,4 @@ def _useful_rows(model: HVAE, features: Sequence[Tensor]) -> int:
 def _features(model: HVAE) -> Sequence[Tensor]:
     """Return the encoder's feature of one image for each cell, as wide as its state."""
     frame, device = model.frame, next(model.parameters()).device
-    shape = (1, frame.channels, frame.size, frame.size)
-    return model.features(torch.zeros(shape, dtype=torch.uint8, device=device))
+    return model.features(torch.zeros((1, *frame.shape), dtype=torch.uint8, device=device))

@@ -16,24 +16,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from mrvae.sizes import ImageSize, sides
 
-def convolution(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
+
+def convolution(inputs: int, outputs: int, kernel: ImageSize) -> nn.Conv2d:
     """Return a convolution that keeps the image's size, its bias zero.
 
-    ``kernel`` is odd; shapes (B, inputs, H, W) → (B, outputs, H, W).
+    ``kernel`` is odd, or two odd numbers; shapes (B, inputs, H, W) → (B, outputs, H, W).
 
     Example:
         >>> convolution(4, 8, 3)(torch.zeros(2, 4, 5, 5)).shape
         torch.Size([2, 8, 5, 5])
     """
-    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=_padding(kernel))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
 
 
 def drawn_convolution(
-    inputs: int, outputs: int, kernel: int, *, weight_norm: bool = False
+    inputs: int, outputs: int, kernel: ImageSize, *, weight_norm: bool = False
 ) -> nn.Conv2d:
     """Return a convolution that keeps the image's size, its bias drawn as PyTorch does.
 
@@ -45,7 +47,7 @@ def drawn_convolution(
         >>> sum(p.numel() for p in layer.parameters()) - 4 * 8 * 9 - 8
         8
     """
-    return normed(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), weight_norm)
+    return normed(nn.Conv2d(inputs, outputs, kernel, padding=_padding(kernel)), weight_norm)
 
 
 def normed(layer: nn.Conv2d, weight_norm: bool) -> nn.Conv2d:
@@ -61,7 +63,7 @@ class Depthwise(nn.Conv2d):
 
     Args:
         channels: of x and of the result.
-        kernel: its side, odd.
+        kernel: its side, odd, or (down, across).
 
     Example:
         >>> with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -69,8 +71,8 @@ class Depthwise(nn.Conv2d):
         torch.float32
     """
 
-    def __init__(self, channels: int, kernel: int) -> None:
-        super().__init__(channels, channels, kernel, padding=kernel // 2, groups=channels)
+    def __init__(self, channels: int, kernel: ImageSize) -> None:
+        super().__init__(channels, channels, kernel, padding=_padding(kernel), groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape."""
@@ -92,3 +94,8 @@ def scale_weight(layer: nn.Conv2d, factor: float) -> None:
     """
     with torch.no_grad():
         layer.weight.mul_(factor)
+
+
+def _padding(kernel: ImageSize) -> tuple[int, int]:
+    down, across = sides(kernel)
+    return down // 2, across // 2

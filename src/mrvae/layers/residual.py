@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mrvae.layers.convolution import convolution
+from mrvae.sizes import ImageSize
 
 
 class Bottleneck(nn.Module):
@@ -24,7 +25,7 @@ class Bottleneck(nn.Module):
         torch.Size([1, 6, 4, 4])
     """
 
-    def __init__(self, inputs: int, middle: int, outputs: int, kernel: int) -> None:
+    def __init__(self, inputs: int, middle: int, outputs: int, kernel: ImageSize) -> None:
         super().__init__()
         self.enter = convolution(inputs, middle, 1)
         self.first = convolution(middle, middle, kernel)

@@ -4,7 +4,8 @@ A key is the dotted path of a field, such as ``training.optimizer.rate``, or any
 fits no other field, such as ``rate``. Where a field is a choice among kinds, the choice itself is
 assigned by its name (``model.likelihood=categorical``), which starts from that kind's own values;
 only the number of bins, which belongs to the images, is kept. The model's own kind is no such
-choice: another kind has no values of its own for the images' size. ``data=PATH`` is short for
+choice: another kind has no values of its own for the images' size. A size is one number, or two as
+in ``model.size=28x20``. ``data=PATH`` is short for
 ``data.source=PATH``. All assignments are made, left to right, before the result is checked, so
 that two values that are only valid together can be changed together.
 """
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import Tree, fields, from_json, members, to_json
 from mrvae.recipes.validation import require, shown
+from mrvae.sizes import ImageSize, size_of_text
 from mrvae.suggestions import did_you_mean
 
 _FIXED = ("name", "about", "paper", "row", "budget", "parameters", "depth", "model")
@@ -113,6 +115,8 @@ def _value(path: str, text: str, hint: object, old: object) -> object:
         return made
     if typing.get_origin(hint) is tuple:
         return text.split(",")
+    if hint == ImageSize:
+        return size_of_text(text)
     if hint is bool:
         good = text.lower() in ("true", "false")
         require(good, f"{path}: found {shown(text)}, expected true or false")

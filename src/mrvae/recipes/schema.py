@@ -21,6 +21,7 @@ from mrvae.recipes.validation import (
     LONGEST,
     WIDEST,
     Choice,
+    ImageModel,
     Spec,
     bounded,
     positive,
@@ -147,14 +148,15 @@ class Normalise(Spec, frozen=True):
         positive(self, "std")
 
 
-class Model(Choice, frozen=True, tag="hierarchy"):
+class Model(ImageModel, frozen=True, tag="hierarchy"):
     """A top-down hierarchical VAE, in the papers' block notation.
 
     ``width`` and ``latent`` hold one value for all resolutions, or one for each, coarse to fine.
-    ``size`` is the side of the image; the finest resolution of the blocks may be larger, and then
-    the image is padded for the network and scored on its own pixels. Besides ``cell``, by which
-    the encoder and the head are chosen too, ``bias_up_to`` is the largest resolution whose state
-    begins with a learned bias.
+    ``size`` is that of the image; the finest resolution of the blocks may be larger, and then the
+    image is padded for the network and scored on its own pixels. The blocks of a rectangle name the
+    longer side of each resolution, and a signal of T samples is an image of 1 × T. Besides
+    ``cell``, by which the encoder and the head are chosen too, ``bias_up_to`` is the largest
+    resolution whose state begins with a learned bias.
 
     The next five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
@@ -166,8 +168,6 @@ class Model(Choice, frozen=True, tag="hierarchy"):
     ``context`` is what stands above the coarsest latent (Kuzina & Tomczak 2023).
     """
 
-    channels: int
-    size: int
     encoder: str
     decoder: str
     width: tuple[int, ...]
@@ -185,7 +185,7 @@ class Model(Choice, frozen=True, tag="hierarchy"):
     context: Context = NoContextSpec()
 
     def __post_init__(self) -> None:
-        bounded(self, WIDEST, "channels", "size")
+        ImageModel.__post_init__(self)
         bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)

@@ -23,6 +23,8 @@ from mrvae.suggestions import did_you_mean
 
 _EXPECTED: Mapping[str, str] = types.MappingProxyType(
     {
+        "Expected `int | array`": "a whole number, or two for a rectangle",
+        "Expected `array` of length 2": "a whole number, or two for a rectangle",
         "Expected `int`": "a whole number",
         "Integer value out of range": "a whole number of fewer digits",
         "Expected `float`": "a finite number",
@@ -129,9 +131,10 @@ def parse(text: str) -> object:
 
 def members(hint: object) -> dict[str, type[Spec]]:
     """Return the members of a union by their kind; nothing if ``hint`` is no union."""
-    if not isinstance(hint, types.UnionType):
+    structs = typing.get_args(hint) if isinstance(hint, types.UnionType) else ()
+    if not all(isinstance(struct, type) and issubclass(struct, Spec) for struct in structs):
         return {}
-    return {str(struct.__struct_config__.tag): struct for struct in typing.get_args(hint)}
+    return {str(struct.__struct_config__.tag): struct for struct in structs}
 
 
 def fields(hint: object, tree: object) -> dict[str, object]:

@@ -17,6 +17,7 @@ from mrvae.compression.coding.latents import STEPS_PER_DEVIATION
 from mrvae.compression.network import MAX_BATCH
 from mrvae.data.files.image_files import MOST_PIXELS
 from mrvae.data.patches import patch_count
+from mrvae.sizes import ImageSize, sides
 
 MAX_HEADER_BYTES = 1 << 24
 
@@ -25,6 +26,8 @@ _ENTRY = struct.Struct("<IIH")
 _LENGTHS = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _LAYERS = struct.Struct("<HB")
+_SIDES = struct.Struct("<HH")
+_RECTANGLE = 0  # in the place of a square's side
 _MAX_CHUNK_PATCHES = 4096
 _MAX_STEP = 4 * STEPS_PER_DEVIATION
 _FLOAT64 = 64
@@ -60,7 +63,7 @@ class FileHeader:
         mode: what the chunks are.
         model_hash: SHA-256 of the model.
         channels: of every picture.
-        size: side of a patch, in pixels.
+        size: of a patch, in pixels: its side, or (height, width) of a rectangle.
         bins: number of values of a pixel.
         direct_step: of the direct code, in sixteenths of a prior standard deviation.
         bits_back_step: of the bits-back code.
@@ -76,7 +79,7 @@ class FileHeader:
     mode: Mode
     model_hash: bytes
     channels: int
-    size: int
+    size: ImageSize
     bins: int
     direct_step: int
     bits_back_step: int
@@ -106,7 +109,13 @@ class FileHeader:
     @property
     def values(self) -> int:
         """Number of pixel values of all patches."""
-        return self.patches * self.channels * self.size**2
+        return self.patches * self.patch_values
+
+    @property
+    def patch_values(self) -> int:
+        """Number of pixel values of a patch."""
+        height, width = sides(self.size)
+        return self.channels * height * width
 
     @property
     def spans(self) -> int:
@@ -135,7 +144,7 @@ def header_to_bytes(header: FileHeader) -> bytes:
         _FLOAT64,
         header.model_hash,
         header.channels,
-        header.size,
+        header.size if isinstance(header.size, int) else _RECTANGLE,
         header.bins,
         header.direct_step,
         header.bits_back_step,
@@ -153,6 +162,7 @@ def header_to_bytes(header: FileHeader) -> bytes:
             _LENGTHS.pack(len(entries), len(deflated)) + deflated,
             *(_LENGTH.pack(len(mask)) + mask for mask in masks),
             _LAYERS.pack(header.layers, header.lossless) if header.mode.layered else b"",
+            b"" if isinstance(header.size, int) else _SIDES.pack(*header.size),
         )
     )
     if max(len(entries), len(body)) > MAX_HEADER_BYTES:
@@ -185,7 +195,7 @@ def header_from_bytes(path: Path, body: bytes) -> FileHeader:
         ("images in a batch", header.most, MAX_BATCH),
         ("values of a pixel", header.bins, 256),
         ("layers", header.layers, 0xFFFF),
-        ("pixels in a chunk", header.per_chunk * header.channels * header.size**2, MOST_PIXELS),
+        ("pixels in a chunk", header.per_chunk * header.patch_values, MOST_PIXELS),
         *(("pixels in a picture", e.height * e.width, MOST_PIXELS) for e in header.entries),
     ):
         if not 0 < value <= maximum:
@@ -214,6 +224,11 @@ def _fields(body: bytes) -> FileHeader:
     if mode == Mode.PROGRESSIVE:
         layers, lossless = _LAYERS.unpack_from(body, place)
         place += _LAYERS.size
+    if size == _RECTANGLE:
+        size = _SIDES.unpack_from(body, place)
+        place += _SIDES.size
+        if size[0] == size[1]:
+            raise KeyError(f"a square of {size[0]} pixels a side as a rectangle")
     _check_length(place, len(body))
     return FileHeader(
         mode=Mode(_one_of(mode, "mode", (1, 2, 3))),

@@ -73,14 +73,14 @@ class Pictures:
     @property
     def patches(self) -> int:
         """Number of patches of all pictures."""
-        size = self.network.image[1]
+        size = self.network.image[1:]
         return sum(patch_count(entry.height, entry.width, size) for entry in self.entries())
 
     def chunks(self, per_chunk: int) -> Iterator[Tensor]:
         """Yield all patches in order, ``per_chunk`` at a time."""
         waiting: list[Tensor] = []
         for index in range(len(self.paths)):
-            waiting.append(cut_patches(self.picture(index), self.network.image[1]))
+            waiting.append(cut_patches(self.picture(index), self.network.image[1:]))
             if sum(map(len, waiting)) >= per_chunk:
                 *whole, rest = torch.split(torch.cat(waiting), per_chunk)
                 yield from whole
@@ -97,7 +97,7 @@ class Pictures:
         per_picture = -(-wanted // len(indices))
         sampled = []
         for index in indices.tolist():
-            patches = cut_patches(self.picture(index), self.network.image[1])
+            patches = cut_patches(self.picture(index), self.network.image[1:])
             places = np.unique(np.linspace(0, len(patches) - 1, per_picture + 2).astype(int))
             chosen = places[1:-1] if len(places) > per_picture else places
             sampled.append(patches[torch.from_numpy(chosen)])

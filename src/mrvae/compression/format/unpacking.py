@@ -125,9 +125,8 @@ def check_model(container: Container, model: CodingModel) -> None:
             f"{container.path} was written with the model {header.model_hash.hex()}, and "
             f"{model.run} is the model {model.hash.hex()}"
         )
-    channels, size, _ = model.network.image
-    bins = model.network.model.frame.bins
-    if (header.channels, header.size, header.bins) != (channels, size, bins):
+    frame = model.network.model.frame
+    if (header.channels, header.size, header.bins) != (frame.channels, frame.size, frame.bins):
         raise ValueError(f"{container.path} is damaged: its images do not fit its model")
     if header.most > model.network.batch():
         raise ValueError(

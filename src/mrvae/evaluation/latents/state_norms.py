@@ -23,6 +23,7 @@ from mrvae.evaluation.memory import rows_within
 from mrvae.models import HVAE, Encoder
 from mrvae.models.finite import check_finite
 from mrvae.models.hierarchy.walk import from_posterior
+from mrvae.sizes import ImageSize, simplest
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class PassNorms:
     """Norms of one pass, one entry for each application of a block, in their order.
 
     Attributes:
-        sizes: side of the block's resolution, in pixels.
+        sizes: of the block's resolution in pixels: a side, or (height, width) of a rectangle.
         means: mean of ‖Z_i‖₂ over images.
         deviations: its standard deviation over images, with N - 1 (0 for one image).
     """
 
-    sizes: tuple[int, ...]
+    sizes: tuple[ImageSize, ...]
     means: tuple[float, ...]
     deviations: tuple[float, ...]
 
@@ -66,7 +67,9 @@ def state_norms(
     sizes = [size for size, _ in measure.up(images.take(torch.zeros(1, dtype=torch.long)))]
     up, down = (torch.cat(parts) for parts in zip(*chunks, strict=True))
     check_finite(up, down)
-    return _summary(sizes, up), _summary([height for _, height, _ in model.latent_shapes], down)
+    return _summary(sizes, up), _summary(
+        [simplest(shape[1:]) for shape in model.latent_shapes], down
+    )
 
 
 def _encoder(model: HVAE) -> Encoder:
@@ -94,7 +97,7 @@ class _NormMeasurement:
         steps = self.model.trace(observed, from_posterior(), noise).steps
         return up, torch.stack([_norm(step.state) for step in steps], dim=1)
 
-    def up(self, x: Tensor) -> list[tuple[int, Tensor]]:
+    def up(self, x: Tensor) -> list[tuple[ImageSize, Tensor]]:
         """Return the side and the norms (B,) of every block of the bottom-up pass."""
         return [(size, _norm(state)) for size, state in self.encoder.states(self._prepared(x))]
 
@@ -109,6 +112,6 @@ def _norm(state: Tensor) -> Tensor:
     return norms.cpu()
 
 
-def _summary(sizes: Sequence[int], norms: Tensor) -> PassNorms:
+def _summary(sizes: Sequence[ImageSize], norms: Tensor) -> PassNorms:
     spread = norms.std(dim=0) if len(norms) > 1 else torch.zeros_like(norms[0])
     return PassNorms(tuple(sizes), tuple(norms.mean(dim=0).tolist()), tuple(spread.tolist()))

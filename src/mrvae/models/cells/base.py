@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mrvae.distributions import Distribution, Gaussian
 from mrvae.layers import Bottleneck, preserve_memory_format, scale_weight
 from mrvae.models.hierarchy.walk import Cell
+from mrvae.sizes import ImageSize
 
 Scale = Callable[[Tensor], Tensor]
 
@@ -54,13 +55,13 @@ class LatentCell(nn.Module):
         width: channels of the state and of the encoder's features.
         latent: channels of z.
         middle: channels inside the bottlenecks.
-        kernel: side of their spatial convolutions.
+        kernel: side of their spatial convolutions, or (down, across).
         scale: turns the networks' raw output into log σ.
         added: channels of u.
     """
 
     def __init__(
-        self, width: int, latent: int, middle: int, kernel: int, scale: Scale, added: int
+        self, width: int, latent: int, middle: int, kernel: ImageSize, scale: Scale, added: int
     ) -> None:
         super().__init__()
         self.latent = latent

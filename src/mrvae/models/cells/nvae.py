@@ -16,6 +16,7 @@ from torch import Tensor
 from mrvae.distributions import Gaussian
 from mrvae.layers import Bottleneck, convolution, scale_weight
 from mrvae.models.cells.base import LatentCell, Scale
+from mrvae.sizes import ImageSize
 
 
 class NVAECell(LatentCell):
@@ -33,7 +34,7 @@ class NVAECell(LatentCell):
     """
 
     def __init__(
-        self, width: int, latent: int, middle: int, kernel: int, applied: int, scale: Scale
+        self, width: int, latent: int, middle: int, kernel: ImageSize, applied: int, scale: Scale
     ) -> None:
         super().__init__(width, latent, middle, kernel, scale, added=0)
         self.mix = convolution(width + latent, width, 1)

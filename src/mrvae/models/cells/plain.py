@@ -16,6 +16,7 @@ from torch import Tensor
 from mrvae.distributions import Gaussian
 from mrvae.layers import Bottleneck, convolution
 from mrvae.models.cells.base import LatentCell, Scale
+from mrvae.sizes import ImageSize
 
 
 class PlainCell(LatentCell):
@@ -30,7 +31,9 @@ class PlainCell(LatentCell):
         0.0
     """
 
-    def __init__(self, width: int, latent: int, middle: int, kernel: int, scale: Scale) -> None:
+    def __init__(
+        self, width: int, latent: int, middle: int, kernel: ImageSize, scale: Scale
+    ) -> None:
         super().__init__(width, latent, middle, kernel, scale, added=width)
         self.project = convolution(latent, width, 1)
         self.residual = Bottleneck(width, middle, width, kernel)

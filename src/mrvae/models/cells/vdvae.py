@@ -22,6 +22,7 @@ from torch import Tensor
 from mrvae.distributions import Gaussian
 from mrvae.layers import Bottleneck, convolution, scale_weight
 from mrvae.models.cells.base import LatentCell, Scale
+from mrvae.sizes import ImageSize
 
 
 class VDVAECell(LatentCell):
@@ -31,7 +32,7 @@ class VDVAECell(LatentCell):
         width: channels of the state and of the encoder's features.
         latent: channels of z.
         middle: channels inside the bottlenecks.
-        kernel: side of their spatial convolutions.
+        kernel: side of their spatial convolutions, or (down, across).
         applied: number of cells on the whole way, for the 1/√n of the first weights.
         scale: turns the networks' raw output into log σ.
 
@@ -45,7 +46,7 @@ class VDVAECell(LatentCell):
     """
 
     def __init__(
-        self, width: int, latent: int, middle: int, kernel: int, applied: int, scale: Scale
+        self, width: int, latent: int, middle: int, kernel: ImageSize, applied: int, scale: Scale
     ) -> None:
         super().__init__(width, latent, middle, kernel, scale, added=width)
         self.project = convolution(latent, width, 1)

@@ -27,6 +27,7 @@ from mrvae.distributions import (
 )
 from mrvae.layers import convolution
 from mrvae.models.image import ImageFrame
+from mrvae.sizes import kernel_for
 
 
 class PixelFamily(Protocol):
@@ -102,7 +103,7 @@ class LogisticMixtureFamily:
 
 
 class Head(nn.Module):
-    """From states (B, width, S, S) to p(x | z), by a gain, a bias and a pointwise convolution.
+    """From states (B, width, H', W') to p(x | z), by a gain, a bias and a pointwise convolution.
 
     Example:
         >>> frame = ImageFrame(channels=1, size=2, network_size=4, mean=0.5, std=0.5)
@@ -125,7 +126,7 @@ class Head(nn.Module):
 
 
 class SpatialHead(nn.Module):
-    """From states (B, width, S, S) to p(x | z), by one 3×3 convolution.
+    """From states (B, width, H', W') to p(x | z), by one 3×3 convolution, 1×3 for signals.
 
     Source: Kuzina & Tomczak 2023, the released code.
 
@@ -140,7 +141,7 @@ class SpatialHead(nn.Module):
         super().__init__()
         self.frame = frame
         self.family = family
-        self.leave = convolution(width, family.parameters, 3)
+        self.leave = convolution(width, family.parameters, kernel_for(frame.network_size, 3))
 
     def forward(self, h: Tensor) -> PixelDistribution:
         """Return the distribution of the image given the last state."""

@@ -116,7 +116,7 @@ class CellStage(nn.Module):
         self.level = level
         self.resampling = resampling or ladder
         self.steps = 0 if below is None else ladder.level(level.size) - ladder.level(below.size)
-        shape = (1, level.width, level.size, level.size)
+        shape = (1, level.width, *level.sides)
         self.bias = nn.Parameter(torch.zeros(shape)) if bias else None
         self.cells = nn.ModuleList(cells)
 
@@ -131,7 +131,7 @@ class CellStage(nn.Module):
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """Shape of the latent of every visit."""
-        return ((self.level.latent, self.level.size, self.level.size),) * len(self.visits)
+        return ((self.level.latent, *self.level.sides),) * len(self.visits)
 
     def enter(self, h: Tensor | None, batch: int) -> Tensor:
         """Return b + E h, the coarser state cut to this level's width; b at the coarsest level."""
@@ -142,5 +142,5 @@ class CellStage(nn.Module):
             return embedded if self.bias is None else self.bias + embedded
         if self.bias is None:
             weight = next(self.parameters())
-            return weight.new_zeros(batch, self.level.width, self.level.size, self.level.size)
+            return weight.new_zeros(batch, self.level.width, *self.level.sides)
         return self.bias.expand(batch, -1, -1, -1)

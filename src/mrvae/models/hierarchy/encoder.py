@@ -21,6 +21,7 @@ from torch.nn import functional
 from mrvae.layers import Bottleneck, checkpointed, convolution, scale_weight, unit_norm
 from mrvae.models.hierarchy.level import Level
 from mrvae.resolution import Ladder, Resampling
+from mrvae.sizes import ImageSize, size_text
 
 Block = Callable[[Tensor], Tensor]
 Visit = Callable[[int, int, Tensor], None]
@@ -62,12 +63,12 @@ class BottomUp(nn.Module, ABC):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return one feature for each latent, coarse to fine; one tensor may serve several.
 
-        ``x`` has shape (B, C, S, S) with S the finest size, normalised.
+        ``x`` has shape (B, C, H, W) of the finest level, normalised.
         """
 
-    def states(self, x: Tensor) -> list[tuple[int, Tensor]]:
+    def states(self, x: Tensor) -> list[tuple[ImageSize, Tensor]]:
         """Return the size of its level and the state after every block, in the order of visits."""
-        visited: list[tuple[int, Tensor]] = []
+        visited: list[tuple[ImageSize, Tensor]] = []
 
         def visit(index: int, position: int, h: Tensor) -> None:
             if position:
@@ -170,7 +171,7 @@ class Encoder(BottomUp):
         super().__init__(levels, ladder, normalise, synchronous, resampling)
         if synchronous:
             _check_synchronous(levels)
-        self.enter = convolution(channels, levels[-1].width, 3)
+        self.enter = convolution(channels, levels[-1].width, levels[-1].full_kernel)
         self.stacks = nn.ModuleList(_stack(level, bottleneck, level.blocks) for level in levels)
         self.joints = nn.ModuleList(_stack(level, bottleneck, 1) for level in levels[1:])
         applied = sum(level.blocks * level.block_repeat for level in levels) + len(levels) - 1
@@ -181,7 +182,7 @@ class Encoder(BottomUp):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return one feature for each latent, coarse to fine; one tensor may serve several.
 
-        ``x`` has shape (B, C, S, S) with S the finest size, normalised.
+        ``x`` has shape (B, C, H, W) of the finest level, normalised.
         """
         features: list[Tensor] = []
 
@@ -241,5 +242,5 @@ def _check_synchronous(levels: Sequence[Level]) -> None:
         if blocks != level.visits:
             raise ValueError(
                 f"a synchronous model needs as many encoder blocks as cells at each resolution; "
-                f"{level.size} has {blocks} and {level.visits}"
+                f"{size_text(level.size)} has {blocks} and {level.visits}"
             )

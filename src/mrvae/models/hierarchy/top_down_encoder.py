@@ -23,6 +23,7 @@ from mrvae.layers import ReZero, activated_before, drawn_convolution
 from mrvae.models.hierarchy.encoder import Block, BottomUp, middle_width
 from mrvae.models.hierarchy.level import Level
 from mrvae.resolution import Ladder, Resampling
+from mrvae.sizes import size_text
 
 
 class TopDownEncoder(BottomUp):
@@ -72,7 +73,9 @@ class TopDownEncoder(BottomUp):
 
         def block(level: Level, outputs: int) -> ReZero:
             middle = middle_width(level, bottleneck)
-            net = activated_before(level.width, middle, outputs, weight_norm=weight_norm)
+            net = activated_before(
+                level.width, middle, outputs, kernel=level.full_kernel, weight_norm=weight_norm
+            )
             return ReZero(net, level.width, outputs)
 
         self.enter = drawn_convolution(channels, levels[-1].width, 1)
@@ -85,7 +88,7 @@ class TopDownEncoder(BottomUp):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return one state for each latent, coarse to fine; one tensor may serve several.
 
-        ``x`` has shape (B, C, S, S) with S the finest size, normalised.
+        ``x`` has shape (B, C, H, W) of the finest level, normalised.
         """
         features: list[Tensor] = []
         states: list[Tensor] = []
@@ -122,5 +125,6 @@ def _check_states(levels: Sequence[Level]) -> None:
         if cells and states != cells:
             raise ValueError(
                 f"a synchronous model needs one state of the encoder for each cell; at "
-                f"{level.size} there are {states}, the pooled one counted, and {cells} cells"
+                f"{size_text(level.size)} there are {states}, the pooled one counted, and {cells} "
+                "cells"
             )

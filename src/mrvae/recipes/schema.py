@@ -182,7 +182,8 @@ class Model(Choice, frozen=True, tag="hierarchy"):
     ``size`` is the side of the image; the finest resolution of the blocks may be larger, and then
     the image is padded for the network and scored on its own pixels. Besides ``cell``, by which
     the encoder and the head are chosen too, ``bias_up_to`` is the largest resolution whose state
-    begins with a learned bias.
+    begins with a learned bias. With ``patch`` a place of the finest resolution is a square of so
+    many pixels a side, whose values are its channels.
 
     The next five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
@@ -211,9 +212,13 @@ class Model(Choice, frozen=True, tag="hierarchy"):
     synchronous: bool = False
     wavelet: str = "haar"
     context: Context = NoContextSpec()
+    patch: int = 1
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "channels", "size")
+        bounded(self, 64, "patch")
+        whole = self.patch == 1 or isinstance(self.context, NoContextSpec)
+        require(whole, f"patch is {self.patch}, and a context needs patch=1; leave one of them out")
         bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)
@@ -260,9 +265,29 @@ class Adamax(Choice, frozen=True, tag="adamax"):
         _check_moments(self)
 
 
-def _check_moments(optimizer: AdamW | Adamax) -> None:
+class Muon(Choice, frozen=True, tag="muon"):
+    """Muon for the weights of layers, and AdamW for all others (Jordan et al. 2024).
+
+    ``rate`` is Muon's, and AdamW's is ``adamw_share`` of it. ``rate`` is given for updates of the
+    size of AdamW's (Liu et al. 2025), as is ``weight_decay``, which both have.
+    """
+
+    rate: float = 1e-2
+    momentum: float = 0.95
+    beta1: float = 0.9
+    beta2: float = 0.95
+    adamw_share: float = 0.3
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check_moments(self)
+        within(self, 0, 1, "adamw_share")
+
+
+def _check_moments(optimizer: AdamW | Adamax | Muon) -> None:
     positive(optimizer, "rate")
-    for name in ("beta1", "beta2"):
+    momenta = ("momentum",) if isinstance(optimizer, Muon) else ()
+    for name in (*momenta, "beta1", "beta2"):
         value = getattr(optimizer, name)
         require(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
     real(optimizer, "weight_decay")
@@ -270,7 +295,7 @@ def _check_moments(optimizer: AdamW | Adamax) -> None:
     require(decay >= 0, f"weight_decay is {decay}; it must not be negative")
 
 
-Optimizer = AdamW | Adamax
+Optimizer = AdamW | Adamax | Muon
 
 
 class Constant(Choice, frozen=True, tag="constant"):

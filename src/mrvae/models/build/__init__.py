@@ -50,11 +50,12 @@ def build(recipe: schema.Recipe, repeat: int | None = None, large: bool = False)
     frame = ImageFrame(
         model.channels,
         model.size,
-        levels[-1].size,
+        levels[-1].size * model.patch,
         model.input.mean,
         model.input.std,
         model.likelihood.bins,
         model.fourier,
+        model.patch,
     )
     return hierarchy(
         levels,

@@ -1,6 +1,6 @@
-"""How long a run trains until its bound reaches a given quality, ours against the published model.
+r"""How long a run trains until its bound reaches a given quality, ours against the published model.
 
-    python benchmarks/time_to_quality.py --threads 1 --json results/time_to_quality.json \\
+    python benchmarks/time_to_quality.py --threads 1 --json results/time_to_quality.json \
         --picture docs/images/time-to-quality.png
     python benchmarks/time_to_quality.py --table results/time_to_quality.json     # as Markdown
 

@@ -19,6 +19,7 @@ import operators
 import sampling
 import stability
 import startup
+import time_to_quality
 import train_step
 from helpers.members import for_all
 from mrvae.models.build import build
@@ -204,3 +205,25 @@ def test_a_run_that_diverges_ends_and_is_marked() -> None:
     assert isinstance(wild["made"], int)
     assert 24 <= wild["made"] < 40
     assert [line[-1] == "diverged" for line in stability.rows([calm, wild])] == [False, True]
+
+
+def test_a_curve_reaches_a_quality_where_its_line_first_crosses_it() -> None:
+    curve = [(2.0, 130.0), (4.0, 110.0), (6.0, 114.0), (10.0, 98.0), (12.0, 99.0)]
+    for x, nats in ((2.0, 130.0), (3.0, 120.0), (4.0, 110.0), (8.0, 106.0), (10.0, 98.0)):
+        assert time_to_quality.crossing(curve, nats) == pytest.approx(x)
+    assert time_to_quality.crossing(curve, 140.0) == 2.0
+    assert time_to_quality.crossing(curve, 97.9) is None
+    assert time_to_quality.crossing([], 140.0) is None
+
+
+def test_a_quality_that_one_seed_misses_has_no_time() -> None:
+    quick = time_to_quality.Result(
+        "r", 0, 4, [(2, 1.0, 120.0), (4, 2.0, 90.0)], [0.5], 2.0, 9, 90, 1
+    )
+    slow = replace(quick, seed=1, points=[(2, 1.0, 120.0), (4, 2.0, 98.0)])
+    both = {line[0]: line for line in time_to_quality.rows([quick, slow])}
+    assert both["110"][2] == "1.4 (1.3–1.5)"
+    assert both["97.65"][2] == both["90"][2] == "reached in 1 of 2"
+    (line,) = (line for line in time_to_quality.rows([quick]) if line[0] == "97.65")
+    # 5,000 steps of half a second, against 1 + 22.35/30 seconds.
+    assert line[3:] == ("5,000", "2,500", f"{2500 / (1 + 22.35 / 30):.1f}")

@@ -20,6 +20,7 @@ from mrvae.recipes.schema import (
     CategoricalPixels,
     Constant,
     Cosine,
+    Muon,
     RawScaleSpec,
     SoftplusScaleSpec,
     Training,
@@ -40,6 +41,7 @@ moment = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
 optimizers = st.one_of(
     st.builds(AdamW, rate=positive, beta1=moment, beta2=moment, weight_decay=positive),
     st.builds(Adamax, rate=positive, beta1=moment, beta2=moment, weight_decay=positive),
+    st.builds(Muon, rate=positive, momentum=moment, beta1=moment, adamw_share=moment),
 )
 trainings = st.builds(
     Training,

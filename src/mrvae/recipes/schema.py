@@ -165,7 +165,10 @@ class Data(Spec, frozen=True):
 
 
 class Normalise(Spec, frozen=True):
-    """The network's input is (x - mean) / std, in units of pixel values."""
+    """The network's input is (x - mean) / std, in units of pixel values.
+
+    The probability of a binary pixel begins at ``mean``.
+    """
 
     mean: float
     std: float

@@ -101,8 +101,8 @@ def footprint(recipe: Recipe, processes: int = 1) -> Footprint:
     weights, buckets = parameters + _bytes(list(model.buffers())), learnt * (processes > 1)
     moments = 2 * learnt - _spared(training.optimizer, model)
     throughout = weights + learnt + moments + buckets
-    # Adamax makes one list of tensors beside the gradients, Muon at most the updates, their matrices
-    # and three products of them; the fused AdamW makes none.
+    # Adamax makes one list of tensors beside the gradients, Muon at most the updates, matrices of
+    # them and three products; the fused AdamW makes none.
     temporaries = {Adamax: 1, Muon: 5}.get(type(training.optimizer), 0)
     return Footprint(
         batch=training.batch,

@@ -2,6 +2,8 @@ r"""How long a run trains until its bound reaches a given quality, ours against 
 
     python benchmarks/time_to_quality.py --threads 1 --json results/time_to_quality.json \
         --picture docs/images/time-to-quality.png
+    python benchmarks/time_to_quality.py --threads 1 --json results/time_to_quality.json \
+        --change training.steps=4000 --seeds 0      # keeps the runs of other lengths in the file
     python benchmarks/time_to_quality.py --table results/time_to_quality.json     # as Markdown
 
 Ours is the run of ``mrvae train mnist-fast``, of several seeds, with all that it does: batches of
@@ -40,7 +42,7 @@ from matplotlib.ticker import ScalarFormatter
 import mrvae
 from mrvae.data import Images, all_batches, images_for, normal
 from mrvae.models import HVAE
-from mrvae.recipes import Recipe, override, to_json
+from mrvae.recipes import Recipe, override
 from mrvae.report import empty_figure, write_figure
 from mrvae.training import run as training
 from mrvae.training.store.metrics import Metrics
@@ -58,9 +60,10 @@ TARGETS = (110.0, 97.65, 90.0, 86.0)
 PUBLISHED_STEPS = 5000
 HEADINGS = (
     "−ELBO at most, nats",
-    "ours, steps",
+    "our runs",
+    "ours, step",
     "ours, CPU s",
-    "published, steps",
+    "published, step",
     "published, CPU s",
     "times sooner",
 )
@@ -76,6 +79,8 @@ class Result:
         recipe: its name.
         seed: of the run.
         steps: of the run.
+        commit: of the code.
+        changes: to the recipe.
         points: step, CPU seconds of training until then, −ELBO of the validation images.
         literal: CPU seconds of the steps of the published model that were made in between.
         seconds: CPU seconds of all updates.
@@ -87,6 +92,8 @@ class Result:
     recipe: str
     seed: int
     steps: int
+    commit: str
+    changes: list[str]
     points: list[tuple[int, float, float]]
     literal: list[float]
     seconds: float
@@ -152,7 +159,7 @@ class Clock:
         self.literal.append(time.process_time() - began)
 
 
-def measure(recipe: Recipe, seed: int, every: int, folder: Path) -> Result:
+def measure(recipe: Recipe, changes: list[str], seed: int, every: int, folder: Path) -> Result:
     """Train a recipe and time it, and score all validation images at the end."""
     clock = Clock(every)
     with clock.running():
@@ -170,6 +177,8 @@ def measure(recipe: Recipe, seed: int, every: int, folder: Path) -> Result:
         recipe.name,
         seed,
         recipe.training.steps,
+        commit(ROOT),
+        changes,
         points,
         # The first of them allocates what the others use again.
         clock.literal[1:],
@@ -214,20 +223,44 @@ def published(results: Sequence[Result], path: Path = PUBLISHED) -> Published:
 
 
 def rows(results: list[Result]) -> Iterator[tuple[str, ...]]:
-    """Yield one line for each quality: medians over the seeds, least and largest behind them."""
+    """Yield one line for each quality: of the shortest runs of which all reach it.
+
+    Where there are several seeds, it is the median, with the least and the largest behind it.
+    """
     theirs = published(results)
     for target in TARGETS:
-        seconds = [crossing([p[1:] for p in result.points], target) for result in results]
-        steps = [crossing([(p[0], p[2]) for p in result.points], target) for result in results]
         step = _published_step(theirs, target)
+        last = None if step is None else step * theirs.step
         yield (
             f"{target:g}",
-            _spread([each for each in steps if each is not None], len(results), 0),
-            _spread([each for each in seconds if each is not None], len(results), 1),
+            *_ours(results, target),
             "not reached" if step is None else f"{step:,.0f}",
-            "–" if step is None else f"{step * theirs.step:,.0f}",
-            _factor(seconds, None if step is None else step * theirs.step),
+            "–" if last is None else f"{last:,.0f}",
+            _factor(reached(results, target), last),
         )
+
+
+def reached(results: Sequence[Result], target: float) -> list[tuple[Result, float, float]]:
+    """Return the shortest runs of which all reach a quality, with the step and the CPU seconds."""
+    for steps in sorted({result.steps for result in results}):
+        runs = [result for result in results if result.steps == steps]
+        where = [crossing([(p[0], p[2]) for p in run.points], target) for run in runs]
+        when = [crossing([p[1:] for p in run.points], target) for run in runs]
+        lines = zip(runs, where, when, strict=True)
+        every = [(run, at, s) for run, at, s in lines if at is not None and s is not None]
+        if len(every) == len(runs):
+            return every
+    return []
+
+
+def _ours(results: Sequence[Result], target: float) -> tuple[str, str, str]:
+    """Return which runs reached a quality, the step and the seconds."""
+    found = reached(results, target)
+    if not found:
+        return "not reached", "–", "–"
+    seeds = f"{len(found)} seed{'s' * (len(found) > 1)}"
+    runs = f"{found[0][0].steps:,} steps, {seeds}"
+    return runs, _spread([step for _, step, _ in found], 0), _spread([s for *_, s in found], 1)
 
 
 def _published_step(theirs: Published, target: float) -> float | None:
@@ -241,41 +274,39 @@ def _published_step(theirs: Published, target: float) -> float | None:
     return min((step for step in every if step is not None), default=None)
 
 
-def _spread(values: list[float], runs: int, digits: int) -> str:
-    """Return median, least and largest of what was reached in all runs."""
-    if len(values) < runs or not values:
-        return f"reached in {len(values)} of {runs}"
+def _spread(values: Sequence[float], digits: int) -> str:
+    """Return the median, and the least and largest if there are several."""
     middle, low, high = statistics.median(values), min(values), max(values)
     shown = [f"{value:,.{digits}f}" for value in (middle, low, high)]
-    return f"{shown[0]} ({shown[1]}–{shown[2]})" if runs > 1 else shown[0]
+    return f"{shown[0]} ({shown[1]}–{shown[2]})" if len(values) > 1 else shown[0]
 
 
-def _factor(seconds: Sequence[float | None], theirs: float | None) -> str:
-    reached = [each for each in seconds if each is not None]
-    if theirs is None or len(reached) < len(seconds):
+def _factor(found: Sequence[tuple[Result, float, float]], theirs: float | None) -> str:
+    """Return the published seconds over the median of ours."""
+    if theirs is None or not found:
         return "–"
-    return f"{theirs / statistics.median(reached):.1f}"
+    return f"{theirs / statistics.median(seconds for *_, seconds in found):.1f}"
 
 
 def numbers(results: list[Result]) -> dict[str, str]:
     """Return the numbers that sentences have."""
-    theirs, first = published(results), results[0]
-    goal = TARGETS[1]
-    reached = [crossing([p[1:] for p in result.points], goal) for result in results]
-    seconds = [each for each in reached if each is not None]
+    theirs, goal = published(results), TARGETS[1]
+    found = reached(results, goal)
+    shortest = min(result.steps for result in results)
+    runs = [result for result in results if result.steps == shortest]
     raw = crossing(theirs.raw, goal)
-    factor = _factor(reached, PUBLISHED_STEPS * theirs.step)
+    seconds = [taken for *_, taken in found]
     return {
-        "seeds": str(len(results)),
-        "steps": f"{first.steps:,}",
-        "whole": f"{statistics.median(result.seconds for result in results):.0f}",
+        "seeds": str(len(runs)),
+        "steps": f"{shortest:,}",
+        "whole": f"{statistics.median(run.seconds for run in runs):.0f}",
         "seconds": f"{statistics.median(seconds):.0f}" if seconds else "not reached",
         "literal": f"{PUBLISHED_STEPS * theirs.step:,.0f}",
         "step": f"{theirs.step:.2f}",
-        "factor": factor,
-        "raw": "not within its run" if raw is None else f"after {raw:,.0f} steps",
-        "images": f"{first.images:,}",
-        "nats": ", ".join(f"{each.nats:.2f} ± {each.nats_se:.2f}" for each in results),
+        "factor": _factor(found, PUBLISHED_STEPS * theirs.step),
+        "raw": "at no time of its run" if raw is None else f"after {raw:,.0f} steps",
+        "images": f"{runs[0].images:,}",
+        "nats": ", ".join(f"{run.nats:.2f} ± {run.nats_se:.2f}" for run in runs),
     }
 
 
@@ -288,15 +319,16 @@ def read(path: Path) -> list[Result]:
 def picture(results: list[Result], path: Path) -> None:
     """Draw both curves: −ELBO over CPU seconds."""
     figure, axes = empty_figure(width=7.0)
-    for index, result in enumerate(results):
-        seconds, nats = zip(*(point[1:] for point in result.points), strict=True)
-        label = f"{result.recipe}, {len(results)} seeds" if index == 0 else None
-        axes.plot(seconds, nats, color="C0", linewidth=1.2, label=label)
+    for color, steps in zip(("C0", "C2"), sorted({each.steps for each in results}), strict=False):
+        runs = [result for result in results if result.steps == steps]
+        for index, run in enumerate(runs):
+            seconds, nats = zip(*(point[1:] for point in run.points), strict=True)
+            label = None if index else f"{run.recipe}, {steps:,} steps, {len(runs)} seed(s)"
+            axes.plot(seconds, nats, color=color, linewidth=1.2, label=label)
     theirs = published(results)
     for curve, style, weights in ((theirs.raw, "-", "raw"), (theirs.averaged, "--", "averaged")):
         if curve:
-            steps, nats = zip(*curve, strict=True)
-            seconds = [step * theirs.step for step in steps]
+            seconds, nats = zip(*((step * theirs.step, nats) for step, nats in curve), strict=True)
             label = f"published VDVAE, {weights} weights"
             axes.plot(seconds, nats, style, color="C1", linewidth=1.2, label=label)
     _name(axes)
@@ -340,22 +372,34 @@ def main() -> None:
 
 
 def _measured(options: argparse.Namespace) -> list[Result]:
-    """Return the results of all seeds, writing what is measured so far after each."""
+    """Train from every seed, writing what is measured so far after each."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     recipe, results = override(mrvae.recipe(options.recipe), options.change), list[Result]()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.runs or Path(temporary)
         for seed in options.seeds:
-            name = f"{recipe.name}-seed{seed}"
-            results.append(measure(recipe, seed, options.literal_every, folder / name))
-            if options.json is not None:
-                made = machine("cpu") | {"commit": commit(ROOT), "recipe": to_json(recipe)}
-                value = {"machine": made, "results": [asdict(each) for each in results]}
-                options.json.write_text(json.dumps(value, indent=1) + "\n")
-            last = results[-1]
-            sys.stderr.write(f"{name}: {last.nats:.2f} nats after {last.seconds:.0f} CPU s\n")
+            name = f"{recipe.name}-{recipe.training.steps}-seed{seed}"
+            every = options.literal_every
+            result = measure(recipe, options.change, seed, every, folder / name)
+            results = _kept(options.json, result, results)
+            sys.stderr.write(f"{name}: {result.nats:.2f} nats, {result.seconds:.0f} CPU s\n")
     return results
+
+
+def _kept(path: Path | None, result: Result, before: list[Result]) -> list[Result]:
+    """Return the results with a new one, and write them if a file is named.
+
+    The file keeps what it has of other lengths and seeds.
+    """
+    known = before if path is None or not path.is_file() else read(path)
+    key = (result.steps, result.seed)
+    others = [each for each in known if (each.steps, each.seed) != key]
+    every = sorted([*others, result], key=lambda each: (each.steps, each.seed))
+    if path is not None:
+        value = {"machine": machine("cpu"), "results": [asdict(each) for each in every]}
+        path.write_text(json.dumps(value, indent=1) + "\n")
+    return every
 
 
 if __name__ == "__main__":

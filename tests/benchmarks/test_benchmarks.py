@@ -216,14 +216,14 @@ def test_a_curve_reaches_a_quality_where_its_line_first_crosses_it() -> None:
     assert time_to_quality.crossing([], 140.0) is None
 
 
-def test_a_quality_that_one_seed_misses_has_no_time() -> None:
-    quick = time_to_quality.Result(
-        "r", 0, 4, [(2, 1.0, 120.0), (4, 2.0, 90.0)], [0.5], 2.0, 9, 90, 1
-    )
+def test_a_quality_is_that_of_the_shortest_runs_that_all_reach_it() -> None:
+    points = [(2, 1.0, 120.0), (4, 2.0, 90.0)]
+    quick = time_to_quality.Result("r", 0, 4, "", [], points, [0.5], 2.0, 9, 90.0, 1.0)
     slow = replace(quick, seed=1, points=[(2, 1.0, 120.0), (4, 2.0, 98.0)])
-    both = {line[0]: line for line in time_to_quality.rows([quick, slow])}
-    assert both["110"][2] == "1.4 (1.3–1.5)"
-    assert both["97.65"][2] == both["90"][2] == "reached in 1 of 2"
-    (line,) = (line for line in time_to_quality.rows([quick]) if line[0] == "97.65")
-    # 5,000 steps of half a second, against 1 + 22.35/30 seconds.
-    assert line[3:] == ("5,000", "2,500", f"{2500 / (1 + 22.35 / 30):.1f}")
+    long = replace(quick, steps=9, points=[(5, 3.0, 100.0), (9, 5.0, 87.0)])
+    lines = {line[0]: line[1:] for line in time_to_quality.rows([quick, slow, long])}
+    assert lines["110"][:3] == ("4 steps, 2 seeds", "3 (3–3)", "1.4 (1.3–1.5)")
+    assert lines["90"][:3] == ("9 steps, 1 seed", f"{9 - 4 * 3 / 13:.0f}", f"{5 - 2 * 3 / 13:.1f}")
+    assert lines["86"][:3] == ("not reached", "–", "–")
+    # 5,000 steps of half a second, against 3 + 2 · 2.35/13 seconds.
+    assert lines["97.65"][3:] == ("5,000", "2,500", f"{2500 / (3 + 2 * 2.35 / 13):.1f}")

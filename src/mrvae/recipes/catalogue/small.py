@@ -156,14 +156,14 @@ MNIST_FAST = Recipe(
         patch=4,
     ),
     training=Training(
-        steps=1_000,
+        steps=500,
         batch=64,
         optimizer=Muon(rate=1.5e-2),
         schedule=Cosine(),
         warmup=20,
-        ema=0.99,
-        validate_every=100,
-        checkpoint_every=500,
+        ema=0.97,
+        validate_every=50,
+        checkpoint_every=250,
     ),
 )
 

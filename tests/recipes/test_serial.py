@@ -13,14 +13,12 @@ from msgspec.structs import replace
 
 from helpers.members import for_all
 from mrvae.recipes import ALL, Recipe, from_json, recipe, to_json
+from mrvae.recipes.optimizers import Adamax, AdamW, Muon
 from mrvae.recipes.schema import (
-    Adamax,
-    AdamW,
     BoundedScaleSpec,
     CategoricalPixels,
     Constant,
     Cosine,
-    Muon,
     RawScaleSpec,
     SoftplusScaleSpec,
     Training,

@@ -11,7 +11,8 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
-from mrvae.recipes.schema import Adamax, AdamW, Constant, Cosine, Muon, Optimizer, Training
+from mrvae.recipes.optimizers import Adamax, AdamW, Muon, Optimizer
+from mrvae.recipes.schema import Constant, Cosine, Training
 from mrvae.training.ema import Ema
 from mrvae.training.optimizer import make_optimizer, rate_factor, set_rate
 from mrvae.training.store.metrics import Metrics

@@ -23,8 +23,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from mrvae.recipes import schema
-from mrvae.recipes.schema import Adamax, AdamW, Constant, Cosine, Optimizer, Training
+from mrvae.recipes.optimizers import Adamax, AdamW, Muon, Optimizer
+from mrvae.recipes.schema import Constant, Cosine, Training
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
@@ -42,11 +42,11 @@ def make_optimizer(spec: Optimizer, parameters: Iterable[nn.Parameter]) -> torch
             return torch.optim.AdamW(parameters, rate, betas, weight_decay=decay, fused=True)
         case Adamax(rate=rate, weight_decay=decay):
             return torch.optim.Adamax(parameters, rate, betas, weight_decay=decay, foreach=True)
-        case schema.Muon():
-            return Muon(parameters, spec)
+        case Muon():
+            return MuonOptimizer(parameters, spec)
 
 
-class Muon(torch.optim.Optimizer):
+class MuonOptimizer(torch.optim.Optimizer):
     """Muon for matrices, AdamW for all other weights.
 
     Args:
@@ -57,14 +57,14 @@ class Muon(torch.optim.Optimizer):
 
     Example:
         >>> weight = nn.Parameter(torch.zeros(8, 2, 2, 2))
-        >>> optimizer = Muon([weight], schema.Muon(rate=0.1))
+        >>> optimizer = MuonOptimizer([weight], Muon(rate=0.1))
         >>> weight.grad = torch.eye(8).reshape(8, 2, 2, 2)
         >>> optimizer.step()
         >>> 0.1 * 0.2 * 8**0.5 * 0.68 < -weight[0, 0, 0, 0].item() < 0.1 * 0.2 * 8**0.5 * 1.14
         True
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], spec: schema.Muon) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], spec: Muon) -> None:
         weights = list(parameters)
         super().__init__(weights, {"lr": spec.rate})
         self.spec = spec
@@ -122,10 +122,10 @@ def state_keys(
     Example:
         >>> weights = [nn.Parameter(torch.zeros(8, 8)), nn.Parameter(torch.zeros(8))]
         >>> keys = ["exp_avg", "exp_avg_sq", "momentum", "step"]
-        >>> [state_keys(Muon(weights, schema.Muon()), weight, keys) for weight in weights]
+        >>> [state_keys(MuonOptimizer(weights, Muon()), weight, keys) for weight in weights]
         [['momentum'], ['exp_avg', 'exp_avg_sq', 'step']]
     """
-    if not isinstance(optimizer, Muon):
+    if not isinstance(optimizer, MuonOptimizer):
         return keys
     return [key for key in keys if (key == _MOMENTUM) == is_matrix(weight)]
 

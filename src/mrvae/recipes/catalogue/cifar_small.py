@@ -20,8 +20,8 @@ from mrvae.recipes.context import (
     MidRiseSpec,
     MidTreadSpec,
 )
+from mrvae.recipes.optimizers import AdamW
 from mrvae.recipes.schema import (
-    AdamW,
     Cosine,
     Data,
     LogisticMixturePixels,

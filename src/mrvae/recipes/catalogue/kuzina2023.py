@@ -46,8 +46,8 @@ from mrvae.recipes.context import (
     PooledSpec,
     WaveletSpec,
 )
+from mrvae.recipes.optimizers import AdamW
 from mrvae.recipes.schema import (
-    AdamW,
     BernoulliPixels,
     BoundedScaleSpec,
     Cosine,

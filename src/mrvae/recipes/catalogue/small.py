@@ -9,15 +9,14 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mrvae.recipes.context import DCTSpec, DiffusionSpec
+from mrvae.recipes.optimizers import AdamW, Muon
 from mrvae.recipes.schema import (
-    AdamW,
     BernoulliPixels,
     CategoricalPixels,
     Cosine,
     Data,
     LogisticMixturePixels,
     Model,
-    Muon,
     Normalise,
     Recipe,
     Training,

@@ -36,7 +36,8 @@ from torch.overrides import TorchFunctionMode
 from mrvae.meter import Meter
 from mrvae.models import HVAE, Elbo, parse_levels
 from mrvae.models.build import build
-from mrvae.recipes.schema import Adamax, Model, Muon, Optimizer, Recipe
+from mrvae.recipes.optimizers import Adamax, Muon, Optimizer
+from mrvae.recipes.schema import Model, Recipe
 from mrvae.training.loss import loss_of
 from mrvae.training.optimizer import is_matrix
 

@@ -34,6 +34,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from matplotlib.axes import Axes
@@ -43,7 +44,7 @@ import mrvae
 from mrvae.data import Images, all_batches, images_for, normal
 from mrvae.models import HVAE
 from mrvae.recipes import Recipe, override
-from mrvae.report import empty_figure, write_figure
+from mrvae.report import curve, empty_figure, write_figure
 from mrvae.training import run as training
 from mrvae.training.store.metrics import Metrics
 from mrvae.training.update import Updater, UpdateReport
@@ -147,11 +148,8 @@ class Clock:
                 self._literal()
             return report
 
-        Updater.update = update  # type: ignore[method-assign]
-        try:
+        with patch.object(Updater, "update", update):
             yield
-        finally:
-            Updater.update = plain  # type: ignore[method-assign]
 
     def _literal(self) -> None:
         began = time.process_time()
@@ -167,10 +165,10 @@ def measure(recipe: Recipe, changes: list[str], seed: int, every: int, folder: P
     after = [0.0]
     for seconds in clock.updates:
         after.append(after[-1] + seconds)
+    events = Metrics(folder / "metrics.jsonl").read()
     points = [
-        (int(event["step"]), after[int(event["step"])], float(event["validation_nats"]))
-        for event in Metrics(folder / "metrics.jsonl").read()
-        if event.get("step") and event.get("validation_nats")
+        (step, after[step], nats)
+        for step, nats in zip(*curve(events, "validation_nats"), strict=True)
     ]
     nats = bounds(mrvae.load(folder), images_for(recipe, "validation"))
     return Result(
@@ -216,9 +214,9 @@ def published(results: Sequence[Result], path: Path = PUBLISHED) -> Published:
     step = statistics.median([seconds for result in results for seconds in result.literal])
     if not path.is_file():
         return Published([], [], step)
-    curve = json.loads(path.read_text("utf-8"))["curve"]
-    averaged = [(float(row["step"]), float(row["nats"])) for row in curve]
-    raw = [(float(row["step"]), float(row["raw_nats"])) for row in curve]
+    recorded = json.loads(path.read_text("utf-8"))["curve"]
+    averaged = [(float(row["step"]), float(row["nats"])) for row in recorded]
+    raw = [(float(row["step"]), float(row["raw_nats"])) for row in recorded]
     return Published(averaged, raw, step)
 
 
@@ -326,9 +324,9 @@ def picture(results: list[Result], path: Path) -> None:
             label = None if index else f"{run.recipe}, {steps:,} steps, {len(runs)} seed(s)"
             axes.plot(seconds, nats, color=color, linewidth=1.2, label=label)
     theirs = published(results)
-    for curve, style, weights in ((theirs.raw, "-", "raw"), (theirs.averaged, "--", "averaged")):
-        if curve:
-            seconds, nats = zip(*((step * theirs.step, nats) for step, nats in curve), strict=True)
+    for points, style, weights in ((theirs.raw, "-", "raw"), (theirs.averaged, "--", "averaged")):
+        if points:
+            seconds, nats = zip(*((step * theirs.step, nats) for step, nats in points), strict=True)
             label = f"published VDVAE, {weights} weights"
             axes.plot(seconds, nats, style, color="C1", linewidth=1.2, label=label)
     _name(axes)

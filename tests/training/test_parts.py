@@ -124,11 +124,12 @@ def test_muon_turns_a_matrix_by_its_singular_vectors() -> None:
         momentum = torch.zeros(shape, dtype=torch.float64)
         for _ in range(3):
             before = weight.detach().clone()
-            weight.grad = torch.randn(shape, generator=generator, dtype=torch.float64)
-            momentum.lerp_(weight.grad, 0.05)
+            gradient = torch.randn(shape, generator=generator, dtype=torch.float64)
+            weight.grad = gradient
+            momentum.lerp_(gradient, 0.05)
             optimizer.step()
         left, singular, right = torch.linalg.svd(
-            torch.lerp(weight.grad, momentum, 0.95).flatten(1), full_matrices=False
+            torch.lerp(gradient, momentum, 0.95).flatten(1), full_matrices=False
         )
         moved = left.mT @ (before - weight.detach()).flatten(1) @ right.mT
         moved /= 0.01 * 0.2 * math.sqrt(max(weight.flatten(1).shape))

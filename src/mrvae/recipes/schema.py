@@ -17,6 +17,7 @@ from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.data import Data
 from mrvae.recipes.kl_term import KlTerm
+from mrvae.recipes.optimizers import AdamW, Optimizer
 from mrvae.recipes.validation import (
     LONGEST,
     WIDEST,
@@ -31,6 +32,7 @@ from mrvae.recipes.validation import (
     within,
 )
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
+from mrvae.sizes import sides
 
 # ------------------------------------------------------------------------------------ likelihoods
 
@@ -138,7 +140,10 @@ Cell = VDVAE | NVAE | Markov | Plain | TopDown
 
 
 class Normalise(Spec, frozen=True):
-    """The network's input is (x - mean) / std, in units of pixel values."""
+    """The network's input is (x - mean) / std, in units of pixel values.
+
+    The probability of a binary pixel begins at ``mean``.
+    """
 
     mean: float
     std: float
@@ -156,7 +161,8 @@ class Model(ImageModel, frozen=True, tag="hierarchy"):
     image is padded for the network and scored on its own pixels. The blocks of a rectangle name the
     longer side of each resolution, and a signal of T samples is an image of 1 × T. Besides
     ``cell``, by which the encoder and the head are chosen too, ``bias_up_to`` is the largest
-    resolution whose state begins with a learned bias.
+    resolution whose state begins with a learned bias. With ``patch`` a place of the
+    finest resolution is a square of so many pixels a side, whose values are its channels.
 
     The next five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
@@ -183,9 +189,15 @@ class Model(ImageModel, frozen=True, tag="hierarchy"):
     synchronous: bool = False
     wavelet: str = "haar"
     context: Context = NoContextSpec()
+    patch: int = 1
 
     def __post_init__(self) -> None:
         ImageModel.__post_init__(self)
+        bounded(self, 64, "patch")
+        square = self.patch == 1 or min(sides(self.size)) > 1
+        require(square, f"patch is {self.patch}, and a signal has none; set patch=1")
+        whole = self.patch == 1 or isinstance(self.context, NoContextSpec)
+        require(whole, f"patch is {self.patch}, and a context needs patch=1; leave one of them out")
         bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)
@@ -206,43 +218,6 @@ class Model(ImageModel, frozen=True, tag="hierarchy"):
 Network = Model | WaveletVAE | VAE | ContextOnly
 
 # -------------------------------------------------------------------------------------- training
-
-
-class AdamW(Choice, frozen=True, tag="adamw"):
-    """Adam with decoupled weight decay; the published VDVAE sets both betas to 0.9."""
-
-    rate: float = 2e-4
-    beta1: float = 0.9
-    beta2: float = 0.9
-    weight_decay: float = 0.01
-
-    def __post_init__(self) -> None:
-        _check_moments(self)
-
-
-class Adamax(Choice, frozen=True, tag="adamax"):
-    """Adam with an infinity norm, as Efficient-VDVAE and NVAE use it."""
-
-    rate: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_moments(self)
-
-
-def _check_moments(optimizer: AdamW | Adamax) -> None:
-    positive(optimizer, "rate")
-    for name in ("beta1", "beta2"):
-        value = getattr(optimizer, name)
-        require(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
-    real(optimizer, "weight_decay")
-    decay = optimizer.weight_decay
-    require(decay >= 0, f"weight_decay is {decay}; it must not be negative")
-
-
-Optimizer = AdamW | Adamax
 
 
 class Constant(Choice, frozen=True, tag="constant"):

@@ -11,6 +11,7 @@ neither on the machine nor on the size of the batches.
     quality/                similarity, pixel errors, distortion, Fréchet distance
     rate_distortion/        sketches from the top latents, image codecs
     robustness/             attacks on the latents
+    out_of_distribution/    whether an image is of the kind that the model knows
 """
 
 from mrvae.evaluation.cost import Description, describe
@@ -20,6 +21,13 @@ from mrvae.evaluation.latents.partial import Partial, PartialReport, partial_rep
 from mrvae.evaluation.latents.state_norms import PassNorms, state_norms
 from mrvae.evaluation.latents.unit_report import UnitReport, UnitTotal, unit_report
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
+from mrvae.evaluation.out_of_distribution.detection import (
+    Detection,
+    Interval,
+    detect,
+    detection_rates,
+)
+from mrvae.evaluation.out_of_distribution.likelihood_ratio import ScoreReport, descents, score
 from mrvae.evaluation.published import KUZINA2023, Defects
 from mrvae.evaluation.quality.distortion import ms_ssim, psnr
 from mrvae.evaluation.quality.frechet import BandFeatures, frechet_distance, inception
@@ -70,8 +78,10 @@ __all__ = [
     "BandReport",
     "Defects",
     "Description",
+    "Detection",
     "File",
     "ImageCodec",
+    "Interval",
     "LatentUnits",
     "LikelihoodReport",
     "PaperMSSSIM",
@@ -79,6 +89,7 @@ __all__ = [
     "PartialReport",
     "PassNorms",
     "PlainGradient",
+    "ScoreReport",
     "SignGradient",
     "Similarity",
     "Sketch",
@@ -93,7 +104,10 @@ __all__ = [
     "context_clipped",
     "context_picture",
     "cross_entropy",
+    "descents",
     "describe",
+    "detect",
+    "detection_rates",
     "draws",
     "evaluate",
     "fitting",
@@ -107,6 +121,7 @@ __all__ = [
     "psnr",
     "read",
     "reconstruction",
+    "score",
     "sketch",
     "sketches",
     "squared_error",

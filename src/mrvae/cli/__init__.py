@@ -29,6 +29,7 @@ from mrvae.cli.recipes import Recipes
 from mrvae.cli.reconstruct import Reconstruct
 from mrvae.cli.reproduce import Reproduce
 from mrvae.cli.sample import Sample
+from mrvae.cli.score import Score
 from mrvae.cli.train import Train
 from mrvae.files import DISK_FULL, is_stdout, reason
 from mrvae.streams import (
@@ -49,6 +50,7 @@ COMMANDS: dict[str, type[Command]] = {
     "sample": Sample,
     "reconstruct": Reconstruct,
     "inspect": Inspect,
+    "score": Score,
     "attack": Attack,
     "compress": Compress,
     "decompress": Decompress,

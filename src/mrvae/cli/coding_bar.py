@@ -1,10 +1,11 @@
-"""The progress of a coding that takes more than two seconds, on stderr."""
+"""The progress of a coding, or of other work, that takes more than two seconds, on stderr."""
 
 from __future__ import annotations
 
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -48,6 +49,7 @@ class CodingBar:
         quiet: whether nothing is shown.
         after: seconds before which nothing is shown.
         stream: where it is shown; stderr by default.
+        unit: what is counted.
 
     Example:
         >>> with CodingBar("compress", 2048, quiet=False) as bar:
@@ -61,8 +63,10 @@ class CodingBar:
         quiet: bool,
         after: float = 2.0,
         stream: TextIO | None = None,
+        unit: str = "patches",
     ) -> None:
         self.name, self.patches, self.stream = name, patches, stream or sys.stderr
+        self.unit = unit
         self.quiet = quiet or not self.stream.isatty()
         self._next = time.monotonic() + after
         self._shown: tuple[Progress, TaskID] | None = None
@@ -79,14 +83,15 @@ class CodingBar:
         if self._shown is not None:
             self._shown[0].stop()
 
-    def __call__(self, patches: int, size: int) -> None:
-        """Show that so many patches are done, and take so many bytes."""
+    def __call__(self, patches: int, size: int | None = None) -> None:
+        """Show that so many patches are done, and take so many bytes, if there are any."""
         now = time.monotonic()
         if self.quiet or now < self._next:
             return
         self._next = now + _BETWEEN
         progress, task = self._shown = self._shown or self._begin(patches)
-        progress.update(task, completed=patches, size=f"{size:,} bytes", refresh=True)
+        shown = "" if size is None else f"{size:,} bytes"
+        progress.update(task, completed=patches, size=shown, refresh=True)
 
     def _begin(self, patches: int) -> tuple[Progress, TaskID]:
         from rich.console import Console
@@ -104,7 +109,7 @@ class CodingBar:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("patches  {task.fields[size]}"),
+            TextColumn(f"{self.unit}  {{task.fields[size]}}"),
             TimeRemainingColumn(),
             console=console,
             auto_refresh=False,
@@ -112,3 +117,22 @@ class CodingBar:
         progress.start()
         task = progress.add_task(self.name, total=self.patches, completed=patches, size="")
         return progress, task
+
+
+@contextmanager
+def progress_bar(name: str, total: int, unit: str, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Yield what is called with the number of units just done, and shows them after two seconds.
+
+    Example:
+        >>> with progress_bar("score", 8, "draws", quiet=True) as advance:
+        ...     advance(3)
+    """
+    with CodingBar(name, total, quiet, unit=unit) as bar:
+        made = 0
+
+        def advance(count: int) -> None:
+            nonlocal made
+            made += count
+            bar(made)
+
+        yield advance

@@ -18,6 +18,7 @@ from mrvae.cli.checks import (
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.forecast import forecast
+from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
 from mrvae.cli.options import Best, DataDir, Json, RunPath, Seed, Split
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
@@ -45,6 +46,7 @@ class Inspect:
 
     run_path: RunPath
     what: Annotated[Literal["latents", "partial", "norms", "wavelets"], Argument("what to measure")]
+    paths: Paths = ()
     split: Split = "test"
     limit: Annotated[int, Option("number of images to average over")] = 512
     draws: Annotated[
@@ -57,6 +59,8 @@ class Inspect:
     means: Annotated[bool, Option("partial: keep the posterior's means, not draws")] = False
     seed: Seed = 0
     data_dir: DataDir = None
+    fit: Fit = False
+    cut: CutLarger = False
     out: Annotated[
         Path | None,
         Option("picture to write; by default named after the measurement, such as latents.png"),
@@ -72,10 +76,12 @@ class Inspect:
         check_temperature((self.temperature,))
         out = self.out or Path(f"{self.what}.png")
         check_picture(out)
+        inputs = InputOptions(self.paths, self.split, self.data_dir, self.limit, self.fit, self.cut)
+        inputs.check()
         from mrvae.cli.runs import open_run
 
         run = open_run(self.run_path, self.best)
-        images = run.images(self.split, self.data_dir, self.limit)
+        images = inputs.read(run).images
         match self.what:
             case "latents":
                 forecast(run.model, images, 1 + self.draws)
@@ -94,6 +100,7 @@ class Inspect:
         problems = draw_picture(out, lambda: write_figure(out, draw()))
         answer = {
             "run": str(self.run_path),
+            "paths": list(self.paths),
             "split": self.split,
             "images": len(images),
             **values,

@@ -20,8 +20,10 @@ from mrvae.cli.attack import Attack
 from mrvae.cli.command import Answer, Command, Stopped
 from mrvae.cli.compress import Compress
 from mrvae.cli.cut import Cut
+from mrvae.cli.decode import Decode
 from mrvae.cli.decompress import Decompress
 from mrvae.cli.describe import Describe
+from mrvae.cli.encode import Encode
 from mrvae.cli.evaluate import Evaluate
 from mrvae.cli.inspect import Inspect
 from mrvae.cli.parse import overview, parse
@@ -51,6 +53,8 @@ COMMANDS: dict[str, type[Command]] = {
     "reconstruct": Reconstruct,
     "inspect": Inspect,
     "score": Score,
+    "encode": Encode,
+    "decode": Decode,
     "attack": Attack,
     "compress": Compress,
     "decompress": Decompress,

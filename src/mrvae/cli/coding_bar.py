@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, TextIO, TypeVar, cast
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _BETWEEN = 0.2
+
+Batch = TypeVar("Batch", bound=Sized)
 
 
 class OptionalTerminal:
@@ -136,3 +138,16 @@ def progress_bar(name: str, total: int, unit: str, quiet: bool) -> Iterator[Call
             bar(made)
 
         yield advance
+
+
+def counted(batches: Iterable[Batch], advance: Callable[[int], None]) -> Iterator[Batch]:
+    """Yield batches, and advance a bar by the length of each.
+
+    Example:
+        >>> made: list[int] = []
+        >>> list(counted(["ab", "c"], made.append)), made
+        (['ab', 'c'], [2, 1])
+    """
+    for batch in batches:
+        yield batch
+        advance(len(batch))

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mrvae.cli.checks import check_picture, check_positive
+from mrvae.cli.coding_bar import counted, progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
-from mrvae.cli.options import Best, DataDir, Json, Picture, RunPath, Split
+from mrvae.cli.options import Best, DataDir, Json, Picture, Quiet, RunPath, Split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,7 @@ class Reconstruct:
     fit: Fit = False
     cut: CutLarger = False
     out: Picture = Path("reconstructions.png")
+    quiet: Quiet = False
     best: Best = False
     json: Json = False
 
@@ -57,8 +59,12 @@ class Reconstruct:
         images = inputs.read(run).images
         check_grid(2 * len(images), run.model.frame.size)
         x = images.tensor()
-        with torch.inference_mode():
-            parts = [_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64)]
+        with (
+            torch.inference_mode(),
+            progress_bar("reconstruct", len(x), "images", self.quiet) as advance,
+        ):
+            means = (_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64))
+            parts = list(counted(means, advance))
         write_images(self.out, interleave(x, torch.cat(parts)), run.levels, _COLUMNS)
         values = {
             "run": str(self.run_path),

@@ -7,7 +7,7 @@ neither on the machine nor on the size of the batches.
     likelihood, published   bounds on log p(x), and a published estimator that is none
     cost, memory            parameters and FLOPs; rows of a batch within a memory bound
     statistics              standard errors, also by the jackknife
-    latents/                active units, nats, state norms, bands, partial reconstructions
+    latents/                active units, nats, state norms, bands, partial reconstructions, files
     quality/                similarity, pixel errors, distortion, Fréchet distance
     rate_distortion/        sketches from the top latents, image codecs
     robustness/             attacks on the latents
@@ -16,6 +16,14 @@ neither on the machine nor on the size of the batches.
 
 from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.latents.active_units import LatentUnits, latent_units, layer_nats
+from mrvae.evaluation.latents.archive import (
+    LatentArchive,
+    check_latent_shapes,
+    decode_latents,
+    encode_images,
+    read_archive,
+    weights_digest,
+)
 from mrvae.evaluation.latents.bands import Band, BandReport, band_report, layout
 from mrvae.evaluation.latents.partial import Partial, PartialReport, partial_report
 from mrvae.evaluation.latents.state_norms import PassNorms, state_norms
@@ -82,6 +90,7 @@ __all__ = [
     "File",
     "ImageCodec",
     "Interval",
+    "LatentArchive",
     "LatentUnits",
     "LikelihoodReport",
     "PaperMSSSIM",
@@ -100,15 +109,18 @@ __all__ = [
     "attack",
     "available",
     "band_report",
+    "check_latent_shapes",
     "comparable",
     "context_clipped",
     "context_picture",
     "cross_entropy",
+    "decode_latents",
     "descents",
     "describe",
     "detect",
     "detection_rates",
     "draws",
+    "encode_images",
     "evaluate",
     "fitting",
     "frechet_distance",
@@ -120,6 +132,7 @@ __all__ = [
     "partial_report",
     "psnr",
     "read",
+    "read_archive",
     "reconstruction",
     "score",
     "sketch",
@@ -128,5 +141,6 @@ __all__ = [
     "state_norms",
     "unit_report",
     "usual",
+    "weights_digest",
     "written",
 ]

@@ -14,11 +14,12 @@ from mrvae.cli.checks import (
     check_radius,
     check_seed,
 )
+from mrvae.cli.coding_bar import progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.forecast import forecast
 from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
-from mrvae.cli.options import Best, DataDir, Json, Picture, RunPath, Seed, Split
+from mrvae.cli.options import Best, DataDir, Json, Picture, Quiet, RunPath, Seed, Split
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
 
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 _SHOWN = 8
 _MOST_RESTARTS = 10_000
 _MOST_BYTES = 1 << 30
+_GRADIENTS = {"published": 50, "pgd": 100}
 # A step with a gradient takes about three forward passes.
-_PASSES = {"published": 3 * 50, "pgd": 3 * 100}
+_PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Attack:
     fit: Fit = False
     cut: CutLarger = False
     out: Picture = Path("attack.png")
+    quiet: Quiet = False
     best: Best = False
     json: Json = False
 
@@ -88,16 +91,19 @@ class Attack:
         keep = self._keep(run.model.stochastic_depth)
         images = inputs.read(run).images
         self._check_memory(run, len(images))
-        forecast(run.model, images, _PASSES[self.optimizer] * self.restarts)
-        report = attack(
-            run.model,
-            images,
-            self._ascent(),
-            radius=self.radius,
-            keep=keep,
-            restarts=self.restarts,
-            seed=self.seed,
-        )
+        forecast(run.model, images, _PASSES * _GRADIENTS[self.optimizer] * self.restarts)
+        gradients = _GRADIENTS[self.optimizer] * self.restarts * len(images)
+        with progress_bar("attack", gradients, "gradients", self.quiet) as advance:
+            report = attack(
+                run.model,
+                images,
+                self._ascent(),
+                radius=self.radius,
+                keep=keep,
+                restarts=self.restarts,
+                seed=self.seed,
+                progress=advance,
+            )
         problems = draw_picture(self.out, lambda: _write(self.out, run, images, report, keep))
         values: dict[str, object] = {
             "run": str(self.run_path),

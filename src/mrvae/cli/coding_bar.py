@@ -135,7 +135,7 @@ def progress_bar(name: str, total: int, unit: str, quiet: bool) -> Iterator[Call
         def advance(count: int) -> None:
             nonlocal made
             made += count
-            bar(made)
+            bar(min(made, total))
 
         yield advance
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import prod
@@ -28,9 +28,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mrvae.data import Images, all_batches, normal
+from mrvae.data import Images, normal
 from mrvae.data.files.untrusted import check_size, opened
-from mrvae.evaluation.memory import rows_within
+from mrvae.evaluation.memory import Progress, batches_within, rows_within
 from mrvae.files import atomic
 from mrvae.models import HVAE
 from mrvae.models.finite import check_finite
@@ -41,8 +41,6 @@ _LONGEST_HEADER = 1 << 16
 _NAME = re.compile(r"latent_([1-9]\d{0,4})")
 _TYPES = ("float32", "float64", "float16", "int64")
 _MOST_NAME_BYTES = 1 << 14
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,12 +130,10 @@ def encode_images(
         )
     parts: dict[int, list[Tensor]] = {layer: [] for layer in chosen}
     with torch.inference_mode():
-        for _, x in all_batches(images, rows_within(memory, model)):
+        for _, x in batches_within(memory, model, images, progress):
             latents = model.encode(x.to(weight.device))
             for layer in chosen:
                 parts[layer].append(latents[layer - 1].cpu().contiguous())
-            if progress is not None:
-                progress(len(x))
     joined = {layer: torch.cat(tensors) for layer, tensors in parts.items()}
     check_finite(*joined.values())
     return LatentArchive(tuple(names), joined, weights_digest(model))

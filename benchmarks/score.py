@@ -6,7 +6,8 @@
 Trained models of ``results/runs`` score test images of their own data set and sets of other kinds,
 each by -ELBO, by the bound of K draws, by typicality, and by LLR^{>k} for all k.
 Typicality has its mean from as many validation images. Every set is compared with the test images:
-AUROC, AUPRC and the false positive rate at 80 % true positives, with bootstrap intervals.
+AUROC, AUPRC and the false positive rate at 80 % true positives, with bootstrap intervals. With
+--json, models that were measured before stay in the file.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ MODELS = ("kuzina2023-mnist-vdvae-seed0", "kuzina2023-mnist-dct-seed0", "cifar10
 HEADINGS = (
     "model",
     "unusual images",
-    "-ELBO in nats",
-    "AUROC of -ELBO",
+    "images",
+    "−ELBO in nats",
+    "AUROC of −ELBO",
     "of typicality",
     "of LLR, half of the latents",
     "of LLR, best k",
@@ -122,6 +124,7 @@ def rows(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
         (
             _short(found["model"]),
             str(found["set"]),
+            str(found["images"]),
             f"{found['nats']:.1f} ± {found['nats_se']:.1f}",
             *_chosen(found),
         )
@@ -161,7 +164,7 @@ def _line(found: Entry, most: int) -> tuple[str, ...]:
 
 def other_rates(results: list[dict[str, object]]) -> list[tuple[str, ...]]:
     """Return AUPRC and FPR80 of -ELBO and of LLR at k = L/2, the head first."""
-    scores = ("-ELBO", "LLR, half")
+    scores = ("−ELBO", "LLR, half")
     head = ("model", "unusual images", *(f"AUPRC, {s}" for s in scores))
     head = (*head, *(f"FPR80, {s}" for s in scores))
     lines = []
@@ -215,10 +218,12 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     results = []
     for name in options.models:
-        results += one(name, options.images, options.samples, options.resamples)
+        latest = one(name, options.images, options.samples, options.resamples)
+        results += latest
         if options.json is not None:
-            counts = {"images": options.images, "samples": options.samples}
-            value = {"machine": machine("cpu") | counts, "results": results}
+            earlier = read(options.json) if options.json.exists() else []
+            kept = [found for found in earlier if found["model"] != name]
+            value = {"machine": machine("cpu"), "results": [*kept, *latest]}
             options.json.write_text(json.dumps(value, indent=1) + "\n")
     show("scores of unusual images", HEADINGS, rows(results), WIDTH)
 

@@ -59,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     | WRITING
     | USING
     | {"training", "evaluation", "compression", "papers", "__init__"},
-    "__init__": {"recipes", "models"},
+    "__init__": {"recipes", "models", "evaluation"},
     "__main__": {"cli"},
 }
 TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "html_report", "suggestions"}

@@ -3,8 +3,9 @@
 A multi-resolution VAE is the composition of a resolution ladder, a hierarchy of cells from coarse
 to fine, a context and prior at its top and a likelihood at its bottom.
 
-``recipe`` looks a recipe up by name, ``build`` makes its model, ``load`` reads a trained one. Each
-is imported at its first use, so that ``import mrvae`` costs nothing.
+``recipe`` looks a recipe up by name, ``build`` makes its model, ``load`` reads a trained one, and
+``score`` measures how unusual images are to it. Each is imported at its first use, so that
+``import mrvae`` costs nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from mrvae.evaluation.out_of_distribution.likelihood_ratio import score
     from mrvae.models.build import build
     from mrvae.models.build.weights import load
     from mrvae.recipes import recipe
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build", "load", "recipe"]
+__all__ = ["__version__", "build", "load", "recipe", "score"]
 
 
 def __getattr__(name: str) -> object:
@@ -36,4 +38,8 @@ def __getattr__(name: str) -> object:
             from mrvae.recipes import recipe
 
             return recipe
+        case "score":
+            from mrvae.evaluation.out_of_distribution.likelihood_ratio import score
+
+            return score
     raise AttributeError(f"module 'mrvae' has no attribute {name!r}")

@@ -20,8 +20,10 @@ from mrvae.cli.attack import Attack
 from mrvae.cli.command import Answer, Command, Stopped
 from mrvae.cli.compress import Compress
 from mrvae.cli.cut import Cut
+from mrvae.cli.decode import Decode
 from mrvae.cli.decompress import Decompress
 from mrvae.cli.describe import Describe
+from mrvae.cli.encode import Encode
 from mrvae.cli.evaluate import Evaluate
 from mrvae.cli.inspect import Inspect
 from mrvae.cli.parse import overview, parse
@@ -30,6 +32,7 @@ from mrvae.cli.reconstruct import Reconstruct
 from mrvae.cli.report import Report
 from mrvae.cli.reproduce import Reproduce
 from mrvae.cli.sample import Sample
+from mrvae.cli.score import Score
 from mrvae.cli.train import Train
 from mrvae.files import DISK_FULL, is_stdout, reason
 from mrvae.streams import (
@@ -50,6 +53,9 @@ COMMANDS: dict[str, type[Command]] = {
     "sample": Sample,
     "reconstruct": Reconstruct,
     "inspect": Inspect,
+    "score": Score,
+    "encode": Encode,
+    "decode": Decode,
     "attack": Attack,
     "report": Report,
     "compress": Compress,

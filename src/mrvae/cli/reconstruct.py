@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mrvae.cli.checks import check_picture, check_positive
+from mrvae.cli.coding_bar import counted, progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, DataDir, Device, Json, Picture, RunPath, Split
+from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
+from mrvae.cli.options import Best, DataDir, Device, Json, Picture, Quiet, RunPath, Split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,13 +30,17 @@ class Reconstruct:
     """
 
     run_path: RunPath
+    paths: Paths = ()
     keep: Annotated[
         int | None, Option("number of top latents taken from the image; by default all")
     ] = None
     n: Annotated[int, Option("number of images")] = 32
     split: Split = "test"
     data_dir: DataDir = None
+    fit: Fit = False
+    cut: CutLarger = False
     out: Picture = Path("reconstructions.png")
+    quiet: Quiet = False
     best: Best = False
     device: Device = None
     json: Json = False
@@ -43,20 +49,27 @@ class Reconstruct:
         """Reconstruct, and write the picture."""
         check_positive(keep=self.keep, n=self.n)
         check_picture(self.out)
+        inputs = InputOptions(self.paths, self.split, self.data_dir, self.n, self.fit, self.cut)
+        inputs.check()
         import torch
 
         from mrvae.cli.runs import check_grid, open_run, write_images
 
         run = open_run(self.run_path, self.best, device=self.device)
         keep = run.model.check_keep(self.keep)
-        images = run.images(self.split, self.data_dir, self.n)
+        images = inputs.read(run).images
         check_grid(2 * len(images), run.model.frame.size)
         x = images.tensor()
-        with torch.inference_mode():
-            parts = [_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64)]
+        with (
+            torch.inference_mode(),
+            progress_bar("reconstruct", len(x), "images", self.quiet) as advance,
+        ):
+            means = (_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64))
+            parts = list(counted(means, advance))
         write_images(self.out, interleave(x, torch.cat(parts)), run.levels, _COLUMNS)
         values = {
             "run": str(self.run_path),
+            "paths": list(self.paths),
             "split": self.split,
             "images": len(x),
             "keep": keep,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,17 +117,53 @@ def check_grid(count: int, size: ImageSize) -> None:
 
 
 def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False) -> Tensor:
-    """Return n samples, or their mean levels, in chunks to bound the memory."""
+    """Return n samples, or their mean levels."""
+    import torch
+
+    return torch.cat(list(draws(run, n, temperature, seed, mean)))
+
+
+def draws(
+    run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False
+) -> Iterator[Tensor]:
+    """Yield n samples, or their mean levels, in chunks to bound the memory."""
     import torch
 
     value = temperature[0] if len(temperature) == 1 else temperature
     generator = run.generator(seed)
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, n, _CHUNK):
+    for start in range(0, n, _CHUNK):
+        with torch.inference_mode():
             pixels = run.model.draw(min(_CHUNK, n - start), value, generator)
-            parts.append((pixels.mean() if mean else pixels.sample(generator)).cpu())
-    return torch.cat(parts)
+            yield (pixels.mean() if mean else pixels.sample(generator)).cpu()
+
+
+def write_each(
+    folder: Path, names: Sequence[str], batches: Iterable[Tensor], levels: int
+) -> tuple[Path, ...]:
+    """Write images (b, C, H, W) of levels, or of mean levels, each as a PNG file of its own size.
+
+    Names of files are made of the names: all different, in the folder itself. All files are
+    written, or none.
+
+    Raises:
+        ValueError: if there is a file of such a name already.
+
+    """
+    import torch
+
+    from mrvae.compression.format.header import PictureEntry
+    from mrvae.compression.format.new_files import new_files
+    from mrvae.compression.format.unpacking import file_names
+    from mrvae.data.files.image_files import from_tensor
+    from mrvae.image_grid import grey
+
+    files = file_names([PictureEntry(name, 1, 1) for name in names])
+    with new_files(folder, files) as temporaries:
+        images = (image for batch in batches for image in batch)
+        for path, image in zip(temporaries, images, strict=True):
+            pixels = grey(image.clamp(0, levels - 1).numpy(), levels)
+            from_tensor(torch.from_numpy(pixels)).save(path, format="PNG")
+    return tuple(folder / name for name in files)
 
 
 def write_images(path: Path, images: Tensor, levels: int, columns: int | None = None) -> None:

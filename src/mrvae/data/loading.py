@@ -95,7 +95,7 @@ def _load_path(
     """Load a file, a folder or a hub data set."""
     if source.startswith("hf:"):
         return load_hub(source.removeprefix("hf:"), split, conversion)
-    path = _existing(source, root)
+    path = existing_source(source, root)
     if path.is_dir():
         if not is_sharded(path):
             return load_folder(path, split, conversion, expected)
@@ -110,7 +110,7 @@ def _load_path(
     return _converted(images, conversion)
 
 
-def _existing(source: str, root: Path | None) -> Path:
+def existing_source(source: str, root: Path | None) -> Path:
     """Return the path of a source, or refuse it with the nearest known name."""
     candidates = [Path(source)] if root is None else [Path(source), root / source]
     for path in candidates:

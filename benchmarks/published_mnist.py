@@ -40,8 +40,15 @@ EVERY, VALIDATION = 250, 1000
 Tree = dict[str, Any]
 
 
-HEADINGS = ("model", "steps", "images a step", "CPU seconds", "test images")
-HEADINGS += ("−ELBO, nats", "of the averaged weights")
+HEADINGS = (
+    "model",
+    "steps",
+    "images a step",
+    "CPU seconds",
+    "test images",
+    "−ELBO, nats",
+    "of the averaged weights",
+)
 
 
 def read(path: Path) -> Tree:
@@ -100,7 +107,7 @@ def update(
     optimizer.param_groups[0]["lr"] = RATE * min(1.0, (step + 1) / WARMUP)
     model.zero_grad()
     loss = model.loss(*inputs(stream.batch(step)))
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     norm = float(nn.utils.clip_grad_norm_(model.parameters(), CLIP))
     if not math.isfinite(norm) or norm >= SKIP:
         return False

@@ -20,11 +20,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 import mrvae
-from mrvae.data import Images, gallery, images_for, load
+from mrvae.data import Conversion, Crop, Images, gallery, images_for, load
 from mrvae.data.files.patches import CutRows
 from mrvae.data.randomness import generator
 from mrvae.evaluation import ScoreReport, detect, evaluate
@@ -59,7 +61,7 @@ def binary_sets(count: int) -> dict[str, Images]:
         "OMNIGLOT": load("omniglot28.npz", "test").first(count).binarised(0),
         "upside down": _like(digits, x.flip(2)),
         "mirrored": _like(digits, x.flip(3)),
-        "small digits, enlarged": load("digits", "test", fit=28).first(count).binarised(0),
+        "small digits, enlarged": _digits(28, count).binarised(0),
         "blank": _like(digits, torch.zeros_like(x)),
         "noise": _like(digits, (noise < 0.5).to(torch.uint8)),
         "noise, as much ink": _like(digits, (noise < x.double().mean()).to(torch.uint8)),
@@ -69,9 +71,9 @@ def binary_sets(count: int) -> dict[str, Images]:
 def colour_sets(count: int) -> dict[str, Images]:
     """Return sets of colour images of 32 × 32 pixels, other than CIFAR-10's."""
     like = load("cifar10_8k.npz", "test").first(count)
-    squares = CutRows(tuple(picture.pixels for picture in gallery("kodak")), 32, 32)
+    squares = CutRows(tuple(picture.pixels for picture in gallery("kodak")), (32, 32), (32, 32))
     every = torch.arange(count) * (squares.shape[0] // count)
-    digits = load("digits", "test", fit=32).first(count).tensor()
+    digits = _digits(32, count).tensor()
     coloured = (digits.double() * (255 / 16)).round().to(torch.uint8).repeat(1, 3, 1, 1)
     shape = like.tensor().shape
     return {
@@ -82,6 +84,11 @@ def colour_sets(count: int) -> dict[str, Images]:
             like, torch.randint(0, 256, shape, generator=generator(0, 0)).to(torch.uint8)
         ),
     }
+
+
+def _digits(side: int, count: int) -> Images:
+    """Return the small digits, enlarged."""
+    return load("digits", "test", conversion=Conversion(framing=Crop(side, side))).first(count)
 
 
 def _like(images: Images, pixels: Tensor) -> Images:
@@ -114,7 +121,7 @@ def _entry(name: str, title: str, model: HVAE, report: ScoreReport) -> dict[str,
     }
 
 
-def _arrays(report: ScoreReport) -> dict[str, object]:
+def _arrays(report: ScoreReport) -> dict[str, NDArray[np.float64]]:
     return {name: values.numpy() for name, values in report.scores().items()}
 
 

@@ -83,12 +83,13 @@ def test_wrong_input_is_refused(capsys: Capture, tmp_path: Path) -> None:
     for command in (["score"], ["evaluate"], ["reconstruct"], ["inspect", "latents"], ["attack"]):
         name, *what = command
         arguments = [name, trained(), *what]
-        for more, message in [
+        cases: list[tuple[list[object], str]] = [
             ([large], "has 20×30 pixels and the model's images 8×8; resize and crop it by --fit"),
             (["--fit"], "--fit changes the images of a PATH, and none is given"),
             ([large, "--fit", "--cut"], "--fit and --cut are given"),
             ([tmp_path / "none"], "there is no"),
-        ]:
+        ]
+        for more, message in cases:
             assert message in refuse(capsys, *arguments, *more)
     assert "--typical is nan" in refuse(capsys, "score", trained(), "--typical", "nan")
     assert "--resamples is 0" in refuse(capsys, "score", trained(), "--resamples", 0)

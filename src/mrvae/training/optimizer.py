@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from mrvae.recipes.schema import Adamax, AdamW, Constant, Cosine, Optimizer, Training
+from mrvae.training.adam import ForeachAdamax, FusedAdamW
 
 
 def make_optimizer(spec: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -20,9 +21,9 @@ def make_optimizer(spec: Optimizer, parameters: Iterable[nn.Parameter]) -> torch
     betas = (spec.beta1, spec.beta2)
     match spec:
         case AdamW(rate=rate, weight_decay=decay):
-            return torch.optim.AdamW(parameters, rate, betas, weight_decay=decay, fused=True)
+            return FusedAdamW(parameters, rate, betas, weight_decay=decay)
         case Adamax(rate=rate, weight_decay=decay):
-            return torch.optim.Adamax(parameters, rate, betas, weight_decay=decay, foreach=True)
+            return ForeachAdamax(parameters, rate, betas, weight_decay=decay)
 
 
 def rate_factor(training: Training, step: int) -> float:

@@ -50,12 +50,12 @@ def build(recipe: schema.Recipe, repeat: int | None = None, large: bool = False)
     frame = ImageFrame(
         model.channels,
         model.size,
-        levels[-1].size * model.patch,
+        levels[-1].size * model.space_to_depth,
         model.input.mean,
         model.input.std,
         model.likelihood.bins,
         model.fourier,
-        model.patch,
+        model.space_to_depth,
     )
     return hierarchy(
         levels,

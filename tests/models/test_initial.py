@@ -100,22 +100,22 @@ def test_binary_pixels_begin_at_the_mean_of_the_recipe() -> None:
         assert bias.sigmoid().item() == pytest.approx(mean, abs=1e-6)
 
 
-def test_patches_are_an_order_of_the_pixels() -> None:
-    """What the network sees of a patch comes back in place, and the bound is that of the pixels."""
+def test_space_to_depth_is_an_order_of_the_pixels() -> None:
+    """Pixels come back where they were, and a place has the parameters of its own ones."""
     generator = torch.Generator().manual_seed(0)
-    for channels, size, patch in ((1, 8, 2), (3, 7, 2), (2, 6, 4)):
-        frame = ImageFrame(channels, size, 8, 8.0, 8.0, 17, patch=patch)
+    for channels, size, n in ((1, 8, 2), (3, 7, 2), (2, 6, 4)):
+        frame = ImageFrame(channels, size, 8, 8.0, 8.0, 17, space_to_depth=n)
         x = torch.randint(17, (2, channels, size, size), generator=generator, dtype=torch.uint8)
         seen = frame.prepare(x, torch.float64)
-        assert seen.shape == (2, frame.inputs, 8 // patch, 8 // patch)
+        assert seen.shape == (2, frame.inputs, 8 // n, 8 // n)
         assert torch.equal(frame.assemble(frame.crop_state(seen)) * 8 + 8, x.double())
         head = Head(5, frame, CategoricalFamily(channels, 17)).double()
-        h = torch.randn(2, 5, 8 // patch, 8 // patch, generator=generator, dtype=torch.float64)
+        h = torch.randn(2, 5, 8 // n, 8 // n, generator=generator, dtype=torch.float64)
         changed = h.clone()
         changed[:, :, -1, -1] += 1
         moved = (head(changed).mean() - head(h).mean()).abs().sum(dim=(0, 1)) > 0
         own = torch.zeros(8, 8, dtype=torch.bool)
-        own[-patch:, -patch:] = True
+        own[-n:, -n:] = True
         assert torch.equal(moved, frame.crop(own[None, None])[0, 0])
 
 

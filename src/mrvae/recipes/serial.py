@@ -40,7 +40,7 @@ _EXPECTED: Mapping[str, str] = types.MappingProxyType(
 ADDED = frozenset(
     {
         *(f"recipe.data.{name}" for name in ("mode", "alpha", "pad", "skip_unreadable")),
-        "recipe.model.patch",
+        "recipe.model.space_to_depth",
     }
 )
 """Keys that recipes of older versions lack, and whose defaults change nothing."""

@@ -48,16 +48,16 @@ def build(recipe: schema.Recipe, repeat: int | None = None, large: bool = False)
         return _other(model)
     _check(size_of(model, repeat), large)
     levels = levels_of(model, repeat)
-    height, width = levels[-1].sides
+    (height, width), factor = levels[-1].sides, model.space_to_depth
     frame = ImageFrame(
         model.channels,
         model.size,
-        simplest((height * model.patch, width * model.patch)),
+        simplest((height * factor, width * factor)),
         model.input.mean,
         model.input.std,
         model.likelihood.bins,
         model.fourier,
-        model.patch,
+        model.space_to_depth,
     )
     return hierarchy(
         levels,

@@ -2,7 +2,7 @@
 
 VDVAE ends with a gain and a bias for each channel and one pointwise convolution to the parameters
 of p(x | z); Kuzina & Tomczak (2023) end with one 3×3 convolution. The frame's padding is cropped
-before anything is scored. Where a place of the state is a patch of pixels, the last convolution
+before anything is scored. Where a place of the state is many pixels, the last convolution
 makes the parameters of all of them.
 
 Theirs is a mixture of logistics with log-scale log softplus(0.4 raw)/0.4, raw of at least -20; ours
@@ -119,7 +119,7 @@ class Head(nn.Module):
         self.family = family
         self.gain = nn.Parameter(torch.ones(1, width, 1, 1))
         self.bias = nn.Parameter(torch.zeros(1, width, 1, 1))
-        self.leave = convolution(width, family.parameters * frame.patch**2, 1)
+        self.leave = convolution(width, family.parameters * frame.space_to_depth**2, 1)
 
     def forward(self, h: Tensor) -> PixelDistribution:
         """Return the distribution of the image given the last state."""
@@ -143,7 +143,7 @@ class SpatialHead(nn.Module):
         super().__init__()
         self.frame = frame
         self.family = family
-        outputs = family.parameters * frame.patch**2
+        outputs = family.parameters * frame.space_to_depth**2
         self.leave = convolution(width, outputs, kernel_for(frame.network_size, 3))
 
     def forward(self, h: Tensor) -> PixelDistribution:

@@ -135,7 +135,7 @@ MNIST = Recipe(
 
 MNIST_FAST = Recipe(
     name="mnist-fast",
-    about="binary MNIST in minutes of one core: patches of 4 x 4 pixels, and Muon",
+    about="binary MNIST in minutes of one core: 4 x 4 pixels are a place, and Muon",
     paper="Child 2021",
     row="our own size",
     budget="a few minutes of a core",
@@ -152,7 +152,7 @@ MNIST_FAST = Recipe(
         likelihood=BernoulliPixels(),
         input=Normalise(mean=0.1307, std=0.3081),
         bottleneck=0.5,
-        patch=4,
+        space_to_depth=4,
     ),
     training=Training(
         steps=500,

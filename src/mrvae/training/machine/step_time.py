@@ -7,6 +7,7 @@ one image each and weighted by where its FLOPs are; a step takes at least that l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,8 +17,10 @@ from torch.nn import functional
 
 from mrvae.models.build import build
 from mrvae.models.elbo import Elbo
+from mrvae.models.hierarchy.level import Level
 from mrvae.models.hvae import HVAE
 from mrvae.recipes.schema import Recipe
+from mrvae.sizes import sides
 from mrvae.training.loss import loss_of
 from mrvae.training.machine.speed import Pass, PassTime, Stopwatch
 from mrvae.training.machine.threads import given_threads, using_threads
@@ -56,7 +59,7 @@ def step_time(recipe: Recipe, device: torch.device, parameters: int, flops: int)
         parameters: of its model.
         flops: of one image's bound.
     """
-    small = parameters * recipe.model.size**2 <= _SMALL
+    small = parameters * math.prod(recipe.model.image[1:]) <= _SMALL
     known = given_threads(None, None)
     count = None if device.type != "cpu" else known or (1 if small else torch.get_num_threads())
     images = recipe.training.batch
@@ -74,7 +77,7 @@ def step_time(recipe: Recipe, device: torch.device, parameters: int, flops: int)
 def _pass(recipe: Recipe, device: torch.device, images: int) -> Pass:
     """Return the forward and backward pass over random images."""
     model = build(recipe)
-    shape = max(images, _FITTED), model.frame.channels, model.frame.size, model.frame.size
+    shape = max(images, _FITTED), *model.frame.shape
     pixels = torch.randint(model.frame.bins, shape, dtype=torch.uint8)
     if model.context.shapes:
         model.context.fit(pixels)
@@ -103,30 +106,33 @@ def _seconds_per_flop(recipe: Recipe, device: torch.device) -> PassTime:
     """Return the seconds of one FLOP of convolutions, forward and backward, and how busy it is."""
     dtype = torch.bfloat16 if recipe.training.precision == "bfloat16" else torch.float32
     total, weights, busy = 0.0, 0.0, 1.0
-    for size, width, layers in _levels(recipe):
-        channels = min(width, _WIDEST)
-        flops = 3 * 2 * 9 * channels**2 * size**2
-        weight = layers * width**2 * size**2
-        time = Stopwatch(_convolution(channels, size, dtype, device), device).warm(1)
+    for level, layers in _levels(recipe):
+        channels = min(level.width, _WIDEST)
+        down, across = sides(level.full_kernel)
+        flops = 3 * 2 * down * across * channels**2 * level.pixels
+        weight = layers * level.width**2 * level.pixels
+        time = Stopwatch(_convolution(channels, level, dtype, device), device).warm(1)
         total, weights = total + weight * time.seconds / flops, weights + weight
         busy = max(busy, time.busy)
     return PassTime(total / weights, busy)
 
 
-def _levels(recipe: Recipe) -> Iterable[tuple[int, int, int]]:
-    """Yield the size, the width and the number of layers of each level."""
+def _levels(recipe: Recipe) -> Iterable[tuple[Level, int]]:
+    """Yield each level, and the number of its layers."""
     with torch.device("meta"):
         model = build(recipe, large=True)
     for stage in model.stages:
-        yield stage.level.size, stage.level.width, len(stage.shapes)
+        yield stage.level, len(stage.shapes)
 
 
-def _convolution(channels: int, size: int, dtype: torch.dtype, device: torch.device) -> Pass:
-    """Return the forward and backward pass of a 3×3 convolution of one image."""
+def _convolution(channels: int, level: Level, dtype: torch.dtype, device: torch.device) -> Pass:
+    """Return the forward and backward pass of a level's spatial convolution of one image."""
+    kernel = sides(level.full_kernel)
     x, weight = (
         torch.ones(shape, dtype=dtype, device=device)
         .to(memory_format=torch.channels_last)
         .requires_grad_()
-        for shape in ((1, channels, size, size), (channels, channels, 3, 3))
+        for shape in ((1, channels, *level.sides), (channels, channels, *kernel))
     )
-    return lambda _: torch.autograd.backward(functional.conv2d(x, weight, padding=1).sum())
+    padding = kernel[0] // 2, kernel[1] // 2
+    return lambda _: torch.autograd.backward(functional.conv2d(x, weight, padding=padding).sum())

@@ -144,7 +144,7 @@ def at_most(model: HVAE, recipe: Recipe, processes: int = 1) -> int:
     """
     training, frame = recipe.training, model.frame
     images = training.batch // (processes * training.accumulate) or 1
-    pixels = math.prod(sides(frame.network_size)) // frame.patch**2
+    pixels = math.prod(sides(frame.network_size)) // frame.space_to_depth**2
     channels = sum(
         module.weight.shape[0] + module.weight.shape[1]
         for module in model.modules()

@@ -4,12 +4,12 @@
     python benchmarks/restore.py --quick
     python benchmarks/restore.py --table results/restore.json
 
-Test images are damaged in known ways and restored. The PSNR is that of the images on [0, 1], averaged
-over images, with its standard error; the difference to the baseline is of the same images. *Mean* is
-the mean of the chains, *draw* is one draw, which must have less PSNR: a draw looks like an image and
-has twice the error of a perfect mean. The free number of a baseline, the weight of total variation
-or the balance of Wiener's filter, is the best on as many validation images; ours has none. Seconds
-are the process's own.
+Test images are damaged in known ways and restored. The PSNR is that of the images on [0, 1],
+averaged over images, with its standard error; the difference to the baseline is of the same images.
+*Mean* is the mean of the chains, *draw* is one draw, which has less PSNR: it looks like an image,
+and has twice the squared error of a perfect mean. The free number of a baseline, the weight of
+total variation or the balance of Wiener's filter, is the best on as many validation images; ours
+has none. Seconds are the process's own.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Options(Place):
         images: test images of each.
         draws: chains of each image.
         steps: of a chain, of which half are warm-up; plug and play makes a third as many.
-        tasks: by name; all by default.
+        tasks: by their first word; all by default.
         quick: two images and four steps.
     """
 
@@ -109,7 +109,6 @@ class Task:
         restore: ours.
         method: name of the baseline.
         baselines: one for each value of its free number; the best on validation images counts.
-        images: whether ours takes the images' own values, of which some are hidden.
     """
 
     name: str
@@ -121,18 +120,40 @@ class Task:
 
 def tasks(model: HVAE, options: Options) -> Iterator[Task]:
     """Yield the ways in which a model's images are damaged."""
-    side, scale = model.frame.size, model.frame.bins - 1
     steps = 4 if options.quick else options.steps
     chain = Chain(steps, steps // 2, steps // 6)
     play = PlugAndPlay(max(2, steps // 3), steps // 9)
-    n = options.draws
+    yield from exact_tasks(model, options.draws, chain)
+    for factor in (2, 4):
+        averages = Averages(factor.bit_length() - 1)
+        yield Task(
+            f"upscale, {factor} ×",
+            lambda u, _, a=averages: a.apply(u),  # type: ignore[misc]
+            partial(upscale, model, factor=factor, n=options.draws, method=play),
+            "bicubic",
+            [partial(bicubic, factor=factor)],
+        )
+    width = model.frame.size / 16
+    blur = Blur(gaussian_kernel(width))
+    yield Task(
+        f"deblur, {width} pixels, σ = {_BLUR_NOISE}",
+        lambda u, random: _noisy(blur.apply(u), random, _BLUR_NOISE),
+        partial(deblur, model, kernel=blur.kernel, sigma=_BLUR_NOISE, n=options.draws, method=play),
+        "Wiener",
+        [partial(wiener, blur=blur, balance=balance) for balance in _BALANCES],
+    )
+
+
+def exact_tasks(model: HVAE, n: int, chain: Chain) -> Iterator[Task]:
+    """Yield the tasks that a chain solves."""
+    side = model.frame.size
     half = (torch.arange(side) < side // 2)[:, None].expand(side, side)
     random = torch.rand(side, side, generator=torch.Generator().manual_seed(2)) < 0.5
     for name, known in (("lower half missing", half), ("random half missing", random)):
         yield Task(
             f"inpaint, {name}",
             lambda u, _: u,
-            lambda y, k=known: inpaint(model, (y * scale).round().byte(), k, n, chain),
+            partial(_inpainted, model=model, known=known, n=n, chain=chain),
             "biharmonic",
             [partial(biharmonic, known=known)],
         )
@@ -140,26 +161,10 @@ def tasks(model: HVAE, options: Options) -> Iterator[Task]:
         yield Task(
             f"denoise, σ = {sigma}",
             partial(_noisy, sigma=sigma),
-            lambda y, s=sigma: denoise(model, y, s, n, chain),
+            partial(denoise, model, sigma=sigma, n=n, chain=chain),
             "total variation",
             [partial(total_variation, weight=weight) for weight in _WEIGHTS],
         )
-    for factor in (2, 4):
-        yield Task(
-            f"upscale, {factor} ×",
-            lambda u, _, f=factor: Averages(f.bit_length() - 1).apply(u),
-            lambda y, f=factor: upscale(model, y, f, n=n, method=play),
-            "bicubic",
-            [partial(bicubic, factor=factor)],
-        )
-    blur = Blur(gaussian_kernel(side / 16))
-    yield Task(
-        f"deblur, {side / 16} pixels, σ = {_BLUR_NOISE}",
-        lambda u, g: _noisy(blur.apply(u), g, _BLUR_NOISE),
-        lambda y: deblur(model, y, blur.kernel, _BLUR_NOISE, n, play),
-        "Wiener",
-        [partial(wiener, blur=blur, balance=balance) for balance in _BALANCES],
-    )
 
 
 def measure(model: HVAE, name: str, task: Task, splits: dict[str, Tensor], o: Options) -> Result:
@@ -175,10 +180,19 @@ def measure(model: HVAE, name: str, task: Task, splits: dict[str, Tensor], o: Op
     seconds = time.process_time() - began
     ours, draw = psnr(made.mean, u), psnr(made.draws[0], u)
     accepted = None if made.acceptance is None else float(made.acceptance.mean())
-    numbers = [number for values in (ours, draw) for number in mean_and_error(values)]
-    others = [number for values in (theirs, ours - theirs) for number in mean_and_error(values)]
     return Result(
-        name, task.name, len(u), o.draws, o.steps, *numbers, task.method, *others, accepted, seconds
+        name,
+        task.name,
+        len(u),
+        o.draws,
+        o.steps,
+        *mean_and_error(ours),
+        *mean_and_error(draw),
+        task.method,
+        *mean_and_error(theirs),
+        *mean_and_error(ours - theirs),
+        accepted,
+        seconds,
     )
 
 
@@ -195,6 +209,11 @@ def mean_and_error(values: Tensor) -> tuple[float, float]:
 
 def _noisy(u: Tensor, random: torch.Generator, sigma: float) -> Tensor:
     return u + sigma * torch.randn(u.shape, generator=random, dtype=u.dtype)
+
+
+def _inpainted(u: Tensor, model: HVAE, known: Tensor, n: int, chain: Chain) -> Restored:
+    x = (u * (model.frame.bins - 1)).round().to(torch.uint8)
+    return inpaint(model, x, known, n, chain)
 
 
 def images_of(name: str, count: int) -> tuple[HVAE, dict[str, Tensor]]:

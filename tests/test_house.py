@@ -42,12 +42,13 @@ ALLOWED: dict[str, set[str]] = {
     "training": SCIENCE | WRITING | COUNTING,
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
+    "restoration": SCIENCE,
     "papers": SCIENCE | WRITING | USING | {"training", "evaluation", "compression"},
     "cli": SCIENCE
     | WRITING
     | USING
-    | {"training", "evaluation", "compression", "papers", "__init__"},
-    "__init__": {"recipes", "models"},
+    | {"training", "evaluation", "compression", "restoration", "papers", "__init__"},
+    "__init__": {"recipes", "models", "restoration"},
     "__main__": {"cli"},
 }
 TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions"}

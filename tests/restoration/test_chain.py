@@ -124,9 +124,10 @@ def test_noisy_pixels_are_drawn_from_the_sum_over_bins() -> None:
     for pixels, channels, bins in ((grey, 1, 5), (DiscretizedLogisticMixture(raw, 3, 3), 3, 3)):
         every = torch.cartesian_prod(*[torch.arange(bins)] * channels).view(-1, channels, 1, 1)
         y = torch.full((1, channels, 1, 1), 1.3)
-        exact = _probabilities(pixels, every, rows) * (-0.5 * ((every - y) / SIGMA).square()).sum(
-            dim=(1, 2, 3)
-        ).exp()
+        exact = (
+            _probabilities(pixels, every, rows)
+            * (-0.5 * ((every - y) / SIGMA).square()).sum(dim=(1, 2, 3)).exp()
+        )
         noisy = NoisyPixels(y.expand(rows, -1, -1, -1), SIGMA, bins)
         x = noisy.first()
         for _ in range(1 if channels == 1 else 12):

@@ -28,6 +28,7 @@ from mrvae.cli.parse import overview, parse
 from mrvae.cli.recipes import Recipes
 from mrvae.cli.reconstruct import Reconstruct
 from mrvae.cli.reproduce import Reproduce
+from mrvae.cli.restore import Restore
 from mrvae.cli.sample import Sample
 from mrvae.cli.train import Train
 from mrvae.files import DISK_FULL, is_stdout, reason
@@ -48,6 +49,7 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate": Evaluate,
     "sample": Sample,
     "reconstruct": Reconstruct,
+    "restore": Restore,
     "inspect": Inspect,
     "attack": Attack,
     "compress": Compress,

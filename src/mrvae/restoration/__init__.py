@@ -1,7 +1,7 @@
 r"""Restoration: what a damaged image was, with a trained model as the prior of images.
 
     inpaint   some pixels are missing                 exact in the limit: Metropolis within Gibbs
-    denoise   y = x + σ ε                             the same, the sum over pixel values being exact
+    denoise   y = x + σ ε                             the same
     upscale   y = P x + σ ε, P the ladder's averages  plug and play, or x ~ p(x | c) by a context
     deblur    y = k * x + σ ε                         plug and play
 
@@ -259,6 +259,6 @@ def _check_observation(y: Tensor, shape: tuple[int, int, int]) -> None:
 
 
 def _check_sigma(sigma: float, least: str) -> None:
-    lowest = 0 < sigma if least == "above 0" else 0 <= sigma
+    lowest = sigma > 0 if least == "above 0" else sigma >= 0
     if not (lowest and math.isfinite(sigma)):
         raise ValueError(f"sigma is {sigma}; it must be a number {least}, pixels being on [0, 1]")

@@ -36,7 +36,7 @@ def biharmonic(x: Tensor, known: Tensor) -> Tensor:
     Source: Damelin & Hoang 2018, by ``skimage.restoration.inpaint_biharmonic``.
 
     Raises:
-        ValueError: if scikit-image is not installed.
+        ModuleNotFoundError: if scikit-image is not installed.
     """
     _require()
     from skimage.restoration import inpaint_biharmonic
@@ -54,7 +54,7 @@ def total_variation(y: Tensor, weight: float) -> Tensor:
     Source: Chambolle 2004, by ``skimage.restoration.denoise_tv_chambolle``.
 
     Raises:
-        ValueError: if scikit-image is not installed.
+        ModuleNotFoundError: if scikit-image is not installed.
     """
     _require()
     from skimage.restoration import denoise_tv_chambolle
@@ -68,7 +68,7 @@ def wiener(y: Tensor, blur: Blur, balance: float) -> Tensor:
     Source: Orieux et al. 2010, by ``skimage.restoration.wiener``.
 
     Raises:
-        ValueError: if scikit-image is not installed.
+        ModuleNotFoundError: if scikit-image is not installed.
     """
     _require()
     from skimage.restoration import wiener as filtered
@@ -82,7 +82,7 @@ def _require() -> None:
     from importlib.util import find_spec
 
     if find_spec("skimage") is None:
-        raise ValueError(
+        raise ModuleNotFoundError(
             "baselines need scikit-image, which is not installed: pip install 'mrvae[restore]'"
         )
 

@@ -1,9 +1,9 @@
 r"""Exact posterior sampling in the limit: Metropolis within Gibbs on (x, z).
 
-The target is p(x, z | y) ∝ p(z) p(x | z) p(y | x), whose x-part is the posterior of images. One step of
-the chain is
+The target is p(x, z | y) ∝ p(z) p(x | z) p(y | x), whose x-part is the posterior of images. One
+step of the chain is
 
-    x  ~ p(x | z, y),                                               in closed form or kept by a step,
+    x  ~ p(x | z, y), or a step that keeps it,
     z' ~ q(z | x) below the top k latents, which stay as they are,
     z  ← z' with probability min(1, e^{w(z') - w(z)}),   w(z) = log p(x | z) + log p(z)/q(z | x).
 
@@ -29,7 +29,7 @@ from mrvae.data import generator as stream
 from mrvae.models import HVAE, Trace
 from mrvae.models.hierarchy.walk import from_posterior, given
 from mrvae.restoration.conditionals import Conditional
-from mrvae.restoration.restored import Moments, Progress, Restored
+from mrvae.restoration.restored import Moments, Progress, Restored, by_chain
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,12 @@ def sample_posterior(
         if index >= chain.warmup:
             kept, accepted = kept + 1, accepted + now.accepted.double()
             moments.add(known.mean(model.pixels(now.state), now.x) / scale, now.x / scale)
-    draws = (now.x / scale).unflatten(0, (n, -1))
-    part = (accepted / kept).unflatten(0, (n, -1)).mean(dim=0)
+    draws = by_chain(now.x / scale, n)
+    part = by_chain(accepted / kept, n).mean(dim=0)
     return Restored(draws, moments.mean.to(draws), moments.deviation.to(draws), part)
 
 
-def states(
-    model: HVAE, conditional: Conditional, chain: Chain, seed: int
-) -> Iterator[ChainState]:
+def states(model: HVAE, conditional: Conditional, chain: Chain, seed: int) -> Iterator[ChainState]:
     """Yield every state of the chains, one row for each observation.
 
     The random numbers of a step are a function of the seed and the step.

@@ -6,9 +6,9 @@ them so:
     missing pixels   p(x | z, x_known) = p(x_missing | z),
     noisy pixels     p(x | z, y) ∝ Π_i p(x_i | z) N(y_i; x_i, σ²).
 
-Both are exact for every likelihood with bins. The channels of a pixel may depend on one another. Then
-noisy ones are drawn in order from p(x_c | x_<c, z) N(y_c; x_c, σ²)/Z_c(x_<c), and the draw replaces
-the pixel with probability min(1, Π_c Z_c(x'_<c)/Z_c(x_<c)), a Metropolis step that keeps
+Both are exact for every likelihood with bins. The channels of a pixel may depend on one another.
+Then noisy ones are drawn in order from p(x_c | x_<c, z) N(y_c; x_c, σ²)/Z_c(x_<c), and the draw
+replaces the pixel with probability min(1, Π_c Z_c(x'_<c)/Z_c(x_<c)), a Metropolis step that keeps
 p(x | z, y).
 """
 
@@ -140,5 +140,7 @@ def _categorical(weights: Tensor, generator: torch.Generator) -> Tensor:
     uniform = torch.rand(
         weights.shape[:-1], generator=generator, dtype=torch.float64, device=weights.device
     )
-    index = torch.searchsorted(cumulative, (uniform * cumulative[..., -1]).unsqueeze(-1), right=True)
+    index = torch.searchsorted(
+        cumulative, (uniform * cumulative[..., -1]).unsqueeze(-1), right=True
+    )
     return index.squeeze(-1).clamp(max=weights.shape[-1] - 1).to(torch.uint8)

@@ -202,7 +202,8 @@ class Blur:
             )
         whole = like.new_zeros(height, width)
         whole[:rows, :columns] = (self.kernel / self.kernel.sum()).to(whole)
-        return torch.fft.rfft2(whole.roll((-(rows // 2), -(columns // 2)), (0, 1)))
+        transfer: Tensor = torch.fft.rfft2(whole.roll((-(rows // 2), -(columns // 2)), (0, 1)))
+        return transfer
 
 
 def gaussian_kernel(sigma: float) -> Tensor:

@@ -1,15 +1,16 @@
 r"""Enlarging by a context: x ~ p(x | c), with c computed from the small picture.
 
-A context c = quantise(A x/S) is a function of a few averages, low frequencies or coarse coefficients
-of the image, and a picture of as many pixels determines these. With y on [-1, 1], of the size of c,
+A context c = quantise(A x/S) is a function of a few averages, low frequencies or coarse
+coefficients of the image, and a picture of as many pixels determines these. With y on [-1, 1], of
+the size of c,
 
     pooled    A x = y                          its pixels are the averages,
     wavelet   A x = 2^L y                      coarse coefficients are 2^L times the averages,
     DCT       A x = √(HW)/s · DCT_s((y + 1)/2) low frequencies of the large image on [0, 1].
 
-So c is known, and the model draws the rest from the distribution that it was trained to be: there is
-no iteration and nothing to tune. How near the enlarged picture's own averages are to y depends on the
-model, since its pixels are drawn after c and need not have the context c.
+So c is known, and the model draws the rest from the distribution that it was trained to be: there
+is no iteration and nothing to tune. How near the enlarged picture's own averages are to y depends
+on the model, since its pixels are drawn after c and need not have the context c.
 """
 
 from __future__ import annotations
@@ -25,9 +26,7 @@ from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.restoration.restored import Moments, Restored
 
 
-def enlarge(
-    model: HVAE, y: Tensor, n: int, temperature: float = 1.0, seed: int = 0
-) -> Restored:
+def enlarge(model: HVAE, y: Tensor, n: int, temperature: float = 1.0, seed: int = 0) -> Restored:
     """Return n draws x ~ p(x | c) for each small picture, with their mean and spread.
 
     Args:
@@ -96,4 +95,5 @@ def _coefficients(transform: DCTContext | PooledContext | WaveletContext, v: Ten
         case DCTContext():
             _, height, width = transform.image
             # The transform reads s × s pixels as well, as an image that has no higher frequencies.
-            return transform.analyse(v) * (math.sqrt(height * width) / transform.shape[-1])
+            coefficients: Tensor = transform.analyse(v)
+            return coefficients * (math.sqrt(height * width) / transform.shape[-1])

@@ -10,9 +10,9 @@ The decoder is taken for a Gaussian around its mean, p(x | z) = N(μ(z), γ²), 
 At temperature τ = 1 the prior adds nothing and z is q's mean; towards τ = 0 it becomes the prior's
 mean. γ² is the mean variance of the likelihood's pixels, measured at every step, not chosen.
 
-That is one image, the fixed point. For draws, z_l is drawn from the product of Gaussians of which the
-formula is the mean, and the n chains differ. They have no Metropolis correction, and the decoder is
-no Gaussian, so that their spread is a guide to the posterior's and not it: use
+That is one image, the fixed point. For draws, z_l is drawn from the product of Gaussians of which
+the formula is the mean, and the n chains differ. They have no Metropolis correction, and the
+decoder is no Gaussian, so that their spread is a guide to the posterior's and not it: use
 :mod:`mrvae.restoration.chain` where it applies.
 """
 
@@ -29,7 +29,7 @@ from mrvae.distributions import Distribution, Gaussian, PixelDistribution
 from mrvae.models import HVAE
 from mrvae.models.hierarchy.walk import Choose
 from mrvae.restoration.degradations import Degradation
-from mrvae.restoration.restored import Moments, Progress, Restored
+from mrvae.restoration.restored import Moments, Progress, Restored, by_chain
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def restore(
             progress(index + 1)
         if index >= method.warmup:
             moments.add(x, x)
-    draws = x.unflatten(0, (n, -1))
+    draws = by_chain(x, n)
     return Restored(draws, moments.mean.to(draws), moments.deviation.to(draws))
 
 

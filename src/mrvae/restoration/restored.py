@@ -35,8 +35,8 @@ class Restored:
     def to(self, device: torch.device | str) -> Restored:
         """Return the same on another device."""
         accepted = None if self.acceptance is None else self.acceptance.to(device)
-        moved = (part.to(device) for part in (self.draws, self.mean, self.deviation))
-        return Restored(*moved, accepted)
+        draws, mean, deviation = (x.to(device) for x in (self.draws, self.mean, self.deviation))
+        return Restored(draws, mean, deviation, accepted)
 
 
 class Moments:
@@ -73,7 +73,17 @@ class Moments:
         return variance.clamp(min=0).sqrt()
 
     def _over_chains(self, x: Tensor) -> Tensor:
-        return x.double().unflatten(0, (self.chains, -1)).mean(dim=0)
+        return by_chain(x.double(), self.chains).mean(dim=0)
+
+
+def by_chain(x: Tensor, chains: int) -> Tensor:
+    """Return rows k·B + b with the chain k as an axis of its own: (n·B, …) → (n, B, …).
+
+    Example:
+        >>> by_chain(torch.arange(6), 3).tolist()
+        [[0, 1], [2, 3], [4, 5]]
+    """
+    return x.view(chains, len(x) // chains, *x.shape[1:])
 
 
 def joined(parts: Sequence[Restored]) -> Restored:

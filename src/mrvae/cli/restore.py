@@ -117,7 +117,8 @@ class Restore:
         check_positive(n=self.n, steps=self.steps, factor=self.factor)
         check_seed(self.seed)
         check_folder(self.out)
-        given = {name for name in _ALL if vars(self)[name] not in (None, False)}
+        unset = (None, False)
+        given = {name for name in _ALL if not any(vars(self)[name] is value for value in unset)}
         if needless := sorted(given - set(_OPTIONS[self.task])):
             raise ValueError(f"--{needless[0]} is not an option of {self.task}")
         if (needed := _NEEDED[self.task]) not in given:

@@ -59,7 +59,11 @@ def total_variation(y: Tensor, weight: float) -> Tensor:
     _require()
     from skimage.restoration import denoise_tv_chambolle
 
-    return _filtered(y, lambda plane: denoise_tv_chambolle(plane, weight=weight))
+    def restored(plane: _Image) -> _Image:
+        made: _Image = denoise_tv_chambolle(plane, weight=weight)  # type: ignore[no-untyped-call]
+        return made
+
+    return _filtered(y, restored)
 
 
 def wiener(y: Tensor, blur: Blur, balance: float) -> Tensor:
@@ -74,7 +78,12 @@ def wiener(y: Tensor, blur: Blur, balance: float) -> Tensor:
     from skimage.restoration import wiener as filtered
 
     kernel = (blur.kernel / blur.kernel.sum()).double().cpu().numpy()
-    return _filtered(y, lambda plane: filtered(plane, kernel, balance, clip=False))
+
+    def restored(plane: _Image) -> _Image:
+        made: _Image = filtered(plane, kernel, balance, clip=False)  # type: ignore[no-untyped-call]
+        return made
+
+    return _filtered(y, restored)
 
 
 def _require() -> None:

@@ -91,7 +91,7 @@ def _coefficients(transform: DCTContext | PooledContext | WaveletContext, v: Ten
         case PooledContext():
             return v
         case WaveletContext():
-            return v * 2**transform.steps
+            return v * float(2**transform.steps)
         case DCTContext():
             _, height, width = transform.image
             # The transform reads s × s pixels as well, as an image that has no higher frequencies.

@@ -200,6 +200,24 @@ def _auroc_curve(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+def pictures_figure(pictures: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """Draw pictures (H, W, 3) side by side, each below its title.
+
+    Raises:
+        ValueError: if there is none.
+
+    """
+    if not pictures:
+        raise ValueError("no picture is given; give at least one")
+    figure = _new_figure(1.6 * len(pictures), 1.9)
+    every = figure.subplots(1, len(pictures), squeeze=False)[0]
+    for axes, (title, picture) in zip(every, pictures.items(), strict=True):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(title, fontsize="medium")
+        axes.set_axis_off()
+    return figure
+
+
 def _bars(axes: Axes, kl: Sequence[float], sizes: Sequence[ImageSize]) -> None:
     """Draw one bar a latent."""
     from matplotlib.ticker import MaxNLocator

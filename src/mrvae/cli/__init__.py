@@ -31,6 +31,7 @@ from mrvae.cli.recipes import Recipes
 from mrvae.cli.reconstruct import Reconstruct
 from mrvae.cli.report import Report
 from mrvae.cli.reproduce import Reproduce
+from mrvae.cli.restore import Restore
 from mrvae.cli.sample import Sample
 from mrvae.cli.score import Score
 from mrvae.cli.train import Train
@@ -52,6 +53,7 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate": Evaluate,
     "sample": Sample,
     "reconstruct": Reconstruct,
+    "restore": Restore,
     "inspect": Inspect,
     "score": Score,
     "encode": Encode,

@@ -115,22 +115,6 @@ def test_windows_are_parts_of_signals_and_know_what_is_padding() -> None:
         ]
         assert np.array_equal(windows.values[:, :, 0].numpy(), np.stack(expected))
         assert windows.lengths.tolist() == [length] * len(expected)
-    for length, stride in ((5, 5), (5, 2), (8, 3), (40, 9), (3, 7)):
-        windows = Sliding(length, stride, keep_rest=True).of(signals)
-        row = 0
-        for signal in signals:
-            seen = np.zeros(signal.shape[1], bool)
-            for number in range(Sliding(length, stride, keep_rest=True).count(signal.shape[1])):
-                start, own = number * stride, int(windows.lengths[row])
-                assert own == min(length, signal.shape[1] - start)
-                values = windows.values[row, :, 0].numpy()
-                assert np.array_equal(values[:, :own], signal[:, start : start + own])
-                assert not values[:, own:].any()
-                assert not seen[start : start + own].all()
-                seen[start : start + own] = True
-                row += 1
-            assert seen.all() or stride > length
-        assert row == len(windows.values)
     padded = Padded(32).of(signals)
     assert padded.lengths.tolist() == [5, 12, 30]
     for row, signal in zip(padded.values[:, :, 0].numpy(), signals, strict=True):

@@ -1,9 +1,9 @@
 """From signals of any length to windows of one.
 
 ``Sliding`` takes every window of T samples whose start is a multiple of the stride; what is left
-over at the end is in none, or begins a last one. ``Padded`` takes one window a signal. A window
-that is longer than what is left of its signal is continued by zeros, and it is known how many
-samples are the signal's own, so that the padding need not be scored.
+over at the end, fewer than a stride and a window, is in none. ``Padded`` takes one window a signal,
+continues it by zeros, and knows how many samples are the signal's own, so that the padding need not
+be scored.
 """
 
 from __future__ import annotations
@@ -32,21 +32,15 @@ class Windows:
 class Sliding:
     """Windows of ``length`` samples whose starts are ``stride`` samples apart.
 
-    With ``keep_rest`` the samples behind the last whole window begin one more, which is padded; so
-    a signal that is shorter than a window gives one too.
-
     Example:
         >>> signal = np.arange(5, dtype=np.float32)[None]
         >>> Sliding(length=3, stride=2).of([signal]).values.tolist()
         [[[[0.0, 1.0, 2.0]]], [[[2.0, 3.0, 4.0]]]]
-        >>> Sliding(length=4, stride=4, keep_rest=True).of([signal]).lengths.tolist()
-        [4, 1]
 
     """
 
     length: int
     stride: int
-    keep_rest: bool = False
 
     def __post_init__(self) -> None:
         _check_positive(self.length, "length")
@@ -54,10 +48,7 @@ class Sliding:
 
     def count(self, samples: int) -> int:
         """Return the number of windows of a signal."""
-        whole = max(0, (samples - self.length) // self.stride + 1)
-        rest = self.keep_rest and whole * self.stride < samples
-        covered = whole > 0 and (whole - 1) * self.stride + self.length >= samples
-        return whole + int(rest and not covered)
+        return max(0, (samples - self.length) // self.stride + 1)
 
     def of(self, signals: Sequence[Series]) -> Windows:
         """Return the windows of signals, one signal after the other.
@@ -71,16 +62,13 @@ class Sliding:
                 f"no signal has the {self.length:,} samples of a window; the longest has "
                 f"{longest:,}, choose a shorter window"
             )
-        values = torch.zeros(sum(counts), signals[0].shape[0], 1, self.length)
-        lengths = torch.empty(len(values), dtype=torch.long)
+        values = torch.empty(sum(counts), signals[0].shape[0], 1, self.length)
         row = 0
         for signal, count in zip(signals, counts, strict=True):
             for start in range(0, count * self.stride, self.stride):
-                own = torch.from_numpy(signal[:, start : start + self.length])
-                values[row, :, 0, : own.shape[1]] = own
-                lengths[row] = own.shape[1]
+                values[row, :, 0] = torch.from_numpy(signal[:, start : start + self.length])
                 row += 1
-        return Windows(values, lengths)
+        return Windows(values, torch.full((len(values),), self.length))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ declared size is checked before memory is allocated, and an error is one line th
     sources/                data sets by name: digits, MNIST, OMNIGLOT, CIFAR-10, the hub
     files/                  image files and their conversion, folders, arrays, shards, galleries,
                             patches
-    signals/                recordings and series, in windows
 """
 
 from mrvae.data.files.conversion import Conversion

@@ -231,12 +231,12 @@ def _read_member(
             check_shape(name, (channels, height, width), expected)
         stored = min(member.compress_size, path.stat().st_size)
         check_size(path, header.end, stored, member.compress_type == zipfile.ZIP_DEFLATED)
-        array = read_bytes(stream, prod(shape))
+        array = _read_bytes(stream, prod(shape))
     array = array.reshape(shape, order="F" if header.fortran else "C")
     return torch.from_numpy(np.ascontiguousarray(array.transpose(axes)))
 
 
-def read_bytes(stream: IO[bytes], count: int) -> NDArray[np.uint8]:
+def _read_bytes(stream: IO[bytes], count: int) -> NDArray[np.uint8]:
     """Read ``count`` bytes piece by piece, so that only one copy of them is made."""
     array = np.empty(count, np.uint8)
     place = 0
@@ -253,19 +253,6 @@ def read_bytes(stream: IO[bytes], count: int) -> NDArray[np.uint8]:
 
 def _read_header(stream: IO[bytes], name: str) -> ArrayHeader:
     """Read the header of a .npy file, and refuse every type but uint8."""
-    header, dtype = any_header(stream, name)
-    if dtype != np.uint8:
-        raise ValueError(f"{name}: holds {dtype.name} and not uint8; store pixels 0…255 as uint8")
-    if any(size < 1 for size in header.shape):
-        raise ValueError(f"{name}: shape is {header.shape}; there must be at least one image")
-    return header
-
-
-def any_header(stream: IO[bytes], name: str) -> tuple[ArrayHeader, np.dtype[np.generic]]:
-    """Read the header of a .npy file of any type.
-
-    Raises ``ValueError`` that begins with ``name`` if it is damaged.
-    """
     try:
         start = stream.read(_HEADER_START)
         version = npy.read_magic(io.BytesIO(start))
@@ -279,4 +266,8 @@ def any_header(stream: IO[bytes], name: str) -> tuple[ArrayHeader, np.dtype[np.g
         shape, fortran, dtype = read(head)
     except (ValueError, SyntaxError, tokenize.TokenError) as error:
         raise ValueError(f"{name}: is no .npy array ({brief(error)}); use numpy.save") from error
-    return ArrayHeader(shape, fortran, 8 + size + length), dtype
+    if dtype != np.uint8:
+        raise ValueError(f"{name}: holds {dtype.name} and not uint8; store pixels 0…255 as uint8")
+    if any(size < 1 for size in shape):
+        raise ValueError(f"{name}: shape is {shape}; there must be at least one image")
+    return ArrayHeader(shape, fortran, 8 + size + length)

@@ -17,6 +17,7 @@ from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.cut import Cut, Patches, Whole
 from mrvae.recipes.kl_term import KlTerm
+from mrvae.recipes.signal import MuLawSpec, NoSignal, Signal, SignalSpec
 from mrvae.recipes.validation import (
     LONGEST,
     WIDEST,
@@ -31,6 +32,9 @@ from mrvae.recipes.validation import (
     within,
 )
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
+from mrvae.sizes import size_text
+
+_MU_LAW_BINS = 256
 
 # ------------------------------------------------------------------------------------ likelihoods
 
@@ -145,7 +149,9 @@ class Data(Spec, frozen=True):
     its grey value, anew at every training step and once for all in validation and test;
     ``bits`` keeps that many leading bits of an 8-bit value. ``fit`` resizes the shorter side to
     the model's size and crops the centre; without it, images of another size are refused. ``cut``
-    tells whether pictures are images, or are cut into many.
+    tells whether pictures are images, or are cut into many. With a ``signal`` the data are
+    recordings or series instead: ``ecg``, ``fsdd``, a folder of WAV files, or numbers in a
+    ``.npy``, ``.npz`` or ``.csv`` file.
     """
 
     source: str
@@ -153,6 +159,7 @@ class Data(Spec, frozen=True):
     bits: int = 8
     fit: bool = False
     cut: Cut = Whole()
+    signal: Signal = NoSignal()
 
     def __post_init__(self) -> None:
         require(bool(self.source), "source is empty; name a data set, a file or a folder")
@@ -160,6 +167,11 @@ class Data(Spec, frozen=True):
         require(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
         both = self.fit and isinstance(self.cut, Patches)
         require(not both, "pictures are fitted or cut; set fit=false or cut=whole")
+        pictures = self.binary or self.bits != 8 or self.fit or not isinstance(self.cut, Whole)
+        require(
+            isinstance(self.signal, NoSignal) or not pictures,
+            "binary, bits, fit and cut are for pictures; leave them out, or set data.signal=none",
+        )
 
 
 # ----------------------------------------------------------------------------------------- model
@@ -393,8 +405,24 @@ class Recipe(Spec, frozen=True):
             bins == self.model.likelihood.bins,
             f"binary images need a likelihood of 2 bins, not {self.model.likelihood.bins}",
         )
+        if isinstance(self.data.signal, SignalSpec):
+            self._check_signal(self.data.signal)
         sparse = isinstance(self.model, WaveletVAE) and isinstance(self.model.loss, Sparse)
         weighed = sparse and self.training.kl != KlTerm()
         require(
             not weighed, f"{self.training.kl} weighs a KL, and loss=sparse has none; leave kl out"
+        )
+
+    def _check_signal(self, signal: SignalSpec) -> None:
+        """Refuse a model of pictures for signals, and bins that the quantiser does not have."""
+        height = self.model.sides[0]
+        require(
+            height == 1,
+            f"model.size is {size_text(self.model.size)}; windows of T samples are 1xT, as in 1x64",
+        )
+        bins = self.model.likelihood.bins
+        require(
+            bins == _MU_LAW_BINS or not isinstance(signal.quantiser, MuLawSpec),
+            f"mu_law has {_MU_LAW_BINS} bins and the likelihood {bins}; make them equal, or set "
+            "data.signal.quantiser=linear",
         )

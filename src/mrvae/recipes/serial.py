@@ -2,7 +2,8 @@
 
 msgspec reads and writes by the types of the fields. Reading is strict, because a recipe decides a
 run: every key has to be there, and one that is unknown, or a value of another type, is refused
-with its place.
+with its place. The keys in ``ADDED`` came later: in a recipe that was written before, a missing one
+has its default, with which the run is what it was.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _EXPECTED: Mapping[str, str] = types.MappingProxyType(
     }
 )
 """How a message of msgspec about a value begins, and what is expected in its place."""
+
+ADDED = frozenset({"recipe.data.signal"})
+"""Keys that recipes of older versions lack, and whose defaults change nothing."""
 
 _MISSING = "Object missing required field `"
 _UNKNOWN = "Object contains unknown field `"
@@ -139,6 +143,8 @@ def _require_all(written: object, found: object, path: str) -> None:
     require(finite, f"{path}: found {shown(found)}, expected a finite number")
     if isinstance(written, dict) and isinstance(found, dict):
         for key, value in written.items():
+            if f"{path}.{key}" in ADDED and key not in found:
+                continue
             require(key in found, f"{path}: the key {key!r} is missing")
             _require_all(value, found[key], f"{path}.{key}")
 

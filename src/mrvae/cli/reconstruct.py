@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_picture, check_positive
+from mrvae.cli.checks import check_folder, check_picture, check_positive
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, DataDir, Json, Picture, RunPath, Split
+from mrvae.cli.options import Best, DataDir, Each, Json, Picture, RunPath, Split
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mrvae.cli.runs import Run
     from mrvae.models import HVAE
 
 _COLUMNS = 8
@@ -21,10 +22,11 @@ _COLUMNS = 8
 
 @dataclass(frozen=True)
 class Reconstruct:
-    """Write images above what a model keeps of them.
+    """Write images or signals above what a model keeps of them.
 
     With --keep M only the top M latents are taken from the image, coarse to fine, and the others
-    from the prior: the reconstruction shows what the coarse latents hold.
+    from the prior: the reconstruction shows what the coarse latents hold. With --each DIR both are
+    written there, too: as PNG files, signals as WAV files.
     """
 
     run_path: RunPath
@@ -34,6 +36,7 @@ class Reconstruct:
     n: Annotated[int, Option("number of images")] = 32
     split: Split = "test"
     data_dir: DataDir = None
+    each: Each = None
     out: Picture = Path("reconstructions.png")
     best: Best = False
     json: Json = False
@@ -42,27 +45,42 @@ class Reconstruct:
         """Reconstruct, and write the picture."""
         check_positive(keep=self.keep, n=self.n)
         check_picture(self.out)
+        if self.each is not None:
+            check_folder(self.each, "--each")
         import torch
 
-        from mrvae.cli.runs import check_grid, open_run, write_images
+        from mrvae.cli.runs import check_grid, open_run
 
         run = open_run(self.run_path, self.best)
         keep = run.model.check_keep(self.keep)
         images = run.images(self.split, self.data_dir, self.n)
-        check_grid(2 * len(images), run.model.frame.size)
+        check_grid(2 * len(images), run)
         x = images.tensor()
         with torch.inference_mode():
             parts = [_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64)]
-        write_images(self.out, interleave(x, torch.cat(parts)), run.levels, _COLUMNS)
+        y = torch.cat(parts)
+        files = self._each(run, x, y)
+        columns = _COLUMNS if run.signal is None else _COLUMNS // 2
+        run.show(self.out, interleave(x, y, columns), columns)
         values = {
             "run": str(self.run_path),
             "split": self.split,
             "images": len(x),
             "keep": keep,
             "out": str(self.out),
+            "files": [str(path) for path in files],
         }
         text = f"wrote {len(x)} images, each above what {keep} latents keep of it, to {self.out}"
         return Answer(values, text)
+
+    def _each(self, run: Run, x: Tensor, y: Tensor) -> tuple[Path, ...]:
+        """Write every image and its reconstruction as files, if they are asked for."""
+        if self.each is None:
+            return ()
+        import torch
+
+        names = [f"{i:04}-{kind}" for i in range(len(x)) for kind in ("image", "reconstruction")]
+        return run.write_each(self.each, names, torch.stack([x, y], dim=1).flatten(0, 1))
 
 
 def _means(model: HVAE, x: Tensor, keep: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What commands on a finished run share: its model, its images, its pictures."""
+"""What commands on a finished run share: its model, its images or signals, its pictures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrvae.sizes import ImageSize, sides
+from mrvae.cli.signals import draw_waves, write_waves
+from mrvae.recipes.signal import SignalSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from torch import Tensor
 
@@ -42,6 +45,29 @@ class Run:
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.model.parameters()).device
+
+    @property
+    def signal(self) -> SignalSpec | None:
+        """What its data are if they are signals; None if they are images."""
+        signal = self.recipe.data.signal
+        return signal if isinstance(signal, SignalSpec) else None
+
+    def show(self, path: Path, images: Tensor, columns: int | None = None) -> None:
+        """Write images, or signals as waveforms and spectrograms, as one picture."""
+        if self.signal is not None:
+            draw_waves(path, images, self.signal, self.levels, columns)
+            return
+        write_images(path, images, self.levels, columns)
+
+    def write_each(self, folder: Path, names: Sequence[str], images: Tensor) -> tuple[Path, ...]:
+        """Write every image as a PNG file of its own, every signal as a WAV file.
+
+        Raises:
+            ValueError: if there is a file of one of the names; then none is written.
+        """
+        if self.signal is not None:
+            return write_waves(folder, names, images, self.signal, self.levels)
+        return write_pngs(folder, names, images, self.levels)
 
     def generator(self, seed: int) -> torch.Generator:
         """Return the random stream of a seed on the model's device."""
@@ -82,17 +108,18 @@ def open_run(path: Path, best: bool = False, repeat: int | None = None, large: b
     return Run(folder, read_recipe(folder), model)
 
 
-def check_grid(count: int, size: ImageSize) -> None:
-    """Refuse more images of a size than one picture can hold.
+def check_grid(count: int, run: Run) -> None:
+    """Refuse more images or signals than one picture can hold.
 
     Raises:
         ValueError: if there are more; the message has the largest number.
 
     """
     from mrvae.image_grid import most_images
+    from mrvae.waveforms import most_signals
 
-    height, width = sides(size)
-    most = most_images(height, width)
+    _, height, width = run.model.frame.shape
+    most = most_images(height, width) if run.signal is None else most_signals()
     if count > most:
         raise ValueError(
             f"--n is {count}; a picture holds at most {most:,} images of {height}×{width} pixels: "
@@ -120,3 +147,20 @@ def write_images(path: Path, images: Tensor, levels: int, columns: int | None = 
 
     # A mean may leave the range of the levels by a rounding error.
     write_png(path, arrange(images.clamp(0, levels - 1).numpy(), levels, columns))
+
+
+def write_pngs(folder: Path, names: Sequence[str], images: Tensor, levels: int) -> tuple[Path, ...]:
+    """Write images (N, C, H, W) of levels, or of mean levels, as a PNG file each.
+
+    Raises:
+        ValueError: if there is a file of one of the names; then none is written.
+    """
+    from mrvae.compression.format.new_files import new_files
+    from mrvae.image_grid import grey, write_png
+
+    files = [f"{name}.png" for name in names]
+    shown = grey(images.clamp(0, levels - 1).numpy(), levels).transpose(0, 2, 3, 1)
+    with new_files(folder, files) as temporaries:
+        for path, image in zip(temporaries, shown, strict=True):
+            write_png(path, image[..., 0] if image.shape[-1] == 1 else image)
+    return tuple(folder / file for file in files)

@@ -2,7 +2,7 @@
 
 A column of the waveform spans the least and the largest of its samples, on [-1, 1] or the range of
 all signals if that is larger. A spectrogram has time to the right and frequency upwards, from 0 to
-half the rate: magnitudes |X| of windows by Hann, in decibels 20 lg |X|, from 60 below the largest of
+half the rate: magnitudes |X| of Hann windows in decibels, 20 lg |X|, from 60 below the largest of
 the signal (black) to it (white).
 """
 
@@ -70,7 +70,7 @@ def waveform(signal: Reals) -> Pixels:
     edges = np.linspace(0, len(signal), WIDTH + 1)
     for column in range(WIDTH):
         # One sample more, so that the line has no gaps.
-        first, end = int(edges[column]), int(math.ceil(edges[column + 1])) + 1
+        first, end = int(edges[column]), math.ceil(edges[column + 1]) + 1
         part = signal[first:end]
         high, low = ((1 - value) / 2 * (WAVE - 1) for value in (part.max(), part.min()))
         picture[round(high) : round(low) + 1, column] = _INK

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compress:
-    """Compress pictures or recordings into one file with a trained model, without loss unless asked.
+    """Compress pictures or signals into one file with a trained model, without loss unless asked.
 
-    Recordings are WAV files of the recipe's rate, whose samples are values of its bins; --quantise
-    rounds others to these values. Pictures may have any size; they are cut into patches of the model's size. The shorter of two
-    ways of coding is used. The file is decoded and compared with the pictures' files before it gets
+    Signals are WAV files of the recipe's rate, whose samples are values of its bins; --quantise
+    rounds others to these values. Pictures and signals may have any size; they are cut into patches
+    of the model's size. The shorter of two ways of coding is used. The file is decoded and compared with the pictures' files before it gets
     its name. The first layers of a progressive file decode to coarser pictures, so it can be cut: a
     cut must fall between two chunks. --json lists where, as "cuts", and mrvae cut makes one.
     """

@@ -61,6 +61,9 @@ class PictureFiles:
         return read_picture(path, None)
 
 
+PICTURE_FILES = PictureFiles()
+
+
 @dataclass(frozen=True)
 class WavFiles:
     """Recordings of one rate and depth.

@@ -103,7 +103,7 @@ def pack(
         pictures: what to write.
         out: the file, written atomically.
         bits_back: whether to code by bits back; by default what is predicted to be shorter.
-        calibration: images (N, C, S, S) by which units are chosen, best those of training; by
+        calibration: images (N, C, H, W) by which units are chosen, best those of training; by
             default some of the pictures' own patches.
         verify: whether to decode the file, and compare, before it gets its name.
         rounds: of the search for latents, if the file is direct; 0 takes the nearest ones.
@@ -181,18 +181,18 @@ def _arbitrary_bits(codec: Codec, count: int) -> Stack:
 def header_for(model: CodingModel, codec: Codec, pictures: Pictures, mode: Mode) -> FileHeader:
     """Return the header of a file of pictures."""
     network = model.network
-    channels, size, _ = network.image
+    frame = network.model.frame
     bits_back = codec.bits_back if mode is Mode.BITS_BACK else ()
     return FileHeader(
         mode,
         model.hash,
-        channels,
-        size,
-        network.model.frame.bins,
+        frame.channels,
+        frame.size,
+        frame.bins,
         DIRECT_STEP,
         BITS_BACK_STEP,
         network.batch(),
-        min(_CHUNK_PATCHES, max(1, _CHUNK_VALUES // (channels * size * size))),
+        min(_CHUNK_PATCHES, max(1, _CHUNK_VALUES // frame.dims)),
         pictures.entries(),
         masks_to_bytes([units.active for units in codec.direct]),
         masks_to_bytes([units.active for units in bits_back]),

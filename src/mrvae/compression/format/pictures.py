@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mrvae.compression.format.coded_files import CodedFiles, PictureFiles
+from mrvae.compression.format.coded_files import PICTURE_FILES, CodedFiles
 from mrvae.compression.format.header import PictureEntry
 from mrvae.compression.network import CodingNetwork
 from mrvae.data.files.image_files import from_tensor
@@ -37,7 +37,7 @@ class Pictures:
 
     paths: tuple[Path, ...]
     network: CodingNetwork
-    files: CodedFiles = PictureFiles()
+    files: CodedFiles = PICTURE_FILES
 
     def __post_init__(self) -> None:
         if not self.paths:

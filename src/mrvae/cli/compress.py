@@ -28,9 +28,10 @@ class Compress:
 
     Signals are WAV files of the recipe's rate, whose samples are values of its bins; --quantise
     rounds others to these values. Pictures and signals may have any size; they are cut into patches
-    of the model's size. The shorter of two ways of coding is used. The file is decoded and compared with the pictures' files before it gets
-    its name. The first layers of a progressive file decode to coarser pictures, so it can be cut: a
-    cut must fall between two chunks. --json lists where, as "cuts", and mrvae cut makes one.
+    of the model's size. The shorter of two ways of coding is used. The file is decoded and compared
+    with what was given before it gets its name. The first layers of a progressive file decode to
+    coarser pictures, so it can be cut: a cut must fall between two chunks. --json lists where, as
+    "cuts", and mrvae cut makes one.
     """
 
     run_path: RunPath

@@ -1,8 +1,8 @@
 """WAV files: samples as numbers in [-1, 1], and as the integers of their files.
 
 An integer v of b bits is the number v/2^(b-1), of 8 bits, which are unsigned, (v - 128)/128;
-numbers in floating point are taken as they are. A file is read whole into memory and then parsed, so that
-no header can ask for more than the file has.
+numbers in floating point are taken as they are. A file is read whole into memory and then parsed,
+so that no header can ask for more than the file has.
 
 A bin k is written as the integer nearest to value(k). A file of which every sample is the integer
 of its own bin is *representable*: coding the bins loses nothing. So are files of 8 bits under 256

@@ -31,6 +31,7 @@ from mrvae.recipes.signal import SignalSpec
 NAMES = ("ecg", "fsdd")
 """The signals that are known by name."""
 
+_FEWEST = 10
 _OTHERS = "a folder of .wav files, or a .wav, .npy, .npz or .csv file"
 
 
@@ -100,16 +101,21 @@ def _recordings(
                 return read
             return [read[i] for i in held_out(split, len(read), a_tenth(len(read))).tolist()]
         case ".npy":
-            return _split(_quantised(read_npy(path), quantiser, str(path)), split)
+            return _split(path, _quantised(read_npy(path), quantiser, str(path)), split)
         case ".csv":
-            return _split(_quantised(read_csv(path), quantiser, str(path)), split)
+            return _split(path, _quantised(read_csv(path), quantiser, str(path)), split)
     raise ValueError(f"{path} is not read; give {_OTHERS}")
 
 
-def _split(series: Sequence[Bins], split: str) -> Sequence[Bins]:
+def _split(path: Path, series: Sequence[Bins], split: str) -> Sequence[Bins]:
     """Return the series of a split by the fixed order, or a part of the only one."""
     if len(series) == 1:
         return [_in_time(series[0], split)]
+    if len(series) < _FEWEST:
+        raise ValueError(
+            f"{path}: holds {len(series)} series; give one, which is split in time, or {_FEWEST} "
+            "or more, or an .npz file with x_train and x_test"
+        )
     tenth = len(series) // 10
     return [series[i] for i in held_out(split, len(series), tenth, tenth).tolist()]
 

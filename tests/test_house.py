@@ -18,28 +18,42 @@ import mrvae
 ROOT = Path(mrvae.__file__).parent
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
-WRITING = {"files", "image_grid", "report", "run_log", "processes", "streams", "forecast"}
+SCIENCE |= {"sizes"}
+WRITING = {"files", "image_grid", "report", "html_report", "run_log", "processes"}
+WRITING |= {"streams", "forecast", "waveforms"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
-    "resolution": {"suggestions"},
+    "resolution": {"suggestions", "sizes"},
     "distributions": set(),
-    "recipes": {"suggestions"},
+    "recipes": {"suggestions", "sizes"},
     "suggestions": set(),
+    "sizes": set(),
     "devices": set(),
     "files": set(),
     "streams": set(),
     "forecast": {"streams"},
     "meter": set(),
     "processes": {"files"},
-    "layers": {"resolution", "distributions"},
-    "models": {"layers", "resolution", "distributions", "recipes", "files"},
+    "layers": {"resolution", "distributions", "sizes"},
+    "models": {"layers", "resolution", "distributions", "recipes", "files", "sizes"},
     "objectives": {"models"},
-    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "files"},
+    "data": {
+        "distributions",
+        "recipes.schema",
+        "recipes.data",
+        "recipes.cut",
+        "recipes.signal",
+        "suggestions",
+        "files",
+        "sizes",
+    },
     "image_grid": {"files"},
+    "waveforms": set(),
     "run_log": {"files"},
-    "report": {"files"},
-    "training": SCIENCE | WRITING | COUNTING,
+    "report": {"files", "sizes"},
+    "html_report": {"image_grid"},
+    "training": SCIENCE | WRITING | COUNTING | {"devices"},
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
     "papers": SCIENCE | WRITING | USING | {"training", "evaluation", "compression"},
@@ -50,8 +64,8 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"recipes", "models"},
     "__main__": {"cli"},
 }
-TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions"}
-TORCH_FREE |= {"streams", "forecast"}
+TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "html_report", "suggestions"}
+TORCH_FREE |= {"streams", "forecast", "sizes", "waveforms"}
 
 
 MOST_MODULES = 12

@@ -85,11 +85,19 @@ def latents_figure(
     return figure
 
 
+def bars_figure(kl: Sequence[float], sizes: Sequence[ImageSize]) -> Figure:
+    """Draw nats per latent by themselves; see :func:`latents_figure`."""
+    figure, axes = empty_figure(width=max(6.0, 2.0 + 0.18 * len(kl)))
+    _bars(axes, kl, sizes)
+    return figure
+
+
 def cdf_figure(curves: Mapping[str, Sequence[float]]) -> Figure:
     """Draw the empirical CDF of the KL per unit of one or more models (in nats), by name."""
     figure, axes = empty_figure(width=6.0)
     _cdf(axes, curves)
-    axes.legend(frameon=False)
+    if len(curves) > 1:
+        axes.legend(frameon=False)
     return figure
 
 
@@ -116,7 +124,8 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
         axes.set(xlabel="latents of the posterior, from the top", ylabel=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        if len(curves) > 1:
+            axes.legend(frameon=False)
     for axes, (title, picture) in zip(every[len(panels) :], pictures.items(), strict=True):
         axes.imshow(picture, interpolation="nearest")
         axes.set_title(title, fontsize="medium")
@@ -250,6 +259,17 @@ def loss_figure(events: Sequence[Event], dims: int | None = None) -> Figure:
         axes.legend(frameon=False)
     axes.set_xlabel("step")
     axes.set_ylabel("−ELBO in nats per image" if dims is None else "−ELBO in bits per dimension")
+    return figure
+
+
+def run_kl_figure(events: Sequence[Event]) -> Figure:
+    """Draw the KL of all latents over the steps of training, smoothed, in nats per image."""
+    steps, kl = curve(events, "kl")
+    figure, axes = empty_figure(width=7.0)
+    axes.plot(steps, kl, color="C2", alpha=0.3, linewidth=0.7)
+    axes.plot(steps, smoothed(kl), color="C2")
+    axes.set_xlabel("step")
+    axes.set_ylabel("KL in nats per image")
     return figure
 
 

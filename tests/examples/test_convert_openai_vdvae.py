@@ -17,10 +17,10 @@ import mrvae
 from literal.vdvae import VAE, Hyperparameters, logistic_mixture
 from mrvae.models import HVAE
 from mrvae.models.build import build
+from mrvae.recipes.data import Data
 from mrvae.recipes.schema import (
     BernoulliPixels,
     CategoricalPixels,
-    Data,
     Likelihood,
     LogisticMixturePixels,
     Model,

@@ -27,6 +27,7 @@ from mrvae.cli.inspect import Inspect
 from mrvae.cli.parse import overview, parse
 from mrvae.cli.recipes import Recipes
 from mrvae.cli.reconstruct import Reconstruct
+from mrvae.cli.report import Report
 from mrvae.cli.reproduce import Reproduce
 from mrvae.cli.sample import Sample
 from mrvae.cli.train import Train
@@ -50,6 +51,7 @@ COMMANDS: dict[str, type[Command]] = {
     "reconstruct": Reconstruct,
     "inspect": Inspect,
     "attack": Attack,
+    "report": Report,
     "compress": Compress,
     "decompress": Decompress,
     "cut": Cut,

@@ -17,7 +17,7 @@ from mrvae.cli.checks import (
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.forecast import forecast
-from mrvae.cli.options import Best, DataDir, Json, Picture, RunPath, Seed, Split
+from mrvae.cli.options import Best, DataDir, Device, Json, Picture, RunPath, Seed, Split
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
 
@@ -64,6 +64,7 @@ class Attack:
     data_dir: DataDir = None
     out: Picture = Path("attack.png")
     best: Best = False
+    device: Device = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -76,7 +77,7 @@ class Attack:
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import attack, usual
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         keep = self._keep(run.model.stochastic_depth)
         images = run.images(self.split, self.data_dir, self.images)
         self._check_memory(run, len(images))

@@ -125,6 +125,21 @@ def _in_a_state(folder: Path) -> bool:
     )
 
 
+def check_coding_device(device: str | None) -> None:
+    """Refuse to code on another device than the CPU.
+
+    Example:
+        >>> check_coding_device("cuda")
+        Traceback (most recent call last):
+        ValueError: --device is 'cuda'; files are coded on the CPU only, in double precision, ...
+    """
+    if device not in (None, "cpu"):
+        raise ValueError(
+            f"--device is {shown(device)}; files are coded on the CPU only, in double precision, "
+            "since a reader needs the writer's numbers: leave it out"
+        )
+
+
 def check_processes() -> None:
     """Refuse an environment of processes that no launcher makes.
 

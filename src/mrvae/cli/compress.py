@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_output, check_positive
+from mrvae.cli.checks import check_coding_device, check_output, check_positive
 from mrvae.cli.coding_bar import CodingBar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.notes import note
-from mrvae.cli.options import DataDir, Json, Quiet, RunPath
+from mrvae.cli.options import DataDir, Device, Json, Quiet, RunPath
 from mrvae.recipes.signal import Signal, SignalSpec
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Compress:
         bool, Option("round the samples of recordings to the values of the recipe's bins; lossy")
     ] = False
     data_dir: DataDir = None
+    device: Device = None
     quiet: Quiet = False
     json: Json = False
 
@@ -74,6 +75,7 @@ class Compress:
         check_positive(keep=self.keep)
         if self.max_bpp is not None and not 0 < self.max_bpp < math.inf:
             raise ValueError(f"--max-bpp is {self.max_bpp}; give a number above 0")
+        check_coding_device(self.device)
         check_output(self.out, self.images)
         from mrvae.compression import open_model, remember_model, training_images
         from mrvae.models.build.weights import read_recipe

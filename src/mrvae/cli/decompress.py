@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_folder
+from mrvae.cli.checks import check_coding_device, check_folder
 from mrvae.cli.coding_bar import CodingBar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.notes import warn
-from mrvae.cli.options import Json, Quiet
+from mrvae.cli.options import Device, Json, Quiet
 
 if TYPE_CHECKING:
     from mrvae.compression import Container
@@ -35,11 +35,13 @@ class Decompress:
     yes_large: Annotated[
         bool, Option("decode also a file that declares far more pixels than its size allows")
     ] = False
+    device: Device = None
     quiet: Quiet = False
     json: Json = False
 
     def run(self) -> Answer:
         """Check the file, find its model, write the pictures."""
+        check_coding_device(self.device)
         folder = self.out
         check_folder(folder)
         if not folder.parent.is_dir():

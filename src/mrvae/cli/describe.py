@@ -79,8 +79,8 @@ class Describe:
     def _step(self, recipe: Recipe) -> tuple[dict[str, object], str]:
         """Return what a step costs, as values and as text."""
         from mrvae.devices import choose_device
+        from mrvae.training.machine.precision import settled
         from mrvae.training.memory.footprint import footprint
-        from mrvae.training.precision import settled
 
         recipe = settled(recipe, choose_device(), None)
         cost, training = footprint(recipe), recipe.training

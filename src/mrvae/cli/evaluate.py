@@ -19,7 +19,7 @@ from mrvae.cli.checks import (
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.forecast import forecast
-from mrvae.cli.options import Best, DataDir, Json, Large, Quiet, RunPath, Seed, Split
+from mrvae.cli.options import Best, DataDir, Device, Json, Large, Quiet, RunPath, Seed, Split
 from mrvae.cli.signals import unit_of
 from mrvae.files import atomic, reason, write_json
 from mrvae.recipes.validation import shown
@@ -70,6 +70,7 @@ class Evaluate:
     estimator: Annotated[
         str | None, Option("also print a published estimator, which is no bound: kuzina2023")
     ] = None
+    device: Device = None
     large: Large = False
     json: Json = False
 
@@ -77,13 +78,16 @@ class Evaluate:
         """Measure, and write what is to be written."""
         self._check()
         from mrvae.cli.runs import open_run
+        from mrvae.devices import choose_device
         from mrvae.evaluation import latent_units
         from mrvae.processes import leave_group, process_state, raise_together
 
-        first = process_state().is_main_process
+        # Before the processes join: on which devices they do follows from it.
+        device = None if self.device is None else choose_device(self.device)
+        first = process_state(device).is_main_process
         try:
             with raise_together():
-                run = open_run(self.run_path, self.best, self.repeat, self.large)
+                run = open_run(self.run_path, self.best, self.repeat, self.large, self.device)
                 self._check_context(run)
                 images = run.images(self.split, self.data_dir, self.limit)
                 if first and not self.quiet:

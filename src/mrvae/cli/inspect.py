@@ -18,7 +18,7 @@ from mrvae.cli.checks import (
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.forecast import forecast
-from mrvae.cli.options import Best, DataDir, Json, RunPath, Seed, Split
+from mrvae.cli.options import Best, DataDir, Device, Json, RunPath, Seed, Split
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
 from mrvae.report import norms_figure, write_figure
@@ -63,6 +63,7 @@ class Inspect:
         Option("picture to write; by default named after the measurement, such as latents.png"),
     ] = None
     best: Best = False
+    device: Device = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -75,7 +76,7 @@ class Inspect:
         check_picture(out)
         from mrvae.cli.runs import open_run
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         images = run.images(self.split, self.data_dir, self.limit)
         match self.what:
             case "latents":

@@ -36,6 +36,10 @@ DataDir = Annotated[
 ]
 Best = Annotated[bool, Option("use the weights of the best validation, not the last")]
 Quiet = Annotated[bool, Option("show no progress")]
+Device = Annotated[
+    str | None,
+    Option("cpu, cuda, cuda:1 or mps; by default the fastest that there is", metavar="DEVICE"),
+]
 Large = Annotated[
     bool, Option("also a model that is larger than any published one, by far", name="yes-large")
 ]

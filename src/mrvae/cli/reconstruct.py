@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from mrvae.cli.checks import check_folder, check_picture, check_positive
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, DataDir, Each, Json, Picture, RunPath, Split
+from mrvae.cli.options import Best, DataDir, Device, Each, Json, Picture, RunPath, Split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +39,7 @@ class Reconstruct:
     each: Each = None
     out: Picture = Path("reconstructions.png")
     best: Best = False
+    device: Device = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -51,7 +52,7 @@ class Reconstruct:
 
         from mrvae.cli.runs import check_grid, open_run
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         keep = run.model.check_keep(self.keep)
         images = run.images(self.split, self.data_dir, self.n)
         check_grid(2 * len(images), run)

@@ -37,6 +37,15 @@ class Run:
         return (self.path / "state").is_dir() and os.access(self.path, os.W_OK)
 
     @property
+    def seed(self) -> int:
+        """The seed of its training; 0 where its file names none."""
+        from mrvae.recipes.serial import parse
+
+        written = parse((self.path / "recipe.json").read_text(encoding="utf-8"))
+        seed = written.get("seed") if isinstance(written, dict) else None
+        return seed if isinstance(seed, int) else 0
+
+    @property
     def levels(self) -> int:
         """Number of values of a pixel."""
         return self.recipe.model.likelihood.bins
@@ -86,13 +95,20 @@ class Run:
         return images.first(limit)
 
 
-def open_run(path: Path, best: bool = False, repeat: int | None = None, large: bool = False) -> Run:
-    """Load a run, or a shipped model, onto the fastest device that there is.
+def open_run(
+    path: Path,
+    best: bool = False,
+    repeat: int | None = None,
+    large: bool = False,
+    device: str | None = None,
+) -> Run:
+    """Load a run, or a shipped model, onto a device, by default the fastest that there is.
 
     ``repeat`` changes how often its blocks and cells are visited; ``large`` allows any number.
 
     Raises:
-        ValueError: if it is no run, or its weights are missing, damaged or another model's.
+        ValueError: if it is no run, its weights are missing, damaged or another model's, or there
+            is no such device.
 
     """
     import torch
@@ -100,11 +116,10 @@ def open_run(path: Path, best: bool = False, repeat: int | None = None, large: b
     from mrvae.devices import choose_device
     from mrvae.models.build.weights import load, locate, read_recipe
 
+    place = choose_device(device)
     model, folder = load(path, best, repeat, large), locate(path)
     # Convolutions are fastest with the channels innermost, and a saved model does not say so.
-    model = model.to(  # type: ignore[call-overload]
-        choose_device(), memory_format=torch.channels_last
-    )
+    model = model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Run(folder, read_recipe(folder), model)
 
 

@@ -15,7 +15,7 @@ from mrvae.cli.checks import (
 )
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, Each, Json, Picture, RunPath, Seed
+from mrvae.cli.options import Best, Device, Each, Json, Picture, RunPath, Seed
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Sample:
     each: Each = None
     out: Picture = Path("samples.png")
     best: Best = False
+    device: Device = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -54,7 +55,7 @@ class Sample:
             check_folder(self.each, "--each")
         from mrvae.cli.runs import check_grid, draw, open_run
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         check_grid(self.n, run)
         images = draw(run, self.n, self.temperature, self.seed, self.mean)
         files = []

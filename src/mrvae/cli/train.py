@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_positive, check_processes, check_seed
+from mrvae.cli.checks import check_at_most, check_positive, check_processes, check_seed
 from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import DataDir, Json, Large, Overrides, Quiet, RecipeName, Seed, read_recipe
+from mrvae.cli.options import (
+    DataDir,
+    Device,
+    Json,
+    Large,
+    Overrides,
+    Quiet,
+    RecipeName,
+    Seed,
+    read_recipe,
+)
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.signals import unit_of
 from mrvae.recipes import Recipe
@@ -19,6 +29,8 @@ from mrvae.run_log import read_events
 
 if TYPE_CHECKING:
     from mrvae.training import RunSummary
+
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -41,13 +53,19 @@ class Train:
     tracker: Annotated[
         str | None, Option("also log to tensorboard, wandb or another tracker of accelerate")
     ] = None
+    device: Device = None
+    threads: Annotated[
+        int | None,
+        Option("threads on the CPU; by default one, or more where that is measured to be worth it"),
+    ] = None
     quiet: Quiet = False
     large: Large = False
     json: Json = False
 
     def run(self) -> Answer:
         """Train, then draw the loss and some samples."""
-        check_positive(steps=self.steps)
+        check_positive(steps=self.steps, threads=self.threads)
+        check_at_most(_MOST_THREADS, threads=self.threads)
         check_seed(self.seed)
         check_processes()
         recipe = read_recipe(self.recipe, self.overrides, self.steps)
@@ -62,7 +80,7 @@ class Train:
         if not process_state().is_main_process:
             return Answer({}, "")
         changed = _written(out) != before or not _pictures_exist(out)
-        return _answer(recipe, summary, _draw(out, self.large) if changed else ())
+        return _answer(recipe, summary, _draw(out, self.large, self.device) if changed else ())
 
     def _train(self, recipe: Recipe, out: Path) -> RunSummary:
         from mrvae.training import train
@@ -77,6 +95,8 @@ class Train:
                 tracker=self.tracker,
                 quiet=self.quiet,
                 large=self.large,
+                device=self.device,
+                threads=self.threads,
             )
 
 
@@ -90,17 +110,17 @@ def _pictures_exist(out: Path) -> bool:
     return (out / "loss.png").is_file() and (out / "samples.png").is_file()
 
 
-def _draw(out: Path, large: bool) -> tuple[str, ...]:
+def _draw(out: Path, large: bool, device: str | None) -> tuple[str, ...]:
     """Write the loss curve and samples into the run directory; return what failed."""
     from mrvae.cli.runs import draw, open_run
 
     def losses() -> None:
-        run = open_run(out, large=large)
+        run = open_run(out, large=large, device=device)
         dims = None if run.levels == 2 else run.model.frame.dims
         write_figure(out / "loss.png", loss_figure(read_events(out / "metrics.jsonl"), dims))
 
     def samples() -> None:
-        run = open_run(out, large=large)
+        run = open_run(out, large=large, device=device)
         count = 64 if run.signal is None else 16
         run.show(out / "samples.png", draw(run, count, (1.0,), seed=0))
 

@@ -37,7 +37,7 @@ class OneLatentEncoder(nn.Module):
         self.leave = convolution(width, 2 * latent, kernel)
 
     def forward(self, v: Tensor) -> tuple[Tensor, ...]:
-        """Return ([μ, log σ],), of shape (B, 2·latent, s, s)."""
+        """Return ([μ, log σ],), of shape (B, 2·latent, h, w)."""
         return (self.leave(self.network(v)[0]),)
 
 

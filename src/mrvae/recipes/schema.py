@@ -15,9 +15,9 @@ from typing import Literal
 
 from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
-from mrvae.recipes.cut import Cut, Patches, Whole
+from mrvae.recipes.data import Data
 from mrvae.recipes.kl_term import KlTerm
-from mrvae.recipes.signal import MuLawSpec, NoSignal, Signal, SignalSpec
+from mrvae.recipes.signal import MuLawSpec, SignalSpec
 from mrvae.recipes.validation import (
     LONGEST,
     WIDEST,
@@ -137,42 +137,6 @@ class TopDown(Choice, frozen=True, tag="top_down"):
 
 
 Cell = VDVAE | NVAE | Markov | Plain | TopDown
-
-# ------------------------------------------------------------------------------------------ data
-
-
-class Data(Spec, frozen=True):
-    """Which images, and what is done to their values before any model sees them.
-
-    ``source`` is a known name (``digits``, ``mnist``, ``omniglot``, ``cifar10``), a folder of
-    images, a ``.npy`` or ``.npz`` file, or ``hf:owner/name``. ``binary`` draws each pixel from
-    its grey value, anew at every training step and once for all in validation and test;
-    ``bits`` keeps that many leading bits of an 8-bit value. ``fit`` resizes the shorter side to
-    the model's size and crops the centre; without it, images of another size are refused. ``cut``
-    tells whether pictures are images, or are cut into many. With a ``signal`` the data are
-    recordings or series instead: ``ecg``, ``fsdd``, a folder of WAV files, or numbers in a
-    ``.npy``, ``.npz`` or ``.csv`` file.
-    """
-
-    source: str
-    binary: bool = False
-    bits: int = 8
-    fit: bool = False
-    cut: Cut = Whole()
-    signal: Signal = NoSignal()
-
-    def __post_init__(self) -> None:
-        require(bool(self.source), "source is empty; name a data set, a file or a folder")
-        within(self, 1, 8, "bits")
-        require(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
-        both = self.fit and isinstance(self.cut, Patches)
-        require(not both, "pictures are fitted or cut; set fit=false or cut=whole")
-        pictures = self.binary or self.bits != 8 or self.fit or not isinstance(self.cut, Whole)
-        require(
-            isinstance(self.signal, NoSignal) or not pictures,
-            "binary, bits, fit and cut are for pictures; leave them out, or set data.signal=none",
-        )
-
 
 # ----------------------------------------------------------------------------------------- model
 

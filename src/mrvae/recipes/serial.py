@@ -37,7 +37,9 @@ _EXPECTED: Mapping[str, str] = types.MappingProxyType(
 )
 """How a message of msgspec about a value begins, and what is expected in its place."""
 
-ADDED = frozenset({"recipe.data.signal"})
+ADDED = frozenset(
+    f"recipe.data.{name}" for name in ("mode", "alpha", "pad", "skip_unreadable", "signal")
+)
 """Keys that recipes of older versions lack, and whose defaults change nothing."""
 
 _MISSING = "Object missing required field `"
@@ -63,6 +65,29 @@ def to_json(spec: Spec) -> Tree:
     """
     # msgspec keeps tuples, where JSON has lists.
     return typing.cast("Tree", json.loads(json.dumps(msgspec.to_builtins(spec))))
+
+
+def without_added(recipe: Recipe) -> Tree:
+    """Return a recipe as JSON, without the keys in ``ADDED`` that have their defaults.
+
+    It is what an older version wrote of the same recipe.
+
+    Example:
+        >>> from mrvae.recipes import recipe
+        >>> "pad" in without_added(recipe("digits-vdvae"))["data"]
+        False
+
+    """
+    tree = to_json(recipe)
+    for path in ADDED:
+        spec, parent = recipe, tree
+        *above, name = path.split(".")[1:]
+        for key in above:
+            spec, parent = getattr(spec, key), typing.cast("Tree", parent[key])
+        default = next(f.default for f in msgspec.structs.fields(spec) if f.name == name)
+        if getattr(spec, name) == default:
+            del parent[name]
+    return tree
 
 
 def from_json(value: object, *, strict: bool = True) -> Recipe:

@@ -54,7 +54,7 @@ def test_squares_are_those_of_their_pictures(folder: Path, split: str) -> None:
         for row in range(0, picture.pixels.shape[1] - 7, stride)
         for column in range(0, picture.pixels.shape[2] - 7, stride)
     ]
-    found = load_patches(str(folder), split, None, cut, side=8)
+    found = load_patches(str(folder), split, None, cut, (3, 8, 8))
     assert torch.equal(every(found), torch.stack(wanted))
     backwards = torch.arange(len(found)).flip(0)
     assert torch.equal(found.take(backwards), torch.stack(wanted[::-1]))
@@ -63,5 +63,5 @@ def test_squares_are_those_of_their_pictures(folder: Path, split: str) -> None:
 def test_too_few_or_too_small_pictures_are_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match="2 pictures are too few for 2 folds"):
         of_split(gallery(str(folder), limit=2), "train", Patches(4))
-    with pytest.raises(ValueError, match="no picture for 'test' has 16 pixels a side"):
-        load_patches(str(folder), "test", None, Patches(4), side=16)
+    with pytest.raises(ValueError, match="no picture for 'test' has 16×16 pixels"):
+        load_patches(str(folder), "test", None, Patches(4), (3, 16, 16))

@@ -148,10 +148,10 @@ def test_what_is_left_out_is_counted_in_one_line(
     (tmp_path / "LICENSE").write_text("free")
     (tmp_path / "test" / "._0.png").write_bytes(b"x")
     assert lengths(tmp_path) == [18, 2, 4]
-    counts = "33 entries are left out (30 .gif, 1 folders, 1 hidden, 1 without ending)"
+    counts = "33 entries are left out (30 .gif, 1 folder, 1 hidden, 1 without ending)"
     assert caplog.messages == [f"mrvae: {tmp_path}: {counts}"]
     caplog.clear()
     write_pictures(tmp_path / "kodak" / "deeper", 1)
     write_pictures(tmp_path / "kodak", 3)
     assert len(gallery("kodak", tmp_path)) == 3
-    assert caplog.messages == [f"mrvae: {tmp_path / 'kodak'}: 1 entries are left out (1 folders)"]
+    assert caplog.messages == [f"mrvae: {tmp_path / 'kodak'}: 1 entry is left out (1 folder)"]

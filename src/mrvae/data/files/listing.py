@@ -172,8 +172,13 @@ def kind_of(name: str) -> str:
 def log_left_out(folder: Path, kinds: Counter[str]) -> None:
     """Log in one line how many files of a folder are not read."""
     if kinds:
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        warn(f"mrvae: {folder}: {kinds.total()} entries are left out ({counts})")
+        counts = ", ".join(
+            f"{count} {'folder' if (kind, count) == ('folders', 1) else kind}"
+            for kind, count in sorted(kinds.items())
+        )
+        total = kinds.total()
+        are = "entry is" if total == 1 else "entries are"
+        warn(f"mrvae: {folder}: {total} {are} left out ({counts})")
 
 
 @cache

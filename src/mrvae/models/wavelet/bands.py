@@ -3,7 +3,7 @@
 The state is the approximation of the image at some depth. The first cell draws the coarsest one,
 c_L; each other draws the details of its depth and goes one step up,
 
-    h ← W⁻¹(h, z),        h: (B, C, s, s) → (B, C, 2s, 2s),
+    h ← W⁻¹(h, z),        h: (B, C, h, w) → (B, C, 2h, 2w),
 
 so that the walk ends with an image. The conditioning of the priors decides the model. A prior with
 parameters only is the independent prior p(c) = Π p(c_i) of Kiruluta (2025, equation 20); a prior
@@ -97,7 +97,7 @@ class ConditionalPrior(nn.Module):
 
     Args:
         family: of the prior.
-        network: f, from (B, C, s, s) to (B, 6C, s, s).
+        network: f, from (B, C, h, w) to (B, 6C, h, w).
         log_scale: first β, (3C, 1, 1).
         depth: of the details, by which h is scaled.
         owned: whether the network is registered here; else another module owns it.
@@ -124,7 +124,7 @@ class ConditionalPrior(nn.Module):
         self.borrowed = () if owned else (network,)
 
     def forward(self, h: Tensor) -> Distribution:
-        """Return the prior of details given the approximation h (B, C, s, s)."""
+        """Return the prior of details given the approximation h (B, C, h, w)."""
         (network,) = self.borrowed or (self.network,)
         location, spread = cast(nn.Module, network)(2 * h / self.size - 1).chunk(2, dim=1)
         return self.family(location * self.log_scale.exp(), self.log_scale + spread)
@@ -153,7 +153,7 @@ class ConditioningNet(nn.Module):
         scale_weight(self.leave, 0.0)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Map (B, channels, s, s) to (B, outputs, s, s)."""
+        """Map (B, channels, h, w) to (B, outputs, h, w)."""
         x = self.enter(h)
         for block in self.blocks:
             x = x + block(x)
@@ -190,7 +190,7 @@ class Synthesis(nn.Module):
         self.finish = finish
 
     def forward(self, h: Tensor, z: Tensor) -> Tensor:
-        """Return W⁻¹(h, z), (B, C, 2s, 2s), for h (B, C, s, s) and z (B, 3C, s, s)."""
+        """Return W⁻¹(h, z), (B, C, 2h, 2w), for h (B, C, h, w) and z (B, 3C, h, w)."""
         bands = 2**self.wavelet.dims - 1
         made: Tensor = self.finish(
             self.wavelet.step.synthesis(h, torch.unflatten(z, 1, (-1, bands)))
@@ -249,7 +249,7 @@ class SingleCellStage(nn.Module):
         return (cast(Cell, self.cell),)
 
     def enter(self, h: Tensor | None, batch: int) -> Tensor:
-        """Return the state; before the first latent one without channels, (B, 0, s, s)."""
+        """Return the state; before the first latent one without channels, (B, 0, h, w)."""
         if h is not None:
             return h
         first = cast(UnconditionalPrior, cast(BandCell, self.cell).prior_net)

@@ -60,7 +60,7 @@ class CouplingFlow(nn.Module):
         )
 
     def forward(self, noise: Tensor, conditioning: Tensor) -> Tensor:
-        """Return the details (B, 3C, s, s) of noise of this shape."""
+        """Return the details (B, 3C, h, w) of noise of this shape."""
         bands = list(torch.unflatten(noise, 1, (-1, self.bands)).unbind(2))
         for step, network in enumerate(self.networks):
             slope, shift = _slope_and_shift(network, bands, step, conditioning)
@@ -112,7 +112,7 @@ class CouplingPrior(nn.Module):
         self.size = gain(depth, dims)
 
     def forward(self, h: Tensor) -> Distribution:
-        """Return the prior of details given the approximation h (B, C, s, s)."""
+        """Return the prior of details given the approximation h (B, C, h, w)."""
         return CoupledDistribution(self.flow, 2 * h / self.size - 1)
 
 

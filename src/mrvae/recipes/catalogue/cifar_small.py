@@ -20,10 +20,10 @@ from mrvae.recipes.context import (
     MidRiseSpec,
     MidTreadSpec,
 )
+from mrvae.recipes.data import Data
 from mrvae.recipes.schema import (
     AdamW,
     Cosine,
-    Data,
     LogisticMixturePixels,
     Model,
     Normalise,

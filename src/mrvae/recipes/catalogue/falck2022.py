@@ -21,16 +21,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mrvae.recipes.catalogue.published import CIFAR10, IMAGENET32, IMAGENET64
-from mrvae.recipes.schema import (
-    AdamW,
-    BernoulliPixels,
-    Cosine,
-    Data,
-    Model,
-    Normalise,
-    Recipe,
-    Training,
-)
+from mrvae.recipes.data import Data
+from mrvae.recipes.schema import AdamW, BernoulliPixels, Cosine, Model, Normalise, Recipe, Training
 
 _CIFAR_ENCODER = CIFAR10.hierarchy.encoder
 _CIFAR_DECODER = CIFAR10.hierarchy.decoder

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.cut import Patches
-from mrvae.recipes.schema import AdamW, Cosine, Data, Recipe, Training
+from mrvae.recipes.data import Data
+from mrvae.recipes.schema import AdamW, Cosine, Recipe, Training
 
 _STEP = 96 / 255
 

@@ -16,15 +16,8 @@ another file with ``data=PATH``.
 
 from __future__ import annotations
 
-from mrvae.recipes.schema import (
-    AdamW,
-    Data,
-    LogisticMixturePixels,
-    Model,
-    Normalise,
-    Recipe,
-    Training,
-)
+from mrvae.recipes.data import Data
+from mrvae.recipes.schema import AdamW, LogisticMixturePixels, Model, Normalise, Recipe, Training
 
 _PAPER = "Child 2021"
 

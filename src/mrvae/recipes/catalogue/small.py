@@ -9,12 +9,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mrvae.recipes.context import DCTSpec, DiffusionSpec
+from mrvae.recipes.data import Data
 from mrvae.recipes.schema import (
     AdamW,
     BernoulliPixels,
     CategoricalPixels,
     Cosine,
-    Data,
     LogisticMixturePixels,
     Model,
     Normalise,

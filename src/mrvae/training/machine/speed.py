@@ -1,0 +1,95 @@
+"""Seconds per training step on this machine, from passes over a few images.
+
+A pass is the forward and backward pass of a model. Its time is close to a + b·n for n images, so
+a and b are measured with few images where a whole batch would take too long. Each number of images
+goes through the model twice, and the second time counts: the first one chooses kernels.
+
+On the CPU with one thread, a pass is timed by the processor's own seconds, which other processes do
+not lengthen; how much longer the clock took is :attr:`PassTime.busy`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+Pass = Callable[[int], object]
+"""Makes a forward and a backward pass over the first n images."""
+
+_FEW = 4
+
+
+@dataclass(frozen=True)
+class PassTime:
+    """The time of a pass.
+
+    Attributes:
+        seconds: on a machine that has nothing else to do.
+        busy: by what the time is multiplied while other processes use the processor.
+    """
+
+    seconds: float
+    busy: float = 1.0
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Times passes on one device.
+
+    Attributes:
+        run: the pass.
+        device: that computes it.
+    """
+
+    run: Pass
+    device: torch.device
+
+    def once(self, images: int) -> PassTime:
+        """Return the time of one pass."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        self.run(images)
+        synchronise(self.device)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        if self.device.type == "cpu" and torch.get_num_threads() == 1:
+            return PassTime(min(cpu, wall), max(1.0, wall / max(cpu, 1e-9)))
+        return PassTime(wall)
+
+    def second(self, images: int) -> PassTime:
+        """Return the time of the second of two passes."""
+        self.once(images)
+        return self.once(images)
+
+    def batch(self, images: int, budget: float) -> PassTime:
+        """Return the time of a pass over ``images``, measured in about ``budget`` seconds.
+
+        If a pass of few images takes longer than that, it is the only one.
+
+        Example:
+            >>> watch = Stopwatch(lambda images: None, torch.device("cpu"))
+            >>> watch.batch(32, budget=0.1).seconds < 0.1
+            True
+        """
+        began, first = time.perf_counter(), self.once(1)
+        if images == 1 or first.seconds > budget / 4:
+            return PassTime(first.seconds * images, first.busy)
+        one = self.once(1)
+        few = min(_FEW, images)
+        small = self.second(few)
+        left = budget - (time.perf_counter() - began)
+        each = max(small.seconds - one.seconds, 0.0) / max(few - 1, 1)
+        most = int((left / 2 / small.busy - one.seconds) / max(each, 1e-6))
+        rows = min(images, most)
+        if rows <= few:
+            return PassTime(small.seconds + (images - few) * each, small.busy)
+        large = self.second(rows)
+        each = max(large.seconds - small.seconds, 0.0) / (rows - few)
+        return PassTime(large.seconds + (images - rows) * each, large.busy)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done what it was given; a CPU always has."""
+    if device.type not in ("cpu", "meta"):
+        torch.accelerator.synchronize(device)

@@ -20,7 +20,7 @@ ROOT = Path(mrvae.__file__).parent
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
 SCIENCE |= {"sizes"}
 WRITING = {"files", "image_grid", "report", "html_report", "run_log", "processes"}
-WRITING |= {"streams", "forecast", "waveforms"}
+WRITING |= {"streams", "forecast"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
@@ -43,13 +43,11 @@ ALLOWED: dict[str, set[str]] = {
         "recipes.schema",
         "recipes.data",
         "recipes.cut",
-        "recipes.signal",
         "suggestions",
         "files",
         "sizes",
     },
     "image_grid": {"files"},
-    "waveforms": set(),
     "run_log": {"files"},
     "report": {"files", "sizes"},
     "html_report": {"image_grid"},
@@ -65,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "html_report", "suggestions"}
-TORCH_FREE |= {"streams", "forecast", "sizes", "waveforms"}
+TORCH_FREE |= {"streams", "forecast", "sizes"}
 
 
 MOST_MODULES = 12

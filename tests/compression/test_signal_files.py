@@ -25,8 +25,8 @@ from mrvae.data.signals.quantisers import quantiser_of
 from mrvae.data.signals.wav import read_wav, to_bins, to_samples, write_wav
 from mrvae.models import ImageFrame, parse_levels
 from mrvae.models.build import hierarchy
+from mrvae.recipes.data import LinearSpec, MuLawSpec, SignalSpec
 from mrvae.recipes.schema import LogisticMixturePixels
-from mrvae.recipes.signal import LinearSpec, MuLawSpec, SignalSpec
 
 LAWS = (MuLawSpec(), LinearSpec())
 RATE = 8000

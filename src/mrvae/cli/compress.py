@@ -14,7 +14,7 @@ from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.notes import note
 from mrvae.cli.options import DataDir, Device, Json, Quiet, RunPath
-from mrvae.recipes.signal import Signal, SignalSpec
+from mrvae.recipes.data import Signal, SignalSpec
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrvae.cli.signals import draw_waves, write_waves
-from mrvae.recipes.signal import SignalSpec
+from mrvae.recipes.data import SignalSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,8 +130,8 @@ def check_grid(count: int, run: Run) -> None:
         ValueError: if there are more; the message has the largest number.
 
     """
+    from mrvae.cli.waveforms import most_signals
     from mrvae.image_grid import most_images
-    from mrvae.waveforms import most_signals
 
     _, height, width = run.model.frame.shape
     most = most_images(height, width) if run.signal is None else most_signals()

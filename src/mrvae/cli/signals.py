@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrvae.recipes.signal import SignalSpec
+from mrvae.recipes.data import SignalSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,10 +55,10 @@ def write_waves(
 
 def draw_waves(path: Path, x: Tensor, spec: SignalSpec, bins: int, columns: int | None) -> None:
     """Write one picture of signals (N, C, 1, T) of bins; of several channels it shows the mean."""
+    from mrvae.cli.waveforms import draw
     from mrvae.data.signals.quantisers import quantiser_of
     from mrvae.data.signals.wav import to_reals, to_samples
     from mrvae.image_grid import write_png
-    from mrvae.waveforms import draw
 
     quantiser = quantiser_of(spec.quantiser, bins)
     heard = to_reals(to_samples(_whole(x, bins).numpy(), quantiser, _DEPTH))

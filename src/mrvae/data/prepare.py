@@ -16,9 +16,8 @@ from mrvae.data.images import Images, check_shape
 from mrvae.data.loading import load
 from mrvae.data.signals.load import load_signals
 from mrvae.recipes.cut import Patches
-from mrvae.recipes.data import Data
+from mrvae.recipes.data import Data, SignalSpec
 from mrvae.recipes.schema import Recipe
-from mrvae.recipes.signal import SignalSpec
 
 _BINARISATION_SEED = 0
 

@@ -15,9 +15,8 @@ from typing import Literal
 
 from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
-from mrvae.recipes.data import Data
+from mrvae.recipes.data import Data, MuLawSpec, SignalSpec
 from mrvae.recipes.kl_term import KlTerm
-from mrvae.recipes.signal import MuLawSpec, SignalSpec
 from mrvae.recipes.validation import (
     LONGEST,
     WIDEST,

@@ -13,7 +13,7 @@ from mrvae.data.signals.load import load_signals
 from mrvae.data.signals.quantisers import Linear
 from mrvae.data.signals.wav import write_wav
 from mrvae.recipes import from_json, override, to_json
-from mrvae.recipes.signal import LinearSpec, SignalSpec, Within
+from mrvae.recipes.data import LinearSpec, SignalSpec, Within
 
 SPLITS = ("train", "validation", "test")
 SPEC = SignalSpec(rate=8000, stride=64, quantiser=LinearSpec(-1.0, 1.0))
@@ -166,8 +166,8 @@ def test_a_recipe_without_the_key_is_one_of_images() -> None:
         ("data.signal.quantiser=mu_law", "mu_law has 256 bins and the likelihood 128"),
         ("data.signal.quantiser.lowest=300", "lowest is 300"),
         ("data.signal.rate=0", "rate is 0"),
-        ("data.fit=true", "are for pictures"),
-        ("data.binary=true", "are for pictures|binary images"),
+        ("data.fit=true", "signals are not binary, cut, fitted"),
+        ("data.binary=true", "signals are not binary|binary images"),
     ),
 )
 def test_recipes_of_signals_that_make_no_sense_are_refused(change: str, message: str) -> None:

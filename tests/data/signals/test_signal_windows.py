@@ -4,7 +4,7 @@ import torch
 
 from helpers.members import for_all
 from mrvae.data.signals.windows import WindowRows, starts_of
-from mrvae.recipes.signal import EndToEnd, Within
+from mrvae.recipes.data import EndToEnd, Within
 
 LENGTHS = (64, 130, 63, 1, 200)
 

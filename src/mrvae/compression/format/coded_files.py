@@ -24,7 +24,7 @@ from mrvae.data.files.image_files import read as read_picture
 from mrvae.data.signals.load import check_rate
 from mrvae.data.signals.quantisers import Linear, MuLaw, SignalBins, quantiser_of
 from mrvae.data.signals.wav import Recording, read_wav, to_bins, to_samples, write_wav
-from mrvae.recipes.signal import MuLawSpec, SignalSpec
+from mrvae.recipes.data import MuLawSpec, SignalSpec
 
 Shape = tuple[int, int, int]
 

@@ -26,7 +26,7 @@ from mrvae.data.signals.tables import read_csv, read_npy, read_npz
 from mrvae.data.signals.wav import SUFFIXES, Recording, read_wav, to_bins
 from mrvae.data.signals.windows import WindowRows, starts_of
 from mrvae.data.splits import a_tenth, held_out
-from mrvae.recipes.signal import SignalSpec
+from mrvae.recipes.data import SignalSpec
 
 NAMES = ("ecg", "fsdd")
 """The signals that are known by name."""
@@ -49,7 +49,7 @@ def load_signals(
     or shorter than a window.
 
     Example:
-        >>> from mrvae.recipes.signal import LinearSpec
+        >>> from mrvae.recipes.data import LinearSpec
         >>> spec = SignalSpec(rate=360, stride=1, quantiser=LinearSpec(-128.0, 256.0))
         >>> load_signals("ecg", "test", None, spec, (1, 1, 64), bins=128).tensor().shape
         torch.Size([3, 1, 1, 64])

@@ -23,7 +23,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mrvae.recipes.signal import LinearSpec, SignalQuantiser
+from mrvae.recipes.data import LinearSpec, SignalQuantiser
 
 Reals = NDArray[np.float64]
 Bins = NDArray[np.uint8]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mrvae.data.rows import Shape
-from mrvae.recipes.signal import EndToEnd, Layout
+from mrvae.recipes.data import EndToEnd, Layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def starts_of(lengths: Sequence[int], window: int, stride: int, layout: Layout) 
     """Return where windows begin in recordings of these lengths that follow one another: (N,).
 
     Example:
-        >>> from mrvae.recipes.signal import EndToEnd, Within
+        >>> from mrvae.recipes.data import EndToEnd, Within
         >>> starts_of([5, 3, 4], 4, 4, Within()).tolist()
         [0, 8]
         >>> starts_of([5, 3, 4], 4, 4, EndToEnd()).tolist()

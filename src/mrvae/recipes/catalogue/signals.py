@@ -7,6 +7,7 @@ finest level's.
 
 from __future__ import annotations
 
+from mrvae.recipes.data import LinearSpec, MuLawSpec, SignalSpec
 from mrvae.recipes.schema import (
     AdamW,
     Cosine,
@@ -17,7 +18,6 @@ from mrvae.recipes.schema import (
     Recipe,
     Training,
 )
-from mrvae.recipes.signal import LinearSpec, MuLawSpec, SignalSpec
 
 FSDD = Recipe(
     name="fsdd-vdvae",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrvae.waveforms import GAP, SPECTRUM, WAVE, WIDTH, draw, spectrogram, waveform
+from mrvae.cli.waveforms import GAP, SPECTRUM, WAVE, WIDTH, draw, spectrogram, waveform
 
 RATE = 8000
 TIME = np.arange(4096) / RATE

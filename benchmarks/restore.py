@@ -133,7 +133,7 @@ def tasks(model: HVAE, options: Options) -> Iterator[Task]:
             "bicubic",
             [partial(bicubic, factor=factor)],
         )
-    width = model.frame.size / 16
+    width = model.frame.sides[1] / 16
     blur = Blur(gaussian_kernel(width))
     yield Task(
         f"deblur, {width} pixels, σ = {_BLUR_NOISE}",
@@ -146,7 +146,7 @@ def tasks(model: HVAE, options: Options) -> Iterator[Task]:
 
 def exact_tasks(model: HVAE, n: int, chain: Chain) -> Iterator[Task]:
     """Yield the tasks that a chain solves."""
-    side = model.frame.size
+    side = model.frame.sides[0]
     half = (torch.arange(side) < side // 2)[:, None].expand(side, side)
     random = torch.rand(side, side, generator=torch.Generator().manual_seed(2)) < 0.5
     for name, known in (("lower half missing", half), ("random half missing", random)):

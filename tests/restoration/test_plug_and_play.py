@@ -101,7 +101,7 @@ def test_a_small_picture_gives_the_context_of_the_whole_image(
     u = x.double() / 16
     match context:
         case PooledContext(factor=factor):
-            small = Ladder(1, 3).project(u, factor.bit_length() - 1)
+            small = Ladder(1, 3).project(u, factor[0].bit_length() - 1)
         case WaveletContext(steps=steps):
             small = Averages(steps, context.wavelet.name).apply(u)
         case DCTContext():

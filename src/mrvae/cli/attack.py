@@ -149,7 +149,6 @@ def _write(path: Path, run: Run, images: Images, report: AttackReport, keep: int
     """Write some images, the strongest attack on each, and reconstructions of both."""
     import torch
 
-    from mrvae.cli.runs import write_images
     from mrvae.evaluation import read, reconstruction
 
     attacked = report.worst(report.images)[:_SHOWN]
@@ -159,7 +158,7 @@ def _write(path: Path, run: Run, images: Images, report: AttackReport, keep: int
         for row in (x, attacked):
             u = (row / (run.levels - 1)).to(run.device)
             rows.append(_shown(reconstruction(run.model, read(run.model, u, keep).latents), run))
-    write_images(path, torch.cat(rows), run.levels, len(x))
+    run.show(path, torch.cat(rows), len(x))
 
 
 def _shown(pictures: Tensor, run: Run) -> Tensor:

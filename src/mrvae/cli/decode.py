@@ -38,7 +38,7 @@ class Decode:
         check_temperature((self.temperature,))
         check_seed(self.seed)
         check_new_folder(self.out)
-        from mrvae.cli.runs import open_run, write_each
+        from mrvae.cli.runs import open_run
         from mrvae.evaluation import (
             check_latent_shapes,
             decode_latents,
@@ -56,7 +56,7 @@ class Decode:
             batches = decode_latents(
                 run.model, archive.latents, temperature=self.temperature, seed=self.seed
             )
-            written = write_each(self.out, names, counted(batches, advance), run.levels)
+            written = run.write_each(self.out, names, counted(batches, advance))
         depth = run.model.stochastic_depth
         values = {
             "run": str(self.run_path),

@@ -21,6 +21,7 @@ from mrvae.cli.declaration import Option
 from mrvae.cli.forecast import forecast
 from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
 from mrvae.cli.options import Best, DataDir, Device, Json, Large, Quiet, RunPath, Seed, Split
+from mrvae.cli.signals import unit_of
 from mrvae.files import atomic, reason, write_json
 from mrvae.recipes.validation import shown
 from mrvae.streams import tolerant_stderr
@@ -116,6 +117,8 @@ class Evaluate:
         record = run.path / "evaluation.json" if whole and run.trained_here else None
         problems = self._write(report, record, values)
         text = _text(values, self._inputs().title, float(report.kl.sum(dim=1).mean()))
+        meaning = unit_of(run.recipe)
+        text = text if meaning is None else f"{text}\n{meaning}"
         return Answer(values, text, problems, code=1 if problems else 0)
 
     def _write(

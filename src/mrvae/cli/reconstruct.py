@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_picture, check_positive
+from mrvae.cli.checks import check_new_folder, check_picture, check_positive
 from mrvae.cli.coding_bar import counted, progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
-from mrvae.cli.options import Best, DataDir, Device, Json, Picture, Quiet, RunPath, Split
+from mrvae.cli.options import Best, DataDir, Device, Each, Json, Picture, Quiet, RunPath, Split
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mrvae.cli.runs import Run
     from mrvae.models import HVAE
 
 _COLUMNS = 8
@@ -23,10 +24,11 @@ _COLUMNS = 8
 
 @dataclass(frozen=True)
 class Reconstruct:
-    """Write images above what a model keeps of them.
+    """Write images or signals above what a model keeps of them.
 
     With --keep M only the top M latents are taken from the image, coarse to fine, and the others
-    from the prior: the reconstruction shows what the coarse latents hold.
+    from the prior: the reconstruction shows what the coarse latents hold. With --each DIR both are
+    written there, too: as PNG files, signals as WAV files.
     """
 
     run_path: RunPath
@@ -39,6 +41,7 @@ class Reconstruct:
     data_dir: DataDir = None
     fit: Fit = False
     cut: CutLarger = False
+    each: Each = None
     out: Picture = Path("reconstructions.png")
     quiet: Quiet = False
     best: Best = False
@@ -51,14 +54,16 @@ class Reconstruct:
         check_picture(self.out)
         inputs = InputOptions(self.paths, self.split, self.data_dir, self.n, self.fit, self.cut)
         inputs.check()
+        if self.each is not None:
+            check_new_folder(self.each, "--each")
         import torch
 
-        from mrvae.cli.runs import check_grid, open_run, write_images
+        from mrvae.cli.runs import check_grid, open_run
 
         run = open_run(self.run_path, self.best, device=self.device)
         keep = run.model.check_keep(self.keep)
         images = inputs.read(run).images
-        check_grid(2 * len(images), run.model.frame.size)
+        check_grid(2 * len(images), run)
         x = images.tensor()
         with (
             torch.inference_mode(),
@@ -66,7 +71,10 @@ class Reconstruct:
         ):
             means = (_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64))
             parts = list(counted(means, advance))
-        write_images(self.out, interleave(x, torch.cat(parts)), run.levels, _COLUMNS)
+        y = torch.cat(parts)
+        files = self._each(run, x, y)
+        columns = _COLUMNS if run.signal is None else _COLUMNS // 2
+        run.show(self.out, interleave(x, y, columns), columns)
         values = {
             "run": str(self.run_path),
             "paths": list(self.paths),
@@ -74,9 +82,19 @@ class Reconstruct:
             "images": len(x),
             "keep": keep,
             "out": str(self.out),
+            "files": [str(path) for path in files],
         }
         text = f"wrote {len(x)} images, each above what {keep} latents keep of it, to {self.out}"
         return Answer(values, text)
+
+    def _each(self, run: Run, x: Tensor, y: Tensor) -> tuple[Path, ...]:
+        """Write every image and its reconstruction as files, if they are asked for."""
+        if self.each is None:
+            return ()
+        import torch
+
+        names = [f"{i:04}-{kind}" for i in range(len(x)) for kind in ("image", "reconstruction")]
+        return run.write_each(self.each, names, [torch.stack([x, y], dim=1).flatten(0, 1)])
 
 
 def _means(model: HVAE, x: Tensor, keep: int) -> Tensor:

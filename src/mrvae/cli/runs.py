@@ -1,4 +1,4 @@
-"""What commands on a finished run share: its model, its images, its pictures."""
+"""What commands on a finished run share: its model, its images or signals, its pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrvae.sizes import ImageSize, sides
+from mrvae.cli.signals import draw_waves, write_waves
+from mrvae.recipes.data import SignalSpec
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +53,31 @@ class Run:
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.model.parameters()).device
+
+    @property
+    def signal(self) -> SignalSpec | None:
+        """What its data are if they are signals; None if they are images."""
+        signal = self.recipe.data.signal
+        return signal if isinstance(signal, SignalSpec) else None
+
+    def show(self, path: Path, images: Tensor, columns: int | None = None) -> None:
+        """Write images, or signals as waveforms and spectrograms, as one picture."""
+        if self.signal is not None:
+            draw_waves(path, images, self.signal, self.levels, columns)
+            return
+        write_images(path, images, self.levels, columns)
+
+    def write_each(
+        self, folder: Path, names: Sequence[str], batches: Iterable[Tensor]
+    ) -> tuple[Path, ...]:
+        """Write every image as a PNG file of its own, every signal as a WAV file.
+
+        Raises:
+            ValueError: if there is a file of one of the names; then none is written.
+        """
+        if self.signal is not None:
+            return write_waves(folder, names, batches, self.signal, self.levels)
+        return write_each(folder, names, batches, self.levels)
 
     def generator(self, seed: int) -> torch.Generator:
         """Return the random stream of a seed on the model's device."""
@@ -98,17 +124,18 @@ def open_run(
     return Run(folder, read_recipe(folder), model)
 
 
-def check_grid(count: int, size: ImageSize) -> None:
-    """Refuse more images of a size than one picture can hold.
+def check_grid(count: int, run: Run) -> None:
+    """Refuse more images or signals than one picture can hold.
 
     Raises:
         ValueError: if there are more; the message has the largest number.
 
     """
+    from mrvae.cli.waveforms import most_signals
     from mrvae.image_grid import most_images
 
-    height, width = sides(size)
-    most = most_images(height, width)
+    _, height, width = run.model.frame.shape
+    most = most_images(height, width) if run.signal is None else most_signals()
     if count > most:
         raise ValueError(
             f"--n is {count}; a picture holds at most {most:,} images of {height}×{width} pixels: "

@@ -17,14 +17,17 @@ from mrvae.cli.checks import (
 from mrvae.cli.coding_bar import counted, progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, Device, Json, Picture, Quiet, RunPath, Seed
+from mrvae.cli.options import Best, Device, Each, Json, Picture, Quiet, RunPath, Seed
 
 _MOST_IMAGES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Draw images from a trained model and write them as one picture, or each as a file.
+    """Draw images or signals from a trained model and write them as one picture, or each as a file.
+
+    With --each DIR each image becomes a PNG file, each signal a WAV file. The picture of signals
+    has their waveforms and spectrograms.
 
     The temperature multiplies the standard deviations of the prior: one number, or one for each
     resolution, coarse to fine, as in --temperature 1,1,0.9,0.8.
@@ -40,11 +43,8 @@ class Sample:
         bool, Option("show the mean of every pixel given the latents, instead of a draw")
     ] = False
     seed: Seed = 0
+    each: Each = None
     out: Picture = Path("samples.png")
-    each: Annotated[
-        Path | None,
-        Option("folder for the images, each as a PNG file of its own, in place of the picture"),
-    ] = None
     quiet: Quiet = False
     best: Best = False
     device: Device = None
@@ -62,19 +62,19 @@ class Sample:
             check_new_folder(self.each, "--each")
         import torch
 
-        from mrvae.cli.runs import check_grid, draws, open_run, write_each, write_images
+        from mrvae.cli.runs import check_grid, draws, open_run
 
         run = open_run(self.run_path, self.best, device=self.device)
         if self.each is None:
-            check_grid(self.n, run.model.frame.size)
+            check_grid(self.n, run)
         with progress_bar("sample", self.n, "images", self.quiet) as advance:
             batches = counted(draws(run, self.n, self.temperature, self.seed, self.mean), advance)
             if self.each is None:
-                write_images(self.out, torch.cat(list(batches)), run.levels)
+                run.show(self.out, torch.cat(list(batches)))
             else:
                 width = len(str(self.n))
                 names = [f"sample-{number:0{width}}" for number in range(1, self.n + 1)]
-                write_each(self.each, names, batches, run.levels)
+                run.write_each(self.each, names, batches)
         place = self.out if self.each is None else self.each
         values = {"run": str(self.run_path), "n": self.n, "out": str(place)}
         return Answer(values, f"wrote {self.n} samples to {place}")

@@ -30,7 +30,7 @@ from mrvae.data.files.shards import JoinedRows, is_sharded
 from mrvae.data.files.untrusted import check_expansion
 from mrvae.data.framing import Crop, Framing, Pad
 from mrvae.data.images import Images
-from mrvae.data.loading import NAMES, existing_source, load
+from mrvae.data.loading import NAMES, OTHERS, existing, load
 from mrvae.data.location import data_folder
 from mrvae.data.prepare import with_bins_of
 from mrvae.data.rows import TensorRows
@@ -151,7 +151,7 @@ class _Reader:
         """Return the images of one source."""
         if source in NAMES or source.startswith("hf:"):
             return self._array(load(source, self.split, self.root), f"{source} {self.split}")
-        path = existing_source(source, self.root)
+        path = existing(source, self.root, NAMES, OTHERS)
         if path.is_dir():
             return self._folder(path)
         if path.suffix.lower() in SUFFIXES:

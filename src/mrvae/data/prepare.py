@@ -14,8 +14,9 @@ from mrvae.data.files.patches import load_patches
 from mrvae.data.framing import Crop, Framing, Pad
 from mrvae.data.images import Images, check_shape
 from mrvae.data.loading import load
+from mrvae.data.signals.load import load_signals
 from mrvae.recipes.cut import Patches
-from mrvae.recipes.data import Data
+from mrvae.recipes.data import Data, SignalSpec
 from mrvae.recipes.schema import Recipe
 
 _BINARISATION_SEED = 0
@@ -37,6 +38,9 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
     """
     data, model = recipe.data, recipe.model
     expected = model.image
+    if isinstance(data.signal, SignalSpec):
+        bins = model.likelihood.bins
+        return load_signals(data.source, split, data_dir, data.signal, expected, bins)
     conversion = conversion_of(data, *expected[1:])
     if isinstance(data.cut, Patches):
         images = load_patches(data.source, split, data_dir, data.cut, expected, conversion)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # No colour of a figure's data; matplotlib writes it as it is.
 _INK = "#010203"
 _AS_TEXT = {"svg.fonttype": "none"}
-_AS_TEXT = {"svg.fonttype": "none"}
 _INKED = (
     "text.color",
     "axes.edgecolor",

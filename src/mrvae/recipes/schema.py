@@ -15,7 +15,7 @@ from typing import Literal
 
 from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
-from mrvae.recipes.data import Data
+from mrvae.recipes.data import Data, MuLawSpec, SignalSpec
 from mrvae.recipes.kl_term import KlTerm
 from mrvae.recipes.optimizers import AdamW, Optimizer
 from mrvae.recipes.validation import (
@@ -32,7 +32,9 @@ from mrvae.recipes.validation import (
     within,
 )
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
-from mrvae.sizes import sides
+from mrvae.sizes import sides, size_text
+
+_MU_LAW_BINS = 256
 
 # ------------------------------------------------------------------------------------ likelihoods
 
@@ -343,8 +345,24 @@ class Recipe(Spec, frozen=True):
             bins == self.model.likelihood.bins,
             f"binary images need a likelihood of 2 bins, not {self.model.likelihood.bins}",
         )
+        if isinstance(self.data.signal, SignalSpec):
+            self._check_signal(self.data.signal)
         sparse = isinstance(self.model, WaveletVAE) and isinstance(self.model.loss, Sparse)
         weighed = sparse and self.training.kl != KlTerm()
         require(
             not weighed, f"{self.training.kl} weighs a KL, and loss=sparse has none; leave kl out"
+        )
+
+    def _check_signal(self, signal: SignalSpec) -> None:
+        """Refuse a model of pictures for signals, and bins that the quantiser does not have."""
+        height = self.model.sides[0]
+        require(
+            height == 1,
+            f"model.size is {size_text(self.model.size)}; windows of T samples are 1xT, as in 1x64",
+        )
+        bins = self.model.likelihood.bins
+        require(
+            bins == _MU_LAW_BINS or not isinstance(signal.quantiser, MuLawSpec),
+            f"mu_law has {_MU_LAW_BINS} bins and the likelihood {bins}; make them equal, or set "
+            "data.signal.quantiser=linear",
         )

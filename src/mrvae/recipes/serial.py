@@ -39,7 +39,7 @@ _EXPECTED: Mapping[str, str] = types.MappingProxyType(
 
 ADDED = frozenset(
     {
-        *(f"recipe.data.{name}" for name in ("mode", "alpha", "pad", "skip_unreadable")),
+        *(f"recipe.data.{name}" for name in ("mode", "alpha", "pad", "skip_unreadable", "signal")),
         "recipe.model.space_to_depth",
     }
 )

@@ -105,4 +105,4 @@ def joined(parts: Sequence[Restored]) -> Restored:
 
 def image_shape(frame: ImageFrame) -> tuple[int, int, int]:
     """Return the shape (C, H, W) of a model's images."""
-    return frame.channels, frame.size, frame.size
+    return frame.shape

@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from mrvae.cli.automatic import AnyRecipe, Scale, Source, blocks_of, choose
 from mrvae.cli.checks import check_positive
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Device, Json, Large, Overrides, RecipeName, read_recipe
+from mrvae.cli.options import DataDir, Device, Json, Large, Overrides
 from mrvae.cli.tables import table
 from mrvae.forecast import counted, duration
 from mrvae.recipes import Recipe, override
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
 class Describe:
     """Count a recipe's parameters, latents, floating-point operations and memory.
 
-    The forecast is of this machine, from a calibration of under a second. With any of --batch,
-    --precision and --device-flops also predict the memory of a training step.
+    Instead of a recipe, give a file or a folder of images: the model is the one that mrvae train
+    --data would choose for it. The forecast is of this machine, from a calibration of under a
+    second. With any of --batch, --precision and --device-flops also predict the memory of a step.
     """
 
-    recipe: RecipeName
+    recipe: AnyRecipe = None
     overrides: Overrides = ()
+    data: Source = None
+    scale: Scale = "small"
+    data_dir: DataDir = None
     batch: Annotated[int | None, Option("images of a training step; by default the recipe's")] = (
         None
     )
@@ -48,7 +53,8 @@ class Describe:
         """Build the model on the meta device and count; time a few images of a small one."""
         check_positive(batch=self.batch)
         _check_rate(self.device_flops)
-        recipe = override(read_recipe(self.recipe, self.overrides), self._changes())
+        choice = choose(self.recipe, self.overrides, self.data, self.scale, self.data_dir)
+        recipe = override(choice.recipe, self._changes())
         from mrvae.devices import choose_device
         from mrvae.evaluation.cost import describe
         from mrvae.training.machine.precision import settled
@@ -61,6 +67,7 @@ class Describe:
         lines = [
             ["recipe", recipe.name],
             ["about", recipe.about],
+            *blocks_of(recipe),
             ["parameters", f"{values.parameters:,}"],
             ["stochastic layers", str(values.stochastic_depth)],
             ["latents per image", f"{values.latents:,}"],

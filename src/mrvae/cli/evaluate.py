@@ -39,7 +39,7 @@ _NO_BOUND = "published estimator (Kuzina & Tomczak 2023), no bound"
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure the likelihood bounds of a trained model over every image of a split, or of PATH.
+    """Measure the likelihood bounds of a trained model over every image of a split or PATH.
 
     Both are upper bounds of -log p(x) in nats per image, lower is better: -ELBO from one draw of
     the latents, and the importance-weighted bound from K draws, which is tighter. Measured over all

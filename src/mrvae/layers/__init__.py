@@ -1,7 +1,14 @@
 """Neural-network layers: convolutions, residual blocks of the cells, the U-Net of a diffusion."""
 
+from mrvae.layers.activation import gelu
 from mrvae.layers.activation_checkpointing import checkpointed
-from mrvae.layers.convolution import Depthwise, convolution, drawn_convolution, scale_weight
+from mrvae.layers.convolution import (
+    Depthwise,
+    convolution,
+    drawn_convolution,
+    pointwise,
+    scale_weight,
+)
 from mrvae.layers.memory_format import preserve_memory_format
 from mrvae.layers.norm import unit_norm
 from mrvae.layers.residual import Bottleneck
@@ -19,6 +26,8 @@ __all__ = [
     "checkpointed",
     "convolution",
     "drawn_convolution",
+    "gelu",
+    "pointwise",
     "preserve_memory_format",
     "scale_weight",
     "unit_norm",

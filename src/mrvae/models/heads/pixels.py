@@ -25,7 +25,7 @@ from mrvae.distributions import (
     DiscretizedLogisticMixture,
     PixelDistribution,
 )
-from mrvae.layers import convolution
+from mrvae.layers import convolution, pointwise
 from mrvae.models.image import ImageFrame
 
 
@@ -121,7 +121,11 @@ class Head(nn.Module):
 
     def forward(self, h: Tensor) -> PixelDistribution:
         """Return the distribution of the image given the last state."""
-        return self.family(self.leave(self.frame.crop(h) * self.gain + self.bias))
+        # W(a ⊙ h + b) + c = (W a) h + (W b + c): the few weights are scaled, not the many pixels.
+        weight = self.leave.weight * self.gain
+        shift = (self.leave.weight * self.bias).sum(dim=(1, 2, 3))
+        bias = shift if self.leave.bias is None else shift + self.leave.bias
+        return self.family(self.frame.crop(pointwise(h, weight, bias)))
 
 
 class SpatialHead(nn.Module):

@@ -18,7 +18,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mrvae.layers import Bottleneck, checkpointed, convolution, scale_weight, unit_norm
+from mrvae.layers import Bottleneck, checkpointed, convolution, gelu, scale_weight, unit_norm
 from mrvae.models.hierarchy.level import Level
 from mrvae.resolution import Ladder, Resampling
 
@@ -189,9 +189,9 @@ class Encoder(BottomUp):
             own = self._own(index)
             if self.synchronous:
                 if 0 < position <= own or (position > own and self.levels[index].mixes):
-                    features.append(functional.gelu(h))
+                    features.append(gelu(h))
             elif position == own:
-                features.extend([functional.gelu(h)] * self._latents(index))
+                features.extend([gelu(h)] * self._latents(index))
 
         self._walk(x, visit)
         return tuple(reversed(features))

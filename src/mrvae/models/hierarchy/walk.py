@@ -15,6 +15,7 @@ inputs, and autograd computes its inside a second time (Falck et al. 2022, appen
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -53,6 +54,16 @@ class Cell(Protocol):
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return the next state."""
         ...
+
+
+class SharingCell(ABC):
+    """A cell whose posterior and prior have operations in common."""
+
+    @abstractmethod
+    def posterior_and_prior(
+        self, h: Tensor, features: Tensor
+    ) -> tuple[Gaussian, Distribution, Tensor]:
+        """Return q(z | h, e), and what ``prior`` returns, with no operation made twice."""
 
 
 class Stage(Protocol):
@@ -120,8 +131,13 @@ def _step(
     cell: Cell, choose: Choose, h: Tensor, feature: Tensor | None, noise: Tensor
 ) -> tuple[Tensor, Step]:
     """Apply one cell: p(z | h), q(z | h, e), z, and the next state."""
-    posterior = None if feature is None else cell.posterior(h, feature)
-    prior, h = cell.prior(h)
+    prior: Distribution
+    posterior: Gaussian | None = None
+    if feature is not None and isinstance(cell, SharingCell):
+        posterior, prior, h = cell.posterior_and_prior(h, feature)
+    else:
+        posterior = None if feature is None else cell.posterior(h, feature)
+        prior, h = cell.prior(h)
     z = choose(prior, posterior, noise)
     h = cell.advance(h, z)
     return h, Step(z, prior, posterior, h)

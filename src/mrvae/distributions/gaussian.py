@@ -85,9 +85,11 @@ def _divergence(
 
 
 class _Divergence(torch.autograd.Function):
-    """KL(q ‖ p), with d the shift (μ_q - μ_p) e^{-s_p}, and its gradient in six passes:
+    """KL(q ‖ p) of means and log-scales, and its gradient in six passes.
 
-    ∂μ_q = d e^{-s_p} = -∂μ_p,    ∂s_q = e^{2r} - 1,    ∂s_p = -(e^{2r} - 1 + d²).
+    With d = (μ_q - μ_p) e^{-s_p},
+
+        ∂μ_q = d e^{-s_p} = -∂μ_p,    ∂s_q = e^{2r} - 1,    ∂s_p = -(e^{2r} - 1 + d²).
     """
 
     @staticmethod

@@ -3,8 +3,8 @@
     g(x) = x Φ(x),      g'(x) = Φ(x) + x φ(x),
 
 Φ and φ the distribution and the density of a standard normal. On a CPU, PyTorch leaves contiguous
-tensors to oneDNN, which takes two thirds of the time of PyTorch's own loop, for g' as well. A tensor
-that is channels last is contiguous with its axes in another order.
+tensors to oneDNN, which takes two thirds of the time of PyTorch's own loop, for g' as well. What is
+channels last is contiguous with its axes in another order.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from mrvae.distributions import (
     DiscretizedLogisticMixture,
     PixelDistribution,
 )
-from mrvae.layers import convolution
+from mrvae.layers import convolution, pointwise
 from mrvae.models.image import ImageFrame
 from mrvae.sizes import kernel_for
 
@@ -123,7 +123,11 @@ class Head(nn.Module):
 
     def forward(self, h: Tensor) -> PixelDistribution:
         """Return the distribution of the image given the last state."""
-        parameters = self.leave(self.frame.crop_state(h) * self.gain + self.bias)
+        # W(a ⊙ h + b) + c = (W a) h + (W b + c): the few weights are scaled, not the many pixels.
+        weight = self.leave.weight * self.gain
+        shift = (self.leave.weight * self.bias).sum(dim=(1, 2, 3))
+        bias = shift if self.leave.bias is None else shift + self.leave.bias
+        parameters = self.frame.crop_state(pointwise(h, weight, bias))
         return self.family(self.frame.assemble(parameters))
 
 

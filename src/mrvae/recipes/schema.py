@@ -186,8 +186,7 @@ class Model(Choice, frozen=True, tag="hierarchy"):
     ``size`` is the side of the image; the finest resolution of the blocks may be larger, and then
     the image is padded for the network and scored on its own pixels. Besides ``cell``, by which
     the encoder and the head are chosen too, ``bias_up_to`` is the largest resolution whose state
-    begins with a learned bias. With ``space_to_depth`` a place of the finest resolution is a square
-    of so many pixels a side, whose values are its channels.
+    begins with a learned bias.
 
     The next five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
@@ -216,16 +215,9 @@ class Model(Choice, frozen=True, tag="hierarchy"):
     synchronous: bool = False
     wavelet: str = "haar"
     context: Context = NoContextSpec()
-    space_to_depth: int = 1
 
     def __post_init__(self) -> None:
         bounded(self, WIDEST, "channels", "size")
-        bounded(self, 64, "space_to_depth")
-        require(
-            self.space_to_depth == 1 or isinstance(self.context, NoContextSpec),
-            f"space_to_depth is {self.space_to_depth}, and a context needs a place for each pixel; "
-            "set model.space_to_depth=1",
-        )
         bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)

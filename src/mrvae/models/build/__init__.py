@@ -12,6 +12,7 @@ from mrvae.models.build.hierarchy import hierarchy
 from mrvae.models.build.size import Size, check_size, levels_of, size_of
 from mrvae.models.build.vae import make_vae
 from mrvae.models.build.wavelet_vae import make_wavelet_vae
+from mrvae.models.hierarchy.level import space_to_depth
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.recipes import schema
@@ -50,12 +51,12 @@ def build(recipe: schema.Recipe, repeat: int | None = None, large: bool = False)
     frame = ImageFrame(
         model.channels,
         model.size,
-        levels[-1].size * model.space_to_depth,
+        levels[-1].size * space_to_depth(model.encoder),
         model.input.mean,
         model.input.std,
         model.likelihood.bins,
         model.fourier,
-        model.space_to_depth,
+        space_to_depth(model.encoder),
     )
     return hierarchy(
         levels,

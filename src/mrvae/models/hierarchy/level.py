@@ -9,7 +9,9 @@ further cells. ``32x21r3`` visits each of the 21 three times in a row (weights s
 Every resolution but the finest is reached by exactly one ``d`` block, and every one but the
 coarsest begins with exactly one ``m`` cell, as in nearly all published models; so a ``Level`` need
 not say so. The exception is our piece ``28u14``: the embedded state of 14×14, and no cell. Kuzina &
-Tomczak (2023) have no latent as large as the image.
+Tomczak (2023) have no latent as large as the image. Also ours is ``32s4``, which may begin an
+encoder: 4×4 pixels of an image of 32×32 are one place, with their values as its channels (space to
+depth), and the finest resolution is 8×8.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ _PIECE = re.compile(
     r"(\d{1,5})(?:x(\d{1,4})(?:r(\d{1,4}))?|r(\d{1,4})|d(\d{1,5})|([mu])(\d{1,5}))?"
 )
 
+
+_SPACE_TO_DEPTH = re.compile(r"(\d{1,5})s(\d{1,2}),(?=(\d{1,5}))")
 
 # A recipe may come from outside: it shall not make a list of 10⁸ cells by eleven characters.
 _MOST = 1_000
@@ -110,7 +114,9 @@ def parse_levels(
         >>> [level.size for level in parse_levels("8x2,8d2,4x1", "4x1,8m4,8x3r2", [16], [4])]
         [4, 8]
     """
-    below, blocks = _encoder_stacks(_pieces(encoder, "encoder"))
+    match = _SPACE_TO_DEPTH.match(encoder) if space_to_depth(encoder) > 1 else None
+    own = encoder[match.end() :] if match else encoder
+    below, blocks = _encoder_stacks(_pieces(own, "encoder"))
     decoding = _pieces(decoder, "decoder")
     above, cells = _decoder_stacks(decoding)
     bare = {piece.size for piece in decoding if piece.mix is not None and not piece.cell}
@@ -136,6 +142,29 @@ def parse_levels(
         )
         for size, w, z in zip(sizes, widths, latents, strict=True)
     )
+
+
+def space_to_depth(encoder: str) -> int:
+    """Return how many pixels a side make one place of the finest resolution.
+
+    Raises:
+        ValueError: if the encoder begins with a piece like ``32s4`` that does not lead to the
+            resolution of the next.
+
+    Example:
+        >>> space_to_depth("32s4,8x2,8d2,4x1"), space_to_depth("8x2,8d2,4x1")
+        (4, 1)
+    """
+    match = _SPACE_TO_DEPTH.match(encoder)
+    if match is None:
+        return 1
+    size, pixels, after = map(int, match.groups())
+    if pixels < 2 or pixels * after != size:
+        raise ValueError(
+            f"encoder blocks: {match[0][:-1]!r} makes places of {pixels} × {pixels} pixels, and "
+            f"{after} follows; {size} must be {pixels} times the next resolution"
+        )
+    return pixels
 
 
 @dataclass(frozen=True)

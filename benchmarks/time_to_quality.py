@@ -15,8 +15,8 @@ of one sample, of the first 1,000 validation images.
 
 Seconds are those of the process's CPUs spent in updates; validation and saving are left out on both
 sides. After every so many updates of ours two steps of the literal model are made, and the second
-is timed; the median of those, times the steps of the published curve, are its seconds: so both
-sides are timed in the same minutes. The time at which a curve reaches a quality is interpolated
+is timed. The published seconds are the steps of its curve times the median of those, or times a
+step of its own run if that was shorter. The time at which a curve reaches a quality is interpolated
 between the two points around it.
 """
 
@@ -203,23 +203,25 @@ def bounds(model: HVAE, images: Images) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Published:
-    """The published curve in steps, the CPU seconds of one of them now, and of its whole run."""
+    """The published curve in steps, and CPU seconds: of a step, of its run, of a step now."""
 
     averaged: list[Point]
     raw: list[Point]
     step: float
     seconds: float
+    now: float
 
 
 def published(results: Sequence[Result], path: Path = PUBLISHED) -> Published:
     """Return the published curve; empty if it was not recorded."""
     step = statistics.median([seconds for result in results for seconds in result.literal])
     if not path.is_file():
-        return Published([], [], step, math.nan)
+        return Published([], [], step, math.nan, step)
     recorded = json.loads(path.read_text("utf-8"))
     averaged = [(float(row["step"]), float(row["averaged_nats"])) for row in recorded["curve"]]
     raw = [(float(row["step"]), float(row["nats"])) for row in recorded["curve"]]
-    return Published(averaged, raw, step, float(recorded["seconds"]))
+    seconds = float(recorded["seconds"])
+    return Published(averaged, raw, min(step, seconds / recorded["steps"]), seconds, step)
 
 
 def rows(results: list[Result]) -> Iterator[tuple[str, ...]]:
@@ -301,7 +303,7 @@ def numbers(results: list[Result]) -> dict[str, str]:
         "whole": f"{statistics.median(run.seconds for run in runs):.0f}",
         "seconds": f"{statistics.median(seconds):.0f}" if seconds else "not reached",
         "literal": f"{PUBLISHED_STEPS * theirs.step:,.0f}",
-        "step": f"{theirs.step:.2f}",
+        "step": f"{theirs.now:.2f}",
         "factor": _factor(found, PUBLISHED_STEPS * theirs.step),
         "last": f"{theirs.raw[-1][1]:.2f}" if theirs.raw else "not recorded",
         "recorded": f"{theirs.seconds:,.0f}",

@@ -128,10 +128,8 @@ def _skips(cell: schema.Cell, levels: Sequence[Level]) -> Size:
 
 
 def _head(model: schema.Model, level: Level) -> Size:
-    outputs = (
-        pixel_family(model.channels, model.likelihood).parameters
-        * space_to_depth(model.encoder) ** 2
-    )
+    pixels_of_a_place = space_to_depth(model.encoder) ** 2
+    outputs = pixel_family(model.channels, model.likelihood).parameters * pixels_of_a_place
     match model.cell:
         case schema.TopDown():
             return convolution(level.width, outputs, 3, level.size)

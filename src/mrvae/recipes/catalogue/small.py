@@ -145,14 +145,13 @@ MNIST_FAST = Recipe(
     model=Model(
         channels=1,
         size=28,
-        encoder="8x2,8d2,4x1,4d4,1x1",
+        encoder="32s4,8x2,8d2,4x1,4d4,1x1",
         decoder="1x1,4m1,8m4,8x1",
         width=(64,),
         latent=(16, 8, 4),
         likelihood=BernoulliPixels(),
         input=Normalise(mean=0.1307, std=0.3081),
         bottleneck=0.5,
-        space_to_depth=4,
     ),
     training=Training(
         steps=500,

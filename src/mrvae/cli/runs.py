@@ -114,11 +114,12 @@ def open_run(
     """
     import torch
 
-    from mrvae.devices import choose_device
+    from mrvae.devices import check_float64, choose_device
     from mrvae.models.build.weights import load, locate, read_recipe
 
     place = choose_device(device)
     model, folder = load(path, best, repeat, large), locate(path)
+    check_float64(place, bool(model.context.shapes))
     # Convolutions are fastest with the channels innermost, and a saved model does not say so.
     model = model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Run(folder, read_recipe(folder), model)

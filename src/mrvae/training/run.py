@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from mrvae.data import Images, Stream, images_for
-from mrvae.devices import choose_device
+from mrvae.devices import check_float64, choose_device
 from mrvae.files import reason
 from mrvae.forecast import announce_training
 from mrvae.models.build import build
@@ -334,6 +334,7 @@ def _check_room(recipe: Recipe, accelerator: Accelerator, large: bool) -> None:
     """Refuse a model that is too large, or does not fit, before any of it is allocated."""
     with torch.device("meta"):
         model = build(recipe, large=large)
+    check_float64(accelerator.device, bool(model.context.shapes))
     check_memory(model, recipe, accelerator.device, accelerator.num_processes)
 
 

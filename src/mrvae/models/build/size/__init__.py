@@ -18,7 +18,6 @@ from mrvae.models.hierarchy.level import Level, parse_levels
 from mrvae.recipes import schema
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import VAE, WaveletVAE
-from mrvae.sizes import sides, simplest
 
 __all__ = ["LARGEST", "Size", "check_size", "levels_of", "size_of"]
 

@@ -39,6 +39,13 @@ class Reconstruct:
     data_dir: DataDir = None
     fit: Fit = False
     cut: CutLarger = False
+    tile: Annotated[
+        bool,
+        Option(
+            "reconstruct one larger picture at its own size, by tiles that overlap by half and are "
+            "blended"
+        ),
+    ] = False
     out: Picture = Path("reconstructions.png")
     quiet: Quiet = False
     best: Best = False
@@ -49,7 +56,9 @@ class Reconstruct:
         check_positive(keep=self.keep, n=self.n)
         check_picture(self.out)
         inputs = InputOptions(self.paths, self.split, self.data_dir, self.n, self.fit, self.cut)
-        inputs.check()
+        inputs.check(self.out)
+        if self.tile:
+            return self._tiled()
         import torch
 
         from mrvae.cli.runs import check_grid, open_run, write_images
@@ -76,6 +85,40 @@ class Reconstruct:
         }
         text = f"wrote {len(x)} images, each above what {keep} latents keep of it, to {self.out}"
         return Answer(values, text)
+
+    def _tiled(self) -> Answer:
+        """Reconstruct one picture of any size, and write it alone."""
+        if len(self.paths) != 1 or self.fit or self.cut:
+            raise ValueError("--tile takes one picture as PATH, without --fit and --cut")
+        import torch
+
+        from mrvae.cli.runs import open_run, write_single
+        from mrvae.data import read_whole
+        from mrvae.data.patches import blend_tiles, cut_tiles
+
+        run = open_run(self.run_path, self.best)
+        keep = run.model.check_keep(self.keep)
+        picture = read_whole(run.recipe, self.paths[0], self.data_dir)
+        side = run.model.frame.size
+        stride = max(side // 2, 1)
+        tiles = cut_tiles(picture, side, stride)
+        with (
+            torch.inference_mode(),
+            progress_bar("reconstruct", len(tiles), "tiles", self.quiet) as advance,
+        ):
+            means = (_means(run.model, x.to(run.device), keep) for x in torch.split(tiles, 64))
+            parts = torch.cat(list(counted(means, advance)))
+        height, width = picture.shape[1:]
+        write_single(self.out, blend_tiles(parts, height, width, stride), run.levels)
+        values = {
+            "run": str(self.run_path),
+            "paths": list(self.paths),
+            "tiles": len(tiles),
+            "keep": keep,
+            "out": str(self.out),
+        }
+        text = f"wrote {height}×{width} pixels of {len(tiles)} tiles, from {keep} latents of each,"
+        return Answer(values, f"{text} to {self.out}")
 
 
 def _means(model: HVAE, x: Tensor, keep: int) -> Tensor:

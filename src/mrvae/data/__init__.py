@@ -17,7 +17,7 @@ declared size is checked before memory is allocated, and an error is one line th
 
 from mrvae.data.files.gallery import Picture, gallery
 from mrvae.data.images import Images, all_batches
-from mrvae.data.inputs import Inputs, Sizes, read_inputs
+from mrvae.data.inputs import Inputs, Sizes, read_inputs, read_whole
 from mrvae.data.loading import NAMES, load
 from mrvae.data.location import data_folder
 from mrvae.data.prefetch import Prefetch
@@ -46,5 +46,6 @@ __all__ = [
     "load",
     "normal",
     "read_inputs",
+    "read_whole",
     "whole",
 ]

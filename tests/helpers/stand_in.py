@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -25,11 +25,11 @@ _GENERATOR = torch.Generator
 _MOVES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
 
 
-class _Rules(TorchDispatchMode):
+class _Rules(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Refuses what a real device refuses."""
 
     def __init__(self, places: dict[int, torch.device], float64: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.places = places
         self.float64 = float64
 
@@ -52,7 +52,7 @@ class _Rules(TorchDispatchMode):
         result = func(*args, **(unseeded if devices == {DEVICE} else kwargs or {}))
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         for generator in generators:
-            place = self.places.get(generator._cdata, torch.device("cpu"))
+            place = self.places.get(cast(Any, generator)._cdata, torch.device("cpu"))
             if any(tensor.device != place for tensor in made):
                 raise RuntimeError(f"{func}: the generator is on {place}")
         if not self.float64 and any(t.is_meta and t.dtype == torch.float64 for t in made):
@@ -70,7 +70,7 @@ def stand_in(*, float64: bool) -> Iterator[torch.device]:
         made = _GENERATOR()
         # Its address is its name as long as it lives.
         kept.append(made)
-        places[made._cdata] = torch.device(place)
+        places[cast(Any, made)._cdata] = torch.device(place)
         return made
 
     with pytest.MonkeyPatch.context() as patch:

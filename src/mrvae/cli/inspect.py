@@ -82,7 +82,7 @@ class Inspect:
         out = self.out or Path(f"{self.what}.png")
         check_picture(out)
         inputs = InputOptions(self.paths, self.split, self.data_dir, self.limit, self.fit, self.cut)
-        inputs.check()
+        inputs.check(out)
         from mrvae.cli.runs import open_run
 
         run = open_run(self.run_path, self.best, device=self.device)

@@ -122,7 +122,7 @@ class Score:
         if self.out is not None:
             check_picture(self.out)
         paths = self.paths if self.against is None else (*self.paths, self.against)
-        self._inputs(paths).check()
+        self._inputs(paths).check(self.csv, self.out)
 
     def _inputs(self, paths: tuple[str, ...]) -> InputOptions:
         return InputOptions(paths, self.split, self.data_dir, self.limit, self.fit, self.cut)

@@ -94,8 +94,11 @@ class BottomUp(nn.Module, ABC):
         ``visit`` has the level's index, the number of its blocks that were applied, and the state.
         The last block of every level but the coarsest is the pooling one.
         """
-        advance = partial(_compiled_advance, self) if self.compiled else self.advance
-        advance = checkpointed(advance) if self.activation_checkpointing else advance
+        advance: Callable[[Block, Tensor], Tensor] = (
+            partial(_compiled_advance, self) if self.compiled else self.advance
+        )
+        if self.activation_checkpointing:
+            advance = checkpointed(advance)
         h = self._begin(x)
         for index in range(len(self.levels) - 1, -1, -1):
             visit(index, 0, h)

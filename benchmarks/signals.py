@@ -46,7 +46,7 @@ _NUMBER_BITS = 32
 Reals = NDArray[np.float64]
 
 
-def laplace_bits(residuals: Reals, whole: Reals, scale: Reals, bins: int) -> Reals:
+def laplace_bits(residuals: Reals, whole: Reals, scale: float, bins: int) -> Reals:
     """Return -log₂ P of bins ``whole``, whose means are whole - residuals, by windows (N, T)."""
     upper, lower = residuals + 0.5, residuals - 0.5
     above = np.where(whole >= bins - 1, 1.0, _cumulative(upper / scale))
@@ -60,7 +60,7 @@ def laplace_bits(residuals: Reals, whole: Reals, scale: Reals, bins: int) -> Rea
 def _cumulative(x: Reals) -> Reals:
     """Return F(x) of the Laplace distribution of scale 1."""
     half = 0.5 * np.exp(-np.abs(x))
-    return np.where(x < 0, half, 1 - half)
+    return np.asarray(np.where(x < 0, half, 1 - half), np.float64)
 
 
 def pasts(windows: Reals, bins: int) -> Reals:
@@ -73,7 +73,7 @@ def shared_predictor(training: Reals, windows: Reals, bins: int) -> Reals:
     """Return the bits per sample of each window, with one predictor for all."""
     past = pasts(training, bins)
     weights = np.linalg.lstsq(past.reshape(-1, 3), training.flatten(), rcond=None)[0]
-    scale = np.abs(training - past @ weights).mean()
+    scale = float(np.abs(training - past @ weights).mean())
     residuals = windows - pasts(windows, bins) @ weights
     return laplace_bits(residuals, windows, scale, bins).mean(axis=1)
 
@@ -85,7 +85,7 @@ def own_predictor(windows: Reals, bins: int) -> Reals:
         weights = np.linalg.lstsq(past, window, rcond=None)[0]
         residuals = window - past @ weights
         scale = max(float(np.abs(residuals).mean()), 0.05)
-        spent = laplace_bits(residuals, window, np.float64(scale), bins).sum()
+        spent = laplace_bits(residuals, window, scale, bins).sum()
         bits.append((spent + 4 * _NUMBER_BITS) / len(window))
     return np.array(bits)
 

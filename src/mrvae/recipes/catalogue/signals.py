@@ -7,11 +7,10 @@ finest level's.
 
 from __future__ import annotations
 
-from mrvae.recipes.data import LinearSpec, MuLawSpec, SignalSpec
+from mrvae.recipes.data import Data, LinearSpec, MuLawSpec, SignalSpec
 from mrvae.recipes.schema import (
     AdamW,
     Cosine,
-    Data,
     LogisticMixturePixels,
     Model,
     Normalise,

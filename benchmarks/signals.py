@@ -75,7 +75,8 @@ def shared_predictor(training: Reals, windows: Reals, bins: int) -> Reals:
     weights = np.linalg.lstsq(past.reshape(-1, 3), training.flatten(), rcond=None)[0]
     scale = float(np.abs(training - past @ weights).mean())
     residuals = windows - pasts(windows, bins) @ weights
-    return laplace_bits(residuals, windows, scale, bins).mean(axis=1)
+    bits: Reals = laplace_bits(residuals, windows, float(scale), bins).mean(axis=1)
+    return bits
 
 
 def own_predictor(windows: Reals, bins: int) -> Reals:

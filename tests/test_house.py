@@ -54,12 +54,13 @@ ALLOWED: dict[str, set[str]] = {
     "training": SCIENCE | WRITING | COUNTING | {"devices"},
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
+    "restoration": SCIENCE,
     "papers": SCIENCE | WRITING | USING | {"training", "evaluation", "compression"},
     "cli": SCIENCE
     | WRITING
     | USING
-    | {"training", "evaluation", "compression", "papers", "__init__"},
-    "__init__": {"recipes", "models"},
+    | {"training", "evaluation", "compression", "restoration", "papers", "__init__"},
+    "__init__": {"recipes", "models", "evaluation", "restoration"},
     "__main__": {"cli"},
 }
 TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "html_report", "suggestions"}

@@ -109,6 +109,13 @@ def check_folder(path: Path, option: str = "--out") -> None:
         raise ValueError(f"{option} is {path}, and the folder {existing} is read-only")
 
 
+def check_new_folder(path: Path, option: str = "--out") -> None:
+    """Refuse what :func:`check_folder` refuses, and a folder whose parent does not exist."""
+    check_folder(path, option)
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} is {path}, and {path.parent} does not exist; make it")
+
+
 def _belongs_to_a_run(path: Path) -> bool:
     """Return whether a run reads a file of this path again."""
     folder = Path(os.path.realpath(path.parent))

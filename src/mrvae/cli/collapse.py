@@ -28,11 +28,13 @@ with the latents above at their means, without a draw; layers are counted from 1
 Measurement = tuple[dict[str, object], Callable[[], "Figure"], str]
 
 
-def latents(run: Run, images: Images, draws: int, seed: int) -> Measurement:
+def latents(
+    run: Run, images: Images, draws: int, seed: int, progress: Callable[[int], None]
+) -> Measurement:
     """Measure the nats and the active units of each layer, and the nats of each unit."""
     from mrvae.evaluation import latent_units, unit_report
 
-    report = unit_report(run.model, images, draws=draws, seed=seed)
+    report = unit_report(run.model, images, draws=draws, seed=seed, progress=progress)
     at_means = latent_units(run.model, images)
     sizes = [simplest(shape[1:]) for shape in report.shapes]
     kl = [layer.nats for layer in report.layers]
@@ -41,11 +43,11 @@ def latents(run: Run, images: Images, draws: int, seed: int) -> Measurement:
     return values, lambda: latents_figure(kl, sizes, report.kl.tolist()), text
 
 
-def partial(run: Run, images: Images, how: Partial) -> Measurement:
+def partial(run: Run, images: Images, how: Partial, progress: Callable[[int], None]) -> Measurement:
     """Measure the similarity of images and their partial reconstructions."""
     from mrvae.evaluation import partial_report
 
-    curves = partial_report(run.model, images, how).summary()
+    curves = partial_report(run.model, images, how, progress=progress).summary()
     panels = {name: {run.recipe.name: (c["mean"], c["se"])} for name, c in curves.items()}
     values: dict[str, object] = {"keep": list(range(1, run.model.stochastic_depth + 1)), **curves}
     head = ["latents", *(part for name in curves for part in (name, "se"))]

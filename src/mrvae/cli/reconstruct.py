@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_folder, check_picture, check_positive
+from mrvae.cli.checks import check_new_folder, check_picture, check_positive
+from mrvae.cli.coding_bar import counted, progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, DataDir, Device, Each, Json, Picture, RunPath, Split
+from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
+from mrvae.cli.options import Best, DataDir, Device, Each, Json, Picture, Quiet, RunPath, Split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,14 +32,18 @@ class Reconstruct:
     """
 
     run_path: RunPath
+    paths: Paths = ()
     keep: Annotated[
         int | None, Option("number of top latents taken from the image; by default all")
     ] = None
     n: Annotated[int, Option("number of images")] = 32
     split: Split = "test"
     data_dir: DataDir = None
+    fit: Fit = False
+    cut: CutLarger = False
     each: Each = None
     out: Picture = Path("reconstructions.png")
+    quiet: Quiet = False
     best: Best = False
     device: Device = None
     json: Json = False
@@ -46,25 +52,32 @@ class Reconstruct:
         """Reconstruct, and write the picture."""
         check_positive(keep=self.keep, n=self.n)
         check_picture(self.out)
+        inputs = InputOptions(self.paths, self.split, self.data_dir, self.n, self.fit, self.cut)
+        inputs.check()
         if self.each is not None:
-            check_folder(self.each, "--each")
+            check_new_folder(self.each, "--each")
         import torch
 
         from mrvae.cli.runs import check_grid, open_run
 
         run = open_run(self.run_path, self.best, device=self.device)
         keep = run.model.check_keep(self.keep)
-        images = run.images(self.split, self.data_dir, self.n)
+        images = inputs.read(run).images
         check_grid(2 * len(images), run)
         x = images.tensor()
-        with torch.inference_mode():
-            parts = [_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64)]
+        with (
+            torch.inference_mode(),
+            progress_bar("reconstruct", len(x), "images", self.quiet) as advance,
+        ):
+            means = (_means(run.model, part.to(run.device), keep) for part in torch.split(x, 64))
+            parts = list(counted(means, advance))
         y = torch.cat(parts)
         files = self._each(run, x, y)
         columns = _COLUMNS if run.signal is None else _COLUMNS // 2
         run.show(self.out, interleave(x, y, columns), columns)
         values = {
             "run": str(self.run_path),
+            "paths": list(self.paths),
             "split": self.split,
             "images": len(x),
             "keep": keep,
@@ -81,7 +94,7 @@ class Reconstruct:
         import torch
 
         names = [f"{i:04}-{kind}" for i in range(len(x)) for kind in ("image", "reconstruction")]
-        return run.write_each(self.each, names, torch.stack([x, y], dim=1).flatten(0, 1))
+        return run.write_each(self.each, names, [torch.stack([x, y], dim=1).flatten(0, 1)])
 
 
 def _means(model: HVAE, x: Tensor, keep: int) -> Tensor:

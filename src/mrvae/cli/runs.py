@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,6 @@ from mrvae.cli.signals import draw_waves, write_waves
 from mrvae.recipes.data import SignalSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import torch
     from torch import Tensor
 
@@ -68,15 +67,17 @@ class Run:
             return
         write_images(path, images, self.levels, columns)
 
-    def write_each(self, folder: Path, names: Sequence[str], images: Tensor) -> tuple[Path, ...]:
+    def write_each(
+        self, folder: Path, names: Sequence[str], batches: Iterable[Tensor]
+    ) -> tuple[Path, ...]:
         """Write every image as a PNG file of its own, every signal as a WAV file.
 
         Raises:
             ValueError: if there is a file of one of the names; then none is written.
         """
         if self.signal is not None:
-            return write_waves(folder, names, images, self.signal, self.levels)
-        return write_pngs(folder, names, images, self.levels)
+            return write_waves(folder, names, batches, self.signal, self.levels)
+        return write_each(folder, names, batches, self.levels)
 
     def generator(self, seed: int) -> torch.Generator:
         """Return the random stream of a seed on the model's device."""
@@ -143,17 +144,53 @@ def check_grid(count: int, run: Run) -> None:
 
 
 def draw(run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False) -> Tensor:
-    """Return n samples, or their mean levels, in chunks to bound the memory."""
+    """Return n samples, or their mean levels."""
+    import torch
+
+    return torch.cat(list(draws(run, n, temperature, seed, mean)))
+
+
+def draws(
+    run: Run, n: int, temperature: tuple[float, ...], seed: int, mean: bool = False
+) -> Iterator[Tensor]:
+    """Yield n samples, or their mean levels, in chunks to bound the memory."""
     import torch
 
     value = temperature[0] if len(temperature) == 1 else temperature
     generator = run.generator(seed)
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, n, _CHUNK):
+    for start in range(0, n, _CHUNK):
+        with torch.inference_mode():
             pixels = run.model.draw(min(_CHUNK, n - start), value, generator)
-            parts.append((pixels.mean() if mean else pixels.sample(generator)).cpu())
-    return torch.cat(parts)
+            yield (pixels.mean() if mean else pixels.sample(generator)).cpu()
+
+
+def write_each(
+    folder: Path, names: Sequence[str], batches: Iterable[Tensor], levels: int
+) -> tuple[Path, ...]:
+    """Write images (b, C, H, W) of levels, or of mean levels, each as a PNG file of its own size.
+
+    Names of files are made of the names: all different, in the folder itself. All files are
+    written, or none.
+
+    Raises:
+        ValueError: if there is a file of such a name already.
+
+    """
+    import torch
+
+    from mrvae.compression.format.header import PictureEntry
+    from mrvae.compression.format.new_files import new_files
+    from mrvae.compression.format.unpacking import file_names
+    from mrvae.data.files.image_files import from_tensor
+    from mrvae.image_grid import grey
+
+    files = file_names([PictureEntry(name, 1, 1) for name in names])
+    with new_files(folder, files) as temporaries:
+        images = (image for batch in batches for image in batch)
+        for path, image in zip(temporaries, images, strict=True):
+            pixels = grey(image.clamp(0, levels - 1).numpy(), levels)
+            from_tensor(torch.from_numpy(pixels)).save(path, format="PNG")
+    return tuple(folder / name for name in files)
 
 
 def write_images(path: Path, images: Tensor, levels: int, columns: int | None = None) -> None:
@@ -162,20 +199,3 @@ def write_images(path: Path, images: Tensor, levels: int, columns: int | None = 
 
     # A mean may leave the range of the levels by a rounding error.
     write_png(path, arrange(images.clamp(0, levels - 1).numpy(), levels, columns))
-
-
-def write_pngs(folder: Path, names: Sequence[str], images: Tensor, levels: int) -> tuple[Path, ...]:
-    """Write images (N, C, H, W) of levels, or of mean levels, as a PNG file each.
-
-    Raises:
-        ValueError: if there is a file of one of the names; then none is written.
-    """
-    from mrvae.compression.format.new_files import new_files
-    from mrvae.image_grid import grey, write_png
-
-    files = [f"{name}.png" for name in names]
-    shown = grey(images.clamp(0, levels - 1).numpy(), levels).transpose(0, 2, 3, 1)
-    with new_files(folder, files) as temporaries:
-        for path, image in zip(temporaries, shown, strict=True):
-            write_png(path, image[..., 0] if image.shape[-1] == 1 else image)
-    return tuple(folder / file for file in files)

@@ -7,23 +7,27 @@ from pathlib import Path
 from typing import Annotated
 
 from mrvae.cli.checks import (
-    check_folder,
+    check_at_most,
+    check_new_folder,
     check_picture,
     check_positive,
     check_seed,
     check_temperature,
 )
+from mrvae.cli.coding_bar import counted, progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import Best, Device, Each, Json, Picture, RunPath, Seed
+from mrvae.cli.options import Best, Device, Each, Json, Picture, Quiet, RunPath, Seed
+
+_MOST_IMAGES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Draw images or signals from a trained model and write them as one picture.
+    """Draw images or signals from a trained model and write them as one picture, or each as a file.
 
-    With --each DIR they are written there, too: as PNG files, signals as WAV files. The picture of
-    signals has their waveforms and spectrograms.
+    With --each DIR each image becomes a PNG file, each signal a WAV file. The picture of signals
+    has their waveforms and spectrograms.
 
     The temperature multiplies the standard deviations of the prior: one number, or one for each
     resolution, coarse to fine, as in --temperature 1,1,0.9,0.8.
@@ -41,6 +45,7 @@ class Sample:
     seed: Seed = 0
     each: Each = None
     out: Picture = Path("samples.png")
+    quiet: Quiet = False
     best: Best = False
     device: Device = None
     json: Json = False
@@ -50,19 +55,26 @@ class Sample:
         check_positive(n=self.n)
         check_temperature(self.temperature)
         check_seed(self.seed)
-        check_picture(self.out)
-        if self.each is not None:
-            check_folder(self.each, "--each")
-        from mrvae.cli.runs import check_grid, draw, open_run
+        check_at_most(_MOST_IMAGES, n=self.n)
+        if self.each is None:
+            check_picture(self.out)
+        else:
+            check_new_folder(self.each, "--each")
+        import torch
+
+        from mrvae.cli.runs import check_grid, draws, open_run
 
         run = open_run(self.run_path, self.best, device=self.device)
-        check_grid(self.n, run)
-        images = draw(run, self.n, self.temperature, self.seed, self.mean)
-        files = []
-        if self.each is not None:
-            names = [f"sample-{index:04}" for index in range(self.n)]
-            files = [str(path) for path in run.write_each(self.each, names, images)]
-        run.show(self.out, images)
-        values = {"run": str(self.run_path), "n": self.n, "out": str(self.out), "files": files}
-        beside = f", and each to {self.each}" if files else ""
-        return Answer(values, f"wrote {self.n} samples to {self.out}{beside}")
+        if self.each is None:
+            check_grid(self.n, run)
+        with progress_bar("sample", self.n, "images", self.quiet) as advance:
+            batches = counted(draws(run, self.n, self.temperature, self.seed, self.mean), advance)
+            if self.each is None:
+                run.show(self.out, torch.cat(list(batches)))
+            else:
+                width = len(str(self.n))
+                names = [f"sample-{number:0{width}}" for number in range(1, self.n + 1)]
+                run.write_each(self.each, names, batches)
+        place = self.out if self.each is None else self.each
+        values = {"run": str(self.run_path), "n": self.n, "out": str(place)}
+        return Answer(values, f"wrote {self.n} samples to {place}")

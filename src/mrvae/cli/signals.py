@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +34,9 @@ def unit_of(recipe: Recipe) -> str | None:
 
 
 def write_waves(
-    folder: Path, names: Sequence[str], x: Tensor, spec: SignalSpec, bins: int
+    folder: Path, names: Sequence[str], batches: Iterable[Tensor], spec: SignalSpec, bins: int
 ) -> tuple[Path, ...]:
-    """Write signals (N, C, 1, T) of bins, or of mean bins, as WAV files of 16 bits.
+    """Write signals (b, C, 1, T) of bins, or of mean bins, as WAV files of 16 bits.
 
     Raises:
         ValueError: if there is a file of one of the names; then none is written.
@@ -48,7 +48,8 @@ def write_waves(
     quantiser = quantiser_of(spec.quantiser, bins)
     files = [f"{name}.wav" for name in names]
     with new_files(folder, files) as temporaries:
-        for path, k in zip(temporaries, _whole(x, bins), strict=True):
+        signals = (k for x in batches for k in _whole(x, bins))
+        for path, k in zip(temporaries, signals, strict=True):
             write_wav(path, to_samples(k[:, 0].numpy().T, quantiser, _DEPTH), spec.rate)
     return tuple(folder / file for file in files)
 

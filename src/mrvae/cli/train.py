@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from mrvae.cli.automatic import AnyRecipe, Scale, Source, choose
 from mrvae.cli.checks import check_at_most, check_positive, check_processes, check_seed
 from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Option
@@ -17,9 +18,7 @@ from mrvae.cli.options import (
     Large,
     Overrides,
     Quiet,
-    RecipeName,
     Seed,
-    read_recipe,
 )
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.signals import unit_of
@@ -37,12 +36,15 @@ _MOST_THREADS = 1024
 class Train:
     """Train a recipe and write its run directory.
 
-    A value of the recipe is changed by key=value, such as training.batch=32. After training, or
-    after Ctrl-C, the run directory is complete, and --resume continues from it.
+    Without a recipe, --data names images and a model is chosen for them, see --scale. A value of
+    the recipe is changed by key=value, such as training.batch=32. After training, or after Ctrl-C,
+    the run directory is complete, and --resume continues from it.
     """
 
-    recipe: RecipeName
+    recipe: AnyRecipe = None
     overrides: Overrides = ()
+    data: Source = None
+    scale: Scale = "small"
     out: Annotated[Path | None, Option("run directory to make; by default runs/RECIPE")] = None
     steps: Annotated[
         int | None, Option("total number of steps; it fixes the schedule; by default the recipe's")
@@ -68,7 +70,11 @@ class Train:
         check_at_most(_MOST_THREADS, threads=self.threads)
         check_seed(self.seed)
         check_processes()
-        recipe = read_recipe(self.recipe, self.overrides, self.steps)
+        choice = choose(
+            self.recipe, self.overrides, self.data, self.scale, self.data_dir, self.steps
+        )
+        choice.announce()
+        recipe = choice.recipe
         out = Path("runs") / recipe.name if self.out is None else self.out
         before = _written(out)
         from mrvae.processes import leave_group, process_state

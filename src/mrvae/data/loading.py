@@ -34,7 +34,8 @@ NAMES = ("digits", "mnist", "omniglot", "cifar10")
 Shape = tuple[int, int, int]
 
 _AS_STORED = Conversion()
-_OTHERS = "a folder of images, a .npy or .npz file, or hf:owner/name"
+OTHERS = "a folder of images, a .npy or .npz file, or hf:owner/name"
+"""What a source of images may be besides."""
 
 
 def load(
@@ -97,7 +98,7 @@ def _load_path(
     """Load a file, a folder or a hub data set."""
     if source.startswith("hf:"):
         return load_hub(source.removeprefix("hf:"), split, conversion)
-    path = existing(source, root, NAMES, _OTHERS)
+    path = existing(source, root, NAMES, OTHERS)
     if path.is_dir():
         if not is_sharded(path):
             return load_folder(path, split, conversion, expected)

@@ -47,12 +47,23 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
     else:
         images = load(data.source, split, data_dir, conversion, expected)
     check_shape(images.name, images.shape, expected)
-    if data.binary:
-        return images if split == "train" else images.binarised(_BINARISATION_SEED)
-    if data.bits < 8:
-        images = images.keep_bits(data.bits)
+    if data.binary and split == "train":
+        return images
+    return with_bins_of(recipe, images)
+
+
+def with_bins_of(recipe: Recipe, images: Images) -> Images:
+    """Return images with the values that the recipe's model sees: binarised, or its leading bits.
+
+    Raises:
+        ValueError: if a value is not one of the model's.
+    """
+    if recipe.data.binary:
+        return images.binarised(_BINARISATION_SEED)
+    if recipe.data.bits < 8:
+        images = images.keep_bits(recipe.data.bits)
     # A file does not say how many bins its values have; reading it with fewer checks them all.
-    bins = model.likelihood.bins
+    bins = recipe.model.likelihood.bins
     return images if images.bins == bins else images.with_bins(bins)
 
 

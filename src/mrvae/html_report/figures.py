@@ -11,7 +11,7 @@ import base64
 import io
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # No colour of a figure's data; matplotlib writes it as it is.
 _INK = "#010203"
+_AS_TEXT = {"svg.fonttype": "none"}
 _INKED = (
     "text.color",
     "axes.edgecolor",
@@ -48,9 +49,8 @@ def figure_picture(draw: Callable[[], Figure], caption: str) -> PageImage:
     """
     import matplotlib
 
-    style = dict.fromkeys(_INKED, _INK)
-    fixed = {"svg.fonttype": "none", "svg.hashsalt": caption}
-    with matplotlib.rc_context({**style, **fixed}):
+    style: dict[Any, Any] = {**dict.fromkeys(_INKED, _INK), **_AS_TEXT, "svg.hashsalt": caption}
+    with matplotlib.rc_context(style):
         file = io.StringIO()
         # Without a date the same run gives the same page.
         draw().savefig(file, format="svg", transparent=True, metadata={"Date": None})

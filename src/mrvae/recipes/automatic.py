@@ -27,12 +27,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mrvae.recipes.data import Data
+from mrvae.recipes.optimizers import AdamW
 from mrvae.recipes.schema import (
-    AdamW,
     BernoulliPixels,
     CategoricalPixels,
     Cosine,
-    Data,
     Likelihood,
     LogisticMixturePixels,
     Model,

@@ -17,6 +17,7 @@ from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.data import Data, MuLawSpec, SignalSpec
 from mrvae.recipes.kl_term import KlTerm
+from mrvae.recipes.optimizers import AdamW, Optimizer
 from mrvae.recipes.validation import (
     LONGEST,
     WIDEST,
@@ -31,7 +32,7 @@ from mrvae.recipes.validation import (
     within,
 )
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
-from mrvae.sizes import size_text
+from mrvae.sizes import sides, size_text
 
 _MU_LAW_BINS = 256
 
@@ -141,7 +142,10 @@ Cell = VDVAE | NVAE | Markov | Plain | TopDown
 
 
 class Normalise(Spec, frozen=True):
-    """The network's input is (x - mean) / std, in units of pixel values."""
+    """The network's input is (x - mean) / std, in units of pixel values.
+
+    The probability of a binary pixel begins at ``mean``.
+    """
 
     mean: float
     std: float
@@ -160,6 +164,8 @@ class Model(ImageModel, frozen=True, tag="hierarchy"):
     longer side of each resolution, and a signal of T samples is an image of 1 × T. Besides
     ``cell``, by which the encoder and the head are chosen too, ``bias_up_to`` is the largest
     resolution whose state begins with a learned bias.
+    With ``space_to_depth`` a place of the finest resolution is a square of so many pixels a side,
+    whose values are its channels.
 
     The next five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
@@ -186,9 +192,17 @@ class Model(ImageModel, frozen=True, tag="hierarchy"):
     synchronous: bool = False
     wavelet: str = "haar"
     context: Context = NoContextSpec()
+    space_to_depth: int = 1
 
     def __post_init__(self) -> None:
         ImageModel.__post_init__(self)
+        bounded(self, 64, "space_to_depth")
+        whole = isinstance(self.context, NoContextSpec) and min(sides(self.size)) > 1
+        require(
+            self.space_to_depth == 1 or whole,
+            f"space_to_depth is {self.space_to_depth}, and a context or a signal needs a place for "
+            "each pixel; set model.space_to_depth=1",
+        )
         bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)
@@ -209,43 +223,6 @@ class Model(ImageModel, frozen=True, tag="hierarchy"):
 Network = Model | WaveletVAE | VAE | ContextOnly
 
 # -------------------------------------------------------------------------------------- training
-
-
-class AdamW(Choice, frozen=True, tag="adamw"):
-    """Adam with decoupled weight decay; the published VDVAE sets both betas to 0.9."""
-
-    rate: float = 2e-4
-    beta1: float = 0.9
-    beta2: float = 0.9
-    weight_decay: float = 0.01
-
-    def __post_init__(self) -> None:
-        _check_moments(self)
-
-
-class Adamax(Choice, frozen=True, tag="adamax"):
-    """Adam with an infinity norm, as Efficient-VDVAE and NVAE use it."""
-
-    rate: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_moments(self)
-
-
-def _check_moments(optimizer: AdamW | Adamax) -> None:
-    positive(optimizer, "rate")
-    for name in ("beta1", "beta2"):
-        value = getattr(optimizer, name)
-        require(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
-    real(optimizer, "weight_decay")
-    decay = optimizer.weight_decay
-    require(decay >= 0, f"weight_decay is {decay}; it must not be negative")
-
-
-Optimizer = AdamW | Adamax
 
 
 class Constant(Choice, frozen=True, tag="constant"):

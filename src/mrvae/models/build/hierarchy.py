@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import cast
 
 from torch import nn
 
@@ -84,6 +86,8 @@ def hierarchy(
             head: nn.Module = SpatialHead(*tail)
         case _:
             encoder, decoder, head = Encoder(*path), Decoder(stages), Head(*tail)
+    if isinstance(likelihood, schema.BernoulliPixels) and 0 < frame.mean < 1:
+        begin_at(head, frame.mean)
     conditioner = make_conditioner(context, levels, frame, ladder)
     return HVAE(encoder, decoder, head, frame, conditioner)
 
@@ -107,6 +111,16 @@ def _stages(
         )
         for index, level in enumerate(levels)
     ]
+
+
+def begin_at(head: nn.Module, mean: float) -> None:
+    """Set the first bias of a head of binary pixels so that each is white with p = ``mean``.
+
+    Otherwise the first steps of training are spent on it: MNIST is black by 0.87.
+    """
+    bias = cast(nn.Conv2d, head.get_submodule("leave")).bias
+    if bias is not None:
+        nn.init.constant_(bias, math.log(mean / (1 - mean)))
 
 
 def pixel_family(channels: int, likelihood: schema.Likelihood) -> PixelFamily:

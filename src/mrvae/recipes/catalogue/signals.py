@@ -8,8 +8,8 @@ finest level's.
 from __future__ import annotations
 
 from mrvae.recipes.data import Data, LinearSpec, MuLawSpec, SignalSpec
+from mrvae.recipes.optimizers import AdamW
 from mrvae.recipes.schema import (
-    AdamW,
     Cosine,
     LogisticMixturePixels,
     Model,

@@ -57,7 +57,7 @@ def encoder_size(levels: Sequence[Level], channels: int, bottleneck_ratio: float
 
 
 def _encoder(model: schema.Model, levels: Sequence[Level]) -> Size:
-    channels = model.channels * (1 + 2 * len(model.fourier))
+    channels = model.channels * (1 + 2 * len(model.fourier)) * model.space_to_depth**2
     match model.cell:
         case schema.TopDown(weight_norm=normed):
             pass
@@ -129,10 +129,11 @@ def _skips(cell: schema.Cell, levels: Sequence[Level]) -> Size:
 
 
 def _head(model: schema.Model, level: Level) -> Size:
-    outputs = pixel_family(model.channels, model.likelihood).parameters
+    outputs = pixel_family(model.channels, model.likelihood).parameters * model.space_to_depth**2
     match model.cell:
         case schema.TopDown():
             return convolution(level.width, outputs, level.full_kernel, level.size)
         case _:
-            pixels = convolution(level.width, outputs, 1, model.size)
+            side = model.size if model.space_to_depth == 1 else level.size
+            pixels = convolution(level.width, outputs, 1, side)
             return pixels + Size(parameters=2 * level.width)

@@ -60,7 +60,7 @@ def laplace_bits(residuals: Reals, whole: Reals, scale: float, bins: int) -> Rea
 def _cumulative(x: Reals) -> Reals:
     """Return F(x) of the Laplace distribution of scale 1."""
     half = 0.5 * np.exp(-np.abs(x))
-    return np.where(x < 0, half, 1 - half)
+    return np.asarray(np.where(x < 0, half, 1 - half), np.float64)
 
 
 def pasts(windows: Reals, bins: int) -> Reals:
@@ -73,7 +73,7 @@ def shared_predictor(training: Reals, windows: Reals, bins: int) -> Reals:
     """Return the bits per sample of each window, with one predictor for all."""
     past = pasts(training, bins)
     weights = np.linalg.lstsq(past.reshape(-1, 3), training.flatten(), rcond=None)[0]
-    scale = np.abs(training - past @ weights).mean()
+    scale = float(np.abs(training - past @ weights).mean())
     residuals = windows - pasts(windows, bins) @ weights
     bits: Reals = laplace_bits(residuals, windows, float(scale), bins).mean(axis=1)
     return bits

@@ -17,6 +17,7 @@ from mrvae.sizes import ImageSize, size_text
 
 if TYPE_CHECKING:
     from mrvae.data import Images
+    from mrvae.data.signals.facts import SignalFacts
 
 AUTO = "auto"
 
@@ -136,10 +137,38 @@ def _resized(known: Recipe, assignments: tuple[str, ...]) -> Recipe:
 
 
 def _chosen(source: str, assignments: tuple[str, ...], scale: str, data_dir: Path | None) -> Recipe:
-    """Return the recipe of the rule for the images of a source, with its overrides."""
+    """Return the recipe of the rule for the images or signals of a source, with its overrides."""
+    from mrvae.data.signals.facts import signal_facts
+
+    signals = signal_facts(source, data_dir)
+    if signals is not None:
+        return override(_chosen_signal(source, signals, assignments, scale, data_dir), assignments)
     size, data = _size_and_data(source, assignments)
     facts = _facts(data, size, data_dir)
     return override(automatic(data.source, facts, scale), assignments)
+
+
+def _chosen_signal(
+    source: str, facts: SignalFacts, assignments: tuple[str, ...], scale: str, data_dir: Path | None
+) -> Recipe:
+    """Return the recipe of the rule for windows of signals, of the length that is assigned if any.
+
+    Its likelihood has 256 bins whatever they are used for, as the quantiser has.
+    """
+    from msgspec.structs import replace
+
+    from mrvae.data.signals.load import load_signals
+
+    given = _assigned(assignments, _SIZE)
+    size = (1, facts.window)
+    if given is not None:
+        blank = automatic(source, ImageFacts(facts.channels, size, 256, 127.5, 64.0), scale)
+        size = override(blank, [f"model.size={given}"]).hierarchy.sides
+    image = (facts.channels, *size)
+    images = load_signals(source, "train", data_dir, facts.spec, image, 256)
+    _, mean, deviation = _values(images)
+    made = automatic(source, ImageFacts(facts.channels, size, 256, mean, deviation), scale)
+    return replace(made, data=Data(source, signal=facts.spec))
 
 
 def _size_and_data(source: str, assignments: tuple[str, ...]) -> tuple[ImageSize | None, Data]:

@@ -35,6 +35,7 @@ from mrvae.data.location import data_folder
 from mrvae.data.prepare import with_bins_of
 from mrvae.data.rows import TensorRows
 from mrvae.recipes.cut import Patches
+from mrvae.recipes.data import SignalSpec
 from mrvae.recipes.schema import Recipe
 
 _ARRAYS = (".npy", ".npz")
@@ -106,6 +107,11 @@ def read_inputs(
     """
     if not sources:
         raise ValueError("no images are named; give a picture, a folder, an array or a data set")
+    if isinstance(recipe.data.signal, SignalSpec):
+        raise ValueError(
+            f"{sources[0]}: this model is of signals, and is measured on those of its own recipe; "
+            "name no files"
+        )
     how = usual_sizes(recipe) if sizes is None else sizes
     reader = _Reader(recipe, split, data_folder(data_dir), how)
     parts = [reader.read(source) for source in sources]

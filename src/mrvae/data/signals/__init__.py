@@ -3,7 +3,7 @@
 quantisers              numbers to bins, and back
 windows                 recordings to windows
 wav, tables             files of sound; NumPy arrays and CSV
-recordings              a source's recordings of a split
 ecg, fsdd               the sources known by name
+facts                   how a source is read when nothing is said about it
 load                    from a recipe's words to images
 """

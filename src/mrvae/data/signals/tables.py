@@ -11,7 +11,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +37,8 @@ def read_npy(path: Path) -> Iterator[Reals]:
                 f"{path}: declares {header.end:,} bytes and has {length:,}; "
                 "it is truncated or damaged, get the file again"
             )
-        array: NDArray[Any] = np.memmap(
-            path, header.dtype, "r", header.offset, header.shape, "F" if header.fortran else "C"
-        )
+        order: Literal["C", "F"] = "F" if header.fortran else "C"
+        array = np.memmap(stream, header.dtype, "r", header.offset, header.shape, order)
         yield from _series(array, str(path))
 
 

@@ -21,10 +21,10 @@ from torch.nn import functional
 
 from mrvae.layers import (
     Bottleneck,
+    Region,
     checkpointed,
     convolution,
     gelu,
-    region,
     scale_weight,
     unit_norm,
 )
@@ -95,7 +95,7 @@ class BottomUp(nn.Module, ABC):
         The last block of every level but the coarsest is the pooling one.
         """
         advance: Callable[[Block, Tensor], Tensor] = (
-            partial(_compiled_advance, self) if self.compiled else self.advance
+            partial(compiled_advance, self) if self.compiled else self.advance
         )
         if self.activation_checkpointing:
             advance = checkpointed(advance)
@@ -148,7 +148,7 @@ def _advance(encoder: BottomUp, block: Block, h: Tensor) -> Tensor:
     return encoder.advance(block, h)
 
 
-_compiled_advance = region(_advance)
+compiled_advance = Region(_advance)
 
 
 class Encoder(BottomUp):

@@ -9,7 +9,7 @@ from PIL import Image
 import mrvae
 from mrvae.cli import main
 from mrvae.data import load
-from mrvae.image_grid import grey
+from mrvae.reports.image_grid import grey
 
 
 def read(path: Path) -> np.ndarray:

@@ -24,7 +24,7 @@ from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
 from mrvae.cli.options import Best, DataDir, Device, Json, Quiet, RunPath, Seed, Split
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
-from mrvae.report import norms_figure, write_figure
+from mrvae.reports.figures import norms_figure, write_figure
 from mrvae.sizes import sides
 
 if TYPE_CHECKING:

@@ -134,7 +134,7 @@ def check_grid(count: int, run: Run) -> None:
 
     """
     from mrvae.cli.waveforms import most_signals
-    from mrvae.image_grid import most_images
+    from mrvae.reports.image_grid import most_images
 
     _, height, width = run.model.frame.shape
     most = most_images(height, width) if run.signal is None else most_signals()
@@ -200,7 +200,7 @@ def _save(path: Path, image: Tensor, levels: int) -> None:
     import torch
 
     from mrvae.data.files.image_files import from_tensor
-    from mrvae.image_grid import grey
+    from mrvae.reports.image_grid import grey
 
     # A mean may leave the range of the levels by a rounding error.
     pixels = grey(image.clamp(0, levels - 1).numpy(), levels)
@@ -209,7 +209,7 @@ def _save(path: Path, image: Tensor, levels: int) -> None:
 
 def write_images(path: Path, images: Tensor, levels: int, columns: int | None = None) -> None:
     """Write images (N, C, H, W) of levels, or of mean levels, as one picture."""
-    from mrvae.image_grid import arrange, write_png
+    from mrvae.reports.image_grid import arrange, write_png
 
     # A mean may leave the range of the levels by a rounding error.
     write_png(path, arrange(images.clamp(0, levels - 1).numpy(), levels, columns))

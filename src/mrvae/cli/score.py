@@ -182,7 +182,8 @@ class Score:
         out = self.out
         if out is None:
             return ()
-        from mrvae.report import score_figure, write_figure
+        from mrvae.reports.figures import write_figure
+        from mrvae.reports.score_figure import score_figure
 
         values = {
             self._name(set_): {s: v.tolist() for s, v in report.scores().items()}

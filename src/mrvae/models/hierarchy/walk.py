@@ -112,8 +112,8 @@ def descend(
     Raises:
         ValueError: if there is no stage.
     """
-    take = compiled_step if compiled else _step
-    take = checkpointed(take) if activation_checkpointing else take
+    step = compiled_step if compiled else _step
+    take = checkpointed(step) if activation_checkpointing else step
     # Without latents there is no noise, and the conditioning gives the number of images.
     batch = next(len(tensor) for tensor in (*noise, *conditioning) if tensor is not None)
     h: Tensor | None = None

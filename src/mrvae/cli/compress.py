@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compress:
-    """Compress pictures or signals into one file with a trained model, without loss unless asked.
+    """Compress pictures or signals into one file with a model, without loss unless asked.
 
     Signals are WAV files of the recipe's rate, whose samples are values of its bins; --quantise
     rounds others to these values. Pictures and signals may have any size; they are cut into patches

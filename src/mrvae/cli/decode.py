@@ -11,7 +11,7 @@ from mrvae.cli.coding_bar import counted, progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.notes import warn
-from mrvae.cli.options import Best, Json, Quiet, RunPath, Seed
+from mrvae.cli.options import Best, Device, Json, Quiet, RunPath, Seed
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Decode:
     seed: Seed = 0
     quiet: Quiet = False
     best: Best = False
+    device: Device = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -47,7 +48,7 @@ class Decode:
         )
 
         archive = read_archive(self.file)
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         check_latent_shapes(run.model, archive.latents)
         if archive.model != weights_digest(run.model):
             warn(f"{self.file} was encoded by a model with other weights than {self.run_path}")

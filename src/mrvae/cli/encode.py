@@ -11,7 +11,7 @@ from mrvae.cli.coding_bar import progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
-from mrvae.cli.options import Best, DataDir, Json, Quiet, RunPath, Split
+from mrvae.cli.options import Best, DataDir, Device, Json, Quiet, RunPath, Split
 from mrvae.cli.tables import table
 from mrvae.recipes.validation import shown
 
@@ -37,6 +37,7 @@ class Encode:
     data_dir: DataDir = None
     quiet: Quiet = False
     best: Best = False
+    device: Device = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -52,7 +53,7 @@ class Encode:
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import encode_images
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         inputs = options.read(run)
         with progress_bar("encode", len(inputs.names), "images", self.quiet) as advance:
             archive = encode_images(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from mrvae.cli.checks import check_folder, check_positive, check_seed
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
-from mrvae.cli.options import Best, Json, Quiet, RunPath, Seed
+from mrvae.cli.options import Best, Device, Json, Quiet, RunPath, Seed
 from mrvae.cli.step_bar import StepBar
 from mrvae.cli.tables import table
 
@@ -80,6 +80,7 @@ class Restore:
     seed: Seed = 0
     out: Annotated[Path, Option("folder to write to")] = Path("restored")
     best: Best = False
+    device: Device = None
     quiet: Quiet = False
     json: Json = False
 
@@ -89,7 +90,7 @@ class Restore:
         from mrvae.cli.restore_output import Comparison, write_restored
         from mrvae.cli.runs import open_run
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         damaged = self._damaged(run)
         comparison, count = Comparison(damaged), len(damaged.names)
         steps = self._steps if not self.context else 1

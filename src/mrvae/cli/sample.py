@@ -24,7 +24,7 @@ _MOST_IMAGES = 1_000_000
 
 @dataclass(frozen=True)
 class Sample:
-    """Draw images or signals from a trained model and write them as one picture, or each as a file.
+    """Draw images or signals from a trained model, as one picture or each as a file.
 
     With --each DIR each image becomes a PNG file, each signal a WAV file. The picture of signals
     has their waveforms and spectrograms.

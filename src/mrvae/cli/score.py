@@ -22,7 +22,7 @@ from mrvae.cli.declaration import Option
 from mrvae.cli.forecast import forecast
 from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
 from mrvae.cli.notes import note
-from mrvae.cli.options import Best, DataDir, Json, Quiet, RunPath, Seed, Split
+from mrvae.cli.options import Best, DataDir, Device, Json, Quiet, RunPath, Seed, Split
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
 from mrvae.files import atomic
@@ -75,6 +75,7 @@ class Score:
     csv: Annotated[Path | None, Option("table to write, one line per image")] = None
     out: Annotated[Path | None, Option("picture to write")] = None
     best: Best = False
+    device: Device = None
     quiet: Quiet = False
     json: Json = False
 
@@ -83,7 +84,7 @@ class Score:
         self._check()
         from mrvae.cli.runs import open_run
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         sets = {"images": self._inputs(self.paths).read(run)}
         if self.against is not None:
             sets["against"] = self._inputs((self.against,)).read(run)

@@ -148,7 +148,7 @@ def tempered(temperature: float, spread: float = 0.0) -> Choose:
     Example:
         >>> q, p = (Gaussian(torch.full((1,), m), torch.zeros(1)) for m in (4.0, 0.0))
         >>> tempered(0.5**0.5)(p, q, torch.zeros(1))
-        tensor([2.0000])
+        tensor([2.])
     """
     strength = 1 / temperature**2 - 1
 

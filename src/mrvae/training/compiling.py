@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 
 from mrvae.files import cache_folder
 from mrvae.models.hierarchy.decoder import Decoder
@@ -29,9 +30,9 @@ def try_compile(updater: Updater) -> float | None:
     """Compile the model in place; return the seconds it took, or None after falling back."""
     start = time.perf_counter()
     _keep_code()
-    _allow_many_shapes()
     compile_regions(updater.model, True)
     try:
+        _import_compiler()
         elbo = updater.measure(*updater.inputs(0, updater.parts[0]))
         training_loss(elbo, updater.model.frame.dims).backward()  # type: ignore[no-untyped-call]
     # A compiler may raise any exception.
@@ -71,8 +72,11 @@ def _keep_code() -> None:
         os.environ[_FOLDER_VARIABLE] = str(folder)
 
 
-def _allow_many_shapes() -> None:
-    """Let one function have a graph for each shape; the default is eight."""
-    from torch._dynamo import config
+def _import_compiler() -> None:
+    """Import the compiler, and let one function have a graph for each shape, not eight at most."""
+    # What the import warns of is in torch, and no user can mend it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from torch._dynamo import config
 
     config.recompile_limit = max(config.recompile_limit, _MOST_GRAPHS)

@@ -91,7 +91,7 @@ class MuLaw:
         >>> quantiser.encode(np.array([-1.0, -0.01, 0.0, 0.01, 1.0])).tolist()
         [0, 98, 128, 157, 255]
         >>> [round(float(v), 5) for v in quantiser.decode(np.array([127, 128, 255], np.uint8))]
-        [-9e-05, 9e-05, 0.97857]
+        [-9e-05, 9e-05, 0.97849]
     """
 
     bins: int = 256

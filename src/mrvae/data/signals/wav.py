@@ -102,7 +102,7 @@ def to_samples(k: Bins, quantiser: SignalBins, depth: int) -> Samples:
         >>> from mrvae.data.signals.quantisers import Linear, MuLaw
         >>> k = np.array([0, 127, 128, 255], np.uint8)
         >>> to_samples(k, MuLaw(), 16).tolist(), to_samples(k, Linear(-1.0, 1.0), 8).tolist()
-        ([-32066, -3, 3, 32066], [0, 127, 128, 255])
+        ([-32063, -3, 3, 32063], [0, 127, 128, 255])
     """
     largest = 2.0 ** (depth - 1)
     table = _unit(quantiser.decode(np.arange(quantiser.bins, dtype=np.uint8)), quantiser)

@@ -115,7 +115,7 @@ def encode_images(
         >>> images = load("digits", "validation").first(2)
         >>> archive = encode_images(mrvae.load("digits-vdvae"), images, ["a", "b"], [1, 3])
         >>> [tuple(z.shape) for z in archive.latents.values()]
-        [(2, 16, 1, 1), (2, 16, 4, 4)]
+        [(2, 4, 1, 1), (2, 4, 4, 4)]
     """
     chosen = tuple(layers) or tuple(range(1, model.stochastic_depth + 1))
     _check_layers(model, chosen)

@@ -112,8 +112,8 @@ def descend(
     Raises:
         ValueError: if there is no stage.
     """
-    step = compiled_step if compiled else _step
-    take = checkpointed(step) if activation_checkpointing else step
+    chosen = compiled_step if compiled else _step
+    take = checkpointed(chosen) if activation_checkpointing else chosen
     # Without latents there is no noise, and the conditioning gives the number of images.
     batch = next(len(tensor) for tensor in (*noise, *conditioning) if tensor is not None)
     h: Tensor | None = None

@@ -94,11 +94,9 @@ class BottomUp(nn.Module, ABC):
         ``visit`` has the level's index, the number of its blocks that were applied, and the state.
         The last block of every level but the coarsest is the pooling one.
         """
-        advance: Callable[[Block, Tensor], Tensor] = (
-            partial(compiled_advance, self) if self.compiled else self.advance
-        )
-        if self.activation_checkpointing:
-            advance = checkpointed(advance)
+        plain: Callable[[Block, Tensor], Tensor] = self.advance
+        plain = partial(compiled_advance, self) if self.compiled else plain
+        advance = checkpointed(plain) if self.activation_checkpointing else plain
         h = self._begin(x)
         for index in range(len(self.levels) - 1, -1, -1):
             visit(index, 0, h)

@@ -40,6 +40,9 @@ class Step(NamedTuple):
     state: Tensor
 
 
+Take = Callable[["Cell", Choose, Tensor, Tensor | None, Tensor], tuple[Tensor, Step]]
+
+
 class Cell(Protocol):
     """One stochastic step; all tensors have shape (B, C, H, W), and the state may change it."""
 
@@ -112,8 +115,8 @@ def descend(
     Raises:
         ValueError: if there is no stage.
     """
-    chosen = compiled_step if compiled else _step
-    take = checkpointed(chosen) if activation_checkpointing else chosen
+    step_of: Take = compiled_step if compiled else _step
+    take = checkpointed(step_of) if activation_checkpointing else step_of
     # Without latents there is no noise, and the conditioning gives the number of images.
     batch = next(len(tensor) for tensor in (*noise, *conditioning) if tensor is not None)
     h: Tensor | None = None

@@ -147,8 +147,8 @@ def tempered(temperature: float, spread: float = 0.0) -> Choose:
 
     Example:
         >>> q, p = (Gaussian(torch.full((1,), m), torch.zeros(1)) for m in (4.0, 0.0))
-        >>> tempered(0.5**0.5)(p, q, torch.zeros(1))
-        tensor([2.0000])
+        >>> round(float(tempered(0.5**0.5)(p, q, torch.zeros(1))), 4)
+        2.0
     """
     strength = 1 / temperature**2 - 1
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import time
 from copy import deepcopy
 from pathlib import Path
@@ -25,6 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 import mrvae
 from literal import vdvae

@@ -32,7 +32,7 @@ from mrvae.models.build.weights import load, locate, read_recipe
 from mrvae.restoration import (
     Averages,
     Blur,
-    Chain,
+    MarkovChain,
     PlugAndPlay,
     Restored,
     bicubic,
@@ -121,7 +121,7 @@ class Task:
 def tasks(model: HVAE, options: Options) -> Iterator[Task]:
     """Yield the ways in which a model's images are damaged."""
     steps = 4 if options.quick else options.steps
-    chain = Chain(steps, steps // 2, steps // 6)
+    chain = MarkovChain(steps, steps // 2, steps // 6)
     play = PlugAndPlay(max(2, steps // 3), steps // 9)
     yield from exact_tasks(model, options.draws, chain)
     for factor in (2, 4):
@@ -144,7 +144,7 @@ def tasks(model: HVAE, options: Options) -> Iterator[Task]:
     )
 
 
-def exact_tasks(model: HVAE, n: int, chain: Chain) -> Iterator[Task]:
+def exact_tasks(model: HVAE, n: int, chain: MarkovChain) -> Iterator[Task]:
     """Yield the tasks that a chain solves."""
     side = model.frame.sides[0]
     half = (torch.arange(side) < side // 2)[:, None].expand(side, side)
@@ -211,7 +211,7 @@ def _noisy(u: Tensor, random: torch.Generator, sigma: float) -> Tensor:
     return u + sigma * torch.randn(u.shape, generator=random, dtype=u.dtype)
 
 
-def _inpainted(u: Tensor, model: HVAE, known: Tensor, n: int, chain: Chain) -> Restored:
+def _inpainted(u: Tensor, model: HVAE, known: Tensor, n: int, chain: MarkovChain) -> Restored:
     x = (u * (model.frame.bins - 1)).round().to(torch.uint8)
     return inpaint(model, x, known, n, chain)
 

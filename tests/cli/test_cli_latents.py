@@ -9,7 +9,7 @@ from PIL import Image
 import mrvae
 from mrvae.cli import main
 from mrvae.data import load
-from mrvae.image_grid import grey
+from mrvae.reports.image_grid import grey
 
 
 def read(path: Path) -> np.ndarray:
@@ -41,6 +41,26 @@ def test_pictures_go_through_a_file_of_latents(capsys: Capture, tmp_path: Path) 
     other = tmp_path / "other"
     assert main(["decode", str(trained()), str(file), "--out", str(other), "--quiet"]) == 0
     assert "was encoded by a model with other weights" in capsys.readouterr().err
+
+
+def test_a_larger_picture_is_reconstructed_by_tiles(capsys: Capture, tmp_path: Path) -> None:
+    """A picture of one tile is its reconstruction; of several, every pixel blends its tiles."""
+    digit = load("digits", "test").first(1).tensor()
+    model = mrvae.load("digits-vdvae")
+    whole = model.likelihood(model.encode(digit)).mean().detach()[0, 0].clamp(0, 16)
+    out, single, wide = tmp_path / "out.png", tmp_path / "1.png", tmp_path / "2.png"
+    Image.fromarray(digit[0, 0].numpy()).save(single)
+    Image.fromarray(np.tile(digit[0, 0].numpy(), (1, 2))).save(wide)
+    assert ask(capsys, "reconstruct", "digits-vdvae", single, "--tile", "--out", out)["tiles"] == 1
+    assert abs(read(out).astype(int) - grey(whole.numpy(), 17)).max() <= 1
+    assert ask(capsys, "reconstruct", "digits-vdvae", wide, "--tile", "--out", out)["tiles"] == 3
+    # The outer columns belong to one tile only.
+    assert read(out).shape == (8, 16)
+    assert abs(read(out)[:, :4].astype(int) - grey(whole[:, :4].numpy(), 17)).max() <= 1
+    assert "takes one picture" in refuse(capsys, "reconstruct", "digits-vdvae", "--tile")
+    small = tmp_path / "small.png"
+    Image.fromarray(np.zeros((4, 9), np.uint8)).save(small)
+    assert "do not cover 4" in refuse(capsys, "reconstruct", "digits-vdvae", small, "--tile")
 
 
 def test_wrong_input_is_refused(capsys: Capture, tmp_path: Path) -> None:

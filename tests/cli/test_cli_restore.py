@@ -94,7 +94,7 @@ def test_mistakes_are_refused_in_one_line(digits: Path, capsys: Capture) -> None
         (("inpaint", "--mask", digits / "objects.npy"), "is no .npy file of numbers"),
         (("upscale", "--factor", 3), "factor is 3; the ladder halves"),
         (("upscale", "--factor", 16), "must divide"),
-        (("upscale", "--factor", 2), "expected grey of 4×4 pixels"),
+        (("upscale", "--factor", 2), "expected grey of 4×4"),
         (("upscale", "--factor", 2, "--context"), "no context that a small picture determines"),
         (("denoise", "--sigma", 0), "--sigma is 0.0; give a number above 0"),
         (("denoise", "--sigma", "nan"), "--sigma is nan"),

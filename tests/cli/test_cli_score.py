@@ -88,6 +88,8 @@ def test_wrong_input_is_refused(capsys: Capture, tmp_path: Path) -> None:
             (["--fit"], "--fit changes the images of a PATH, and none is given"),
             ([large, "--fit", "--cut"], "--fit and --cut are given"),
             ([tmp_path / "none"], "there is no"),
+            ([large, "--fit", "--csv" if name == "evaluate" else "--out", large], "is an input"),
+            ([tmp_path, "--fit", "--csv" if name == "evaluate" else "--out", large], "lies in one"),
         ]
         for more, message in cases:
             assert message in refuse(capsys, *arguments, *more)

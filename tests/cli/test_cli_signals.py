@@ -49,7 +49,7 @@ def test_train_sample_compress_and_decompress_an_ecg(tmp_path: Path, capsys: Cap
 def test_images_are_written_each_as_they_are_in_the_picture(
     tmp_path: Path, capsys: Capture
 ) -> None:
-    from mrvae.image_grid import ImageGrid
+    from mrvae.reports.image_grid import ImageGrid
 
     picture, each = tmp_path / "s.png", tmp_path / "each"
     ask(capsys, "sample", "digits-vdvae", "--n", 4, "--each", each, "--out", picture)

@@ -38,7 +38,7 @@ def test_gelu_is_the_exact_one_in_every_layout() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 8, 17])
 def test_pixels_multiplied_are_pixels_convolved(size: int) -> None:
-    """In float32, where few pixels are a product of matrices, against float64 and its convolution."""
+    """In float32, where few pixels are a product of matrices, against float64."""
     stream = torch.Generator().manual_seed(0)
     weight, bias = (torch.randn(*s, generator=stream) for s in ((4, 5, 1, 1), (4,)))
     for x in inputs(size):

@@ -17,7 +17,7 @@ from mrvae.models import HVAE, ImageFrame, parse_levels
 from mrvae.models.build import hierarchy
 from mrvae.models.hierarchy.walk import from_prior
 from mrvae.recipes.schema import BernoulliPixels
-from mrvae.restoration import Chain, KnownPixels, NoisyPixels, denoise, inpaint
+from mrvae.restoration import KnownPixels, MarkovChain, NoisyPixels, denoise, inpaint
 from mrvae.restoration.chain import ChainState, _move, _stream, states
 
 NODES = 8
@@ -89,7 +89,9 @@ def test_missing_and_noisy_pixels_have_the_summed_posterior() -> None:
         expected = joint / joint.sum()
         distances = []
         for corrected in (True, False):
-            chain = states(model, conditional.repeat(rows), Chain(90, 15, 3, corrected), seed=0)
+            chain = states(
+                model, conditional.repeat(rows), MarkovChain(90, 15, 3, corrected), seed=0
+            )
             distances.append(deviation(frequencies(chain, 15, rows), expected))
         assert distances[0] < 4, distances
         assert distances[1] > 6, distances
@@ -154,7 +156,7 @@ def test_known_pixels_stay_and_steps_are_a_function_of_the_seed() -> None:
     known = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1)) < 0.5
     hidden = torch.where(known, x, 5)
     first, again, other = (
-        inpaint(model, each, known, n=2, chain=Chain(5, 2, 1), seed=seed)
+        inpaint(model, each, known, n=2, chain=MarkovChain(5, 2, 1), seed=seed)
         for each, seed in ((x, 3), (hidden, 3), (x, 4))
     )
     assert torch.equal(first.draws, again.draws)
@@ -192,4 +194,4 @@ def test_masks_of_another_shape_are_refused(known: Tensor, match: str) -> None:
 
 def test_chains_have_an_order() -> None:
     with pytest.raises(ValueError, match="expected 0 ≤ gibbs ≤ warmup < steps"):
-        Chain(steps=10, warmup=10)
+        MarkovChain(steps=10, warmup=10)

@@ -26,7 +26,7 @@ from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.resolution import DCT, Ladder
 from mrvae.restoration import (
     Averages,
-    Chain,
+    MarkovChain,
     PlugAndPlay,
     context_of,
     deblur,
@@ -133,7 +133,7 @@ def test_denoising_beats_the_observation_on_digits() -> None:
     """The shipped model: less than half of the squared error, by either way."""
     model, x = mrvae.load("digits-vdvae"), load("digits", "test").first(6).tensor() / 16
     y = x + 0.3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    exact = denoise(model, y, 0.3, n=1, chain=Chain(24, 10, 6))
+    exact = denoise(model, y, 0.3, n=1, chain=MarkovChain(24, 10, 6))
     assert float((exact.mean - x).square().mean()) < 0.5 * 0.3**2
     blurred = deblur(model, y, gaussian_kernel(0.05), 0.3, n=1, method=PlugAndPlay(12, 4))
     assert float((blurred.mean - x).square().mean()) < 0.5 * 0.3**2

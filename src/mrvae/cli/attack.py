@@ -84,7 +84,7 @@ class Attack:
         inputs = InputOptions(
             self.paths, self.split, self.data_dir, self.images, self.fit, self.cut
         )
-        inputs.check()
+        inputs.check(self.out)
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import attack, usual
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrvae.cli.tables import table
-from mrvae.report import keep_figure, latents_figure
+from mrvae.reports.figures import keep_figure, latents_figure
 from mrvae.sizes import simplest
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mrvae.cli.runs import Run
     from mrvae.data import Images
     from mrvae.evaluation import Partial, UnitReport, UnitTotal
-    from mrvae.image_grid import Pixels
+    from mrvae.reports.image_grid import Pixels
 
 _EXAMPLES = 4
 _COLUMNS = 5
@@ -70,7 +70,7 @@ def examples(run: Run, images: Images, how: Partial) -> tuple[str, Pixels]:
     """Return a row for each of a few images: the image and its partial reconstructions."""
     import torch
 
-    from mrvae.image_grid import arrange
+    from mrvae.reports.image_grid import arrange
 
     keep = spaced(run.model.stochastic_depth, _COLUMNS)
     x = images.first(_EXAMPLES).tensor()

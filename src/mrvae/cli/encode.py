@@ -48,7 +48,7 @@ class Encode:
         options = InputOptions(
             self.paths, self.split, self.data_dir, self.limit, self.fit, self.cut
         )
-        options.check()
+        options.check(self.out)
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import encode_images
 

@@ -159,7 +159,7 @@ class Evaluate:
         if self.estimator not in (None, _ESTIMATOR):
             found = shown(self.estimator)
             raise ValueError(f"--estimator is {found}; the only one is {_ESTIMATOR}")
-        self._inputs().check()
+        self._inputs().check(self.csv)
         if self.csv is not None:
             check_output(self.csv, option="--csv")
 

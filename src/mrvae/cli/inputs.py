@@ -47,12 +47,15 @@ class InputOptions:
     fit: bool = False
     cut: bool = False
 
-    def check(self) -> None:
-        """Refuse options that do not go together.
+    def check(self, *outputs: Path | None) -> None:
+        """Refuse options that do not go together, and files to write over an input.
 
         Raises:
             ValueError: naming them.
         """
+        for path in outputs:
+            if path is not None and path.exists() and self._holds(path):
+                raise ValueError(f"{path} is an input, or lies in one; give another name")
         if self.fit and self.cut:
             raise ValueError("--fit and --cut are given; one of them decides")
         if not self.paths and (self.fit or self.cut):
@@ -72,6 +75,12 @@ class InputOptions:
         if self.limit is not None and self.limit < len(every.names):
             note(f"the first {self.limit} of {len(every.names)} images are taken")
         return every.first(self.limit)
+
+    def _holds(self, path: Path) -> bool:
+        """Return whether an existing file is one of the inputs, or in a folder of them."""
+        place = path.resolve()
+        inputs = [Path(source).resolve() for source in self.paths if Path(source).exists()]
+        return any(own == place or own in place.parents for own in inputs)
 
     @property
     def title(self) -> str:

@@ -24,7 +24,7 @@ from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
 from mrvae.cli.options import Best, DataDir, Device, Json, Quiet, RunPath, Seed, Split
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
-from mrvae.report import norms_figure, write_figure
+from mrvae.reports.figures import norms_figure, write_figure
 from mrvae.sizes import sides
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Inspect:
         out = self.out or Path(f"{self.what}.png")
         check_picture(out)
         inputs = InputOptions(self.paths, self.split, self.data_dir, self.limit, self.fit, self.cut)
-        inputs.check()
+        inputs.check(out)
         from mrvae.cli.runs import open_run
 
         run = open_run(self.run_path, self.best, device=self.device)

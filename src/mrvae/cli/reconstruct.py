@@ -42,6 +42,13 @@ class Reconstruct:
     fit: Fit = False
     cut: CutLarger = False
     each: Each = None
+    tile: Annotated[
+        bool,
+        Option(
+            "reconstruct one larger picture at its own size, by tiles that overlap by half and are "
+            "blended"
+        ),
+    ] = False
     out: Picture = Path("reconstructions.png")
     quiet: Quiet = False
     best: Best = False
@@ -53,9 +60,11 @@ class Reconstruct:
         check_positive(keep=self.keep, n=self.n)
         check_picture(self.out)
         inputs = InputOptions(self.paths, self.split, self.data_dir, self.n, self.fit, self.cut)
-        inputs.check()
+        inputs.check(self.out)
         if self.each is not None:
             check_new_folder(self.each, "--each")
+        if self.tile:
+            return self._tiled()
         import torch
 
         from mrvae.cli.runs import check_grid, open_run
@@ -95,6 +104,42 @@ class Reconstruct:
 
         names = [f"{i:04}-{kind}" for i in range(len(x)) for kind in ("image", "reconstruction")]
         return run.write_each(self.each, names, [torch.stack([x, y], dim=1).flatten(0, 1)])
+
+    def _tiled(self) -> Answer:
+        """Reconstruct one picture of any size, and write it alone."""
+        if len(self.paths) != 1 or self.fit or self.cut:
+            raise ValueError("--tile takes one picture as PATH, without --fit and --cut")
+        import torch
+
+        from mrvae.cli.runs import open_run, write_single
+        from mrvae.data import read_whole
+        from mrvae.data.patches import blend_tiles, cut_tiles
+
+        run = open_run(self.run_path, self.best, device=self.device)
+        keep = run.model.check_keep(self.keep)
+        picture = read_whole(run.recipe, self.paths[0], self.data_dir)
+        side = run.model.frame.size
+        if not isinstance(side, int):
+            raise ValueError("--tile takes a model of square images; use --cut")
+        stride = max(side // 2, 1)
+        tiles = cut_tiles(picture, side, stride)
+        with (
+            torch.inference_mode(),
+            progress_bar("reconstruct", len(tiles), "tiles", self.quiet) as advance,
+        ):
+            means = (_means(run.model, x.to(run.device), keep) for x in torch.split(tiles, 64))
+            parts = torch.cat(list(counted(means, advance)))
+        height, width = picture.shape[1:]
+        write_single(self.out, blend_tiles(parts, height, width, stride), run.levels)
+        values = {
+            "run": str(self.run_path),
+            "paths": list(self.paths),
+            "tiles": len(tiles),
+            "keep": keep,
+            "out": str(self.out),
+        }
+        text = f"wrote {height}×{width} pixels of {len(tiles)} tiles, from {keep} latents of each,"
+        return Answer(values, f"{text} to {self.out}")
 
 
 def _means(model: HVAE, x: Tensor, keep: int) -> Tensor:

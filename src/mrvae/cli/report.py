@@ -45,7 +45,7 @@ class Report:
         check_output(self.out)
         from mrvae.cli.report_page import ReportOptions, made_page
         from mrvae.cli.runs import open_run
-        from mrvae.html_report import render
+        from mrvae.reports.page import render
 
         run = open_run(self.run_path, self.best)
         images = run.images(self.split, self.data_dir, self.limit)

@@ -181,7 +181,7 @@ class Restore:
 
         from mrvae.restoration import (
             Blur,
-            Chain,
+            MarkovChain,
             Mask,
             PlugAndPlay,
             deblur,
@@ -194,7 +194,7 @@ class Restore:
         y = damaged.y[index : index + 1].to(run.device, torch.float32)
         seed = (self.seed + (index << 40)) % (1 << 63)
         model, n, sigma, steps = run.model, self.n, damaged.sigma, self._steps
-        chain, play = Chain(steps, steps // 2, steps // 6), PlugAndPlay(steps, steps // 3)
+        chain, play = MarkovChain(steps, steps // 2, steps // 6), PlugAndPlay(steps, steps // 3)
         match damaged.degradation:
             case Mask(known):
                 x = (y * (run.levels - 1)).round().clamp(0, run.levels - 1).to(torch.uint8)

@@ -13,8 +13,8 @@ from mrvae.cli.notes import note
 from mrvae.cli.restore_input import Damaged
 from mrvae.evaluation.statistics import standard_error
 from mrvae.files import atomic
-from mrvae.image_grid import Pixels
-from mrvae.report import pictures_figure, write_figure
+from mrvae.reports.figures import pictures_figure, write_figure
+from mrvae.reports.image_grid import Pixels
 from mrvae.restoration import (
     Averages,
     Blur,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrvae.cli.signals import draw_waves, write_waves
+from mrvae.files import atomic
 from mrvae.recipes.data import SignalSpec
 
 if TYPE_CHECKING:
@@ -114,11 +115,12 @@ def open_run(
     """
     import torch
 
-    from mrvae.devices import choose_device
+    from mrvae.devices import check_float64, choose_device
     from mrvae.models.build.weights import load, locate, read_recipe
 
     place = choose_device(device)
     model, folder = load(path, best, repeat, large), locate(path)
+    check_float64(place, bool(model.context.shapes))
     # Convolutions are fastest with the channels innermost, and a saved model does not say so.
     model = model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Run(folder, read_recipe(folder), model)
@@ -132,7 +134,7 @@ def check_grid(count: int, run: Run) -> None:
 
     """
     from mrvae.cli.waveforms import most_signals
-    from mrvae.image_grid import most_images
+    from mrvae.reports.image_grid import most_images
 
     _, height, width = run.model.frame.shape
     most = most_images(height, width) if run.signal is None else most_signals()
@@ -176,26 +178,38 @@ def write_each(
         ValueError: if there is a file of such a name already.
 
     """
-    import torch
-
     from mrvae.compression.format.header import PictureEntry
     from mrvae.compression.format.new_files import new_files
     from mrvae.compression.format.unpacking import file_names
-    from mrvae.data.files.image_files import from_tensor
-    from mrvae.image_grid import grey
 
     files = file_names([PictureEntry(name, 1, 1) for name in names])
     with new_files(folder, files) as temporaries:
         images = (image for batch in batches for image in batch)
         for path, image in zip(temporaries, images, strict=True):
-            pixels = grey(image.clamp(0, levels - 1).numpy(), levels)
-            from_tensor(torch.from_numpy(pixels)).save(path, format="PNG")
+            _save(path, image, levels)
     return tuple(folder / name for name in files)
+
+
+def write_single(path: Path, image: Tensor, levels: int) -> None:
+    """Write an image (C, H, W) of levels, or of mean levels, as PNG of its own size, atomically."""
+    with atomic(path) as temporary:
+        _save(temporary, image, levels)
+
+
+def _save(path: Path, image: Tensor, levels: int) -> None:
+    import torch
+
+    from mrvae.data.files.image_files import from_tensor
+    from mrvae.reports.image_grid import grey
+
+    # A mean may leave the range of the levels by a rounding error.
+    pixels = grey(image.clamp(0, levels - 1).numpy(), levels)
+    from_tensor(torch.from_numpy(pixels)).save(path, format="PNG")
 
 
 def write_images(path: Path, images: Tensor, levels: int, columns: int | None = None) -> None:
     """Write images (N, C, H, W) of levels, or of mean levels, as one picture."""
-    from mrvae.image_grid import arrange, write_png
+    from mrvae.reports.image_grid import arrange, write_png
 
     # A mean may leave the range of the levels by a rounding error.
     write_png(path, arrange(images.clamp(0, levels - 1).numpy(), levels, columns))

@@ -122,7 +122,7 @@ class Score:
         if self.out is not None:
             check_picture(self.out)
         paths = self.paths if self.against is None else (*self.paths, self.against)
-        self._inputs(paths).check()
+        self._inputs(paths).check(self.csv, self.out)
 
     def _inputs(self, paths: tuple[str, ...]) -> InputOptions:
         return InputOptions(paths, self.split, self.data_dir, self.limit, self.fit, self.cut)
@@ -182,7 +182,8 @@ class Score:
         out = self.out
         if out is None:
             return ()
-        from mrvae.report import score_figure, write_figure
+        from mrvae.reports.figures import write_figure
+        from mrvae.reports.score_figure import score_figure
 
         values = {
             self._name(set_): {s: v.tolist() for s, v in report.scores().items()}

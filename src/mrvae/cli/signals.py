@@ -59,7 +59,7 @@ def draw_waves(path: Path, x: Tensor, spec: SignalSpec, bins: int, columns: int 
     from mrvae.cli.waveforms import draw
     from mrvae.data.signals.quantisers import quantiser_of
     from mrvae.data.signals.wav import to_reals, to_samples
-    from mrvae.image_grid import write_png
+    from mrvae.reports.image_grid import write_png
 
     quantiser = quantiser_of(spec.quantiser, bins)
     heard = to_reals(to_samples(_whole(x, bins).numpy(), quantiser, _DEPTH))

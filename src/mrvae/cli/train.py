@@ -23,7 +23,7 @@ from mrvae.cli.options import (
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.signals import unit_of
 from mrvae.recipes import Recipe
-from mrvae.report import loss_figure, write_figure
+from mrvae.reports.figures import loss_figure, write_figure
 from mrvae.run_log import read_events
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mrvae.cli.tables import table
-from mrvae.report import band_figure
+from mrvae.reports.figures import band_figure
 
 if TYPE_CHECKING:
     from mrvae.cli.collapse import Measurement

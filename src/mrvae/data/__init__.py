@@ -21,7 +21,7 @@ from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.gallery import Picture, gallery
 from mrvae.data.framing import Crop, Pad
 from mrvae.data.images import Images, all_batches
-from mrvae.data.inputs import Inputs, Sizes, read_inputs
+from mrvae.data.inputs import Inputs, Sizes, read_inputs, read_whole
 from mrvae.data.loading import NAMES, load
 from mrvae.data.location import data_folder
 from mrvae.data.prefetch import Prefetch
@@ -53,5 +53,6 @@ __all__ = [
     "load",
     "normal",
     "read_inputs",
+    "read_whole",
     "whole",
 ]

@@ -120,6 +120,30 @@ def read_inputs(
     return _joined(parts, "images", split)
 
 
+def read_whole(recipe: Recipe, source: str, data_dir: Path | str | None = None) -> Tensor:
+    """Return one picture of any size (C, H, W), with the channels and bins of a recipe's model.
+
+    Raises ``ValueError`` if it is missing or damaged, is no picture, or has other channels.
+    """
+    path = existing(source, data_folder(data_dir), NAMES, OTHERS)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path} is no picture; name a file of {', '.join(SUFFIXES)}")
+    conversion, file = Conversion(recipe.data.mode, recipe.data.alpha), examined(path)
+    _check_channels(str(path), conversion.shape(file)[0], recipe.model.channels)
+    image = read(path, conversion)
+    pixels = Images(image[None], path.name, "test", conversion.largest(file) + 1)
+    return with_bins_of(recipe, pixels).tensor()[0]
+
+
+def _check_channels(name: str, channels: int, expected: int) -> None:
+    """Refuse a grey picture for a model of colours, and the other way round."""
+    if channels != expected:
+        raise ValueError(
+            f"{name} has {channels} channels and the model's images {expected}; convert it to "
+            f"{'grey' if expected == 1 else 'RGB'}"
+        )
+
+
 def _joined(parts: Sequence[Inputs], name: str, split: str) -> Inputs:
     """Return the images of several sources, one source after the other."""
     pixels = [part.images.pixels for part in parts]
@@ -234,17 +258,13 @@ class _Reader:
         """Refuse an image that the model cannot take, with the option that changes it."""
         channels, height, width = shape
         expected, high, wide = self.shape
-        if channels != expected:
-            raise ValueError(
-                f"{name} has {channels} channels and the model's images {expected}; convert it to "
-                f"{'grey' if expected == 1 else 'RGB'}"
-            )
+        _check_channels(name, channels, expected)
         if self.conversion.framing is not None or (height, width) == (high, wide):
             return
         if self.sizes is Sizes.CUT and height >= high and width >= wide:
             return
         larger = height >= high and width >= wide
-        more = ", or cut it into squares by --cut" if larger else ""
+        more = ", or cut it into squares by --cut (reconstruct also has --tile)" if larger else ""
         raise ValueError(
             f"{name} has {height}×{width} pixels and the model's images {high}×{wide}; resize and "
             f"crop it by --fit{more}"

@@ -106,7 +106,7 @@ class _Divergence(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, ...]:
         """Return the gradients of the four parameters."""
         precision, shift, growth = ctx.saved_tensors  # type: ignore[attr-defined]

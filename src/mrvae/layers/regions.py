@@ -9,8 +9,7 @@ runs eagerly: validation is rare, and would need a graph of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import Generic, TypeVar, TypeVarTuple, Unpack
 
 import torch
 
@@ -18,21 +17,30 @@ Inputs = TypeVarTuple("Inputs")
 Result = TypeVar("Result")
 
 
-def region(function: Callable[[Unpack[Inputs]], Result]) -> Callable[[Unpack[Inputs]], Result]:
-    """Return ``function``, compiled for every shape of its inputs where gradients are taken.
+class Region(Generic[*Inputs, Result]):
+    """A function that is compiled for every shape of its inputs, where gradients are taken.
+
+    Args:
+        function: of tensors and modules.
+
+    Attributes:
+        compiled: the compiled function; None before its first call.
 
     Example:
         >>> with torch.no_grad():
-        ...     region(torch.square)(torch.tensor(3.0))
+        ...     Region(torch.square)(torch.tensor(3.0))
         tensor(9.)
     """
 
-    @cache
-    def compiled() -> Callable[[Unpack[Inputs]], Result]:
-        # Not before it is needed: the compiler takes a second to import.
-        return torch.compile(function, dynamic=False)
+    def __init__(self, function: Callable[[Unpack[Inputs]], Result]) -> None:
+        self.function = function
+        self.compiled: Callable[[Unpack[Inputs]], Result] | None = None
 
-    def run(*inputs: *Inputs) -> Result:
-        return compiled()(*inputs) if torch.is_grad_enabled() else function(*inputs)
-
-    return run
+    def __call__(self, *inputs: *Inputs) -> Result:
+        """Return the function of the inputs."""
+        if not torch.is_grad_enabled():
+            return self.function(*inputs)
+        if self.compiled is None:
+            # Not before it is needed: the compiler takes a second to import.
+            self.compiled = torch.compile(self.function, dynamic=False)
+        return self.compiled(*inputs)

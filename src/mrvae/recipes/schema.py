@@ -32,7 +32,7 @@ from mrvae.recipes.validation import (
     within,
 )
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
-from mrvae.sizes import sides, size_text
+from mrvae.sizes import size_text
 
 _MU_LAW_BINS = 256
 
@@ -164,8 +164,6 @@ class Model(ImageModel, frozen=True, tag="hierarchy"):
     longer side of each resolution, and a signal of T samples is an image of 1 × T. Besides
     ``cell``, by which the encoder and the head are chosen too, ``bias_up_to`` is the largest
     resolution whose state begins with a learned bias.
-    With ``space_to_depth`` a place of the finest resolution is a square of so many pixels a side,
-    whose values are its channels.
 
     The next five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
@@ -192,17 +190,9 @@ class Model(ImageModel, frozen=True, tag="hierarchy"):
     synchronous: bool = False
     wavelet: str = "haar"
     context: Context = NoContextSpec()
-    space_to_depth: int = 1
 
     def __post_init__(self) -> None:
         ImageModel.__post_init__(self)
-        bounded(self, 64, "space_to_depth")
-        whole = isinstance(self.context, NoContextSpec) and min(sides(self.size)) > 1
-        require(
-            self.space_to_depth == 1 or whole,
-            f"space_to_depth is {self.space_to_depth}, and a context or a signal needs a place for "
-            "each pixel; set model.space_to_depth=1",
-        )
         bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)

@@ -38,10 +38,7 @@ _EXPECTED: Mapping[str, str] = types.MappingProxyType(
 """How a message of msgspec about a value begins, and what is expected in its place."""
 
 ADDED = frozenset(
-    {
-        *(f"recipe.data.{name}" for name in ("mode", "alpha", "pad", "skip_unreadable", "signal")),
-        "recipe.model.space_to_depth",
-    }
+    f"recipe.data.{name}" for name in ("mode", "alpha", "pad", "skip_unreadable", "signal")
 )
 """Keys that recipes of older versions lack, and whose defaults change nothing."""
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mrvae.models import HVAE
 from mrvae.restoration.baselines import bicubic, biharmonic, total_variation, wiener
-from mrvae.restoration.chain import Chain, sample_posterior
+from mrvae.restoration.chain import MarkovChain, sample_posterior
 from mrvae.restoration.conditionals import KnownPixels, NoisyPixels
 from mrvae.restoration.degradations import (
     Averages,
@@ -40,9 +40,9 @@ from mrvae.restoration.restored import Progress, Restored, image_shape, joined
 __all__ = [
     "Averages",
     "Blur",
-    "Chain",
     "Degradation",
     "KnownPixels",
+    "MarkovChain",
     "Mask",
     "Noise",
     "NoisyPixels",
@@ -67,7 +67,7 @@ __all__ = [
     "wiener",
 ]
 
-_CHAIN = Chain()
+_CHAIN = MarkovChain()
 _PLUG_AND_PLAY = PlugAndPlay()
 
 
@@ -77,7 +77,7 @@ def inpaint(
     x: Tensor,
     known: Tensor,
     n: int = 4,
-    chain: Chain = _CHAIN,
+    chain: MarkovChain = _CHAIN,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Restored:
@@ -103,7 +103,7 @@ def inpaint(
         >>> from mrvae.data import load
         >>> model, digits = mrvae.load("digits-vdvae"), load("digits", "test").first(1).tensor()
         >>> known = torch.arange(8)[:, None].expand(8, 8) < 4
-        >>> result = inpaint(model, digits, known, n=2, chain=Chain(4, 2, 1))
+        >>> result = inpaint(model, digits, known, n=2, chain=MarkovChain(4, 2, 1))
         >>> bool((result.draws[:, 0, 0, :4] * 16 == digits[0, 0, :4]).all())
         True
     """
@@ -128,7 +128,7 @@ def denoise(
     y: Tensor,
     sigma: float,
     n: int = 4,
-    chain: Chain = _CHAIN,
+    chain: MarkovChain = _CHAIN,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Restored:

@@ -29,11 +29,11 @@ from mrvae.data import generator as stream
 from mrvae.models import HVAE, Trace
 from mrvae.models.hierarchy.walk import from_posterior, given
 from mrvae.restoration.conditionals import Conditional
-from mrvae.restoration.restored import Moments, Progress, Restored, by_chain
+from mrvae.restoration.restored import PixelMoments, Progress, Restored, by_chain
 
 
 @dataclass(frozen=True)
-class Chain:
+class MarkovChain:
     """How long a chain is.
 
     Attributes:
@@ -46,7 +46,7 @@ class Chain:
         ValueError: if the numbers do not follow one another as 0 ≤ gibbs ≤ warmup < steps.
 
     Example:
-        >>> Chain(steps=100, warmup=50, gibbs=20).kept
+        >>> MarkovChain(steps=100, warmup=50, gibbs=20).kept
         50
     """
 
@@ -82,7 +82,7 @@ def sample_posterior(
     model: HVAE,
     conditional: Conditional,
     n: int,
-    chain: Chain,
+    chain: MarkovChain,
     seed: int,
     progress: Progress | None = None,
 ) -> Restored:
@@ -101,7 +101,7 @@ def sample_posterior(
             "this model has a context, a function of the whole image that a chain cannot change;"
             " use a model without one"
         )
-    known, moments, scale = conditional.repeat(n), Moments(n), model.frame.bins - 1
+    known, moments, scale = conditional.repeat(n), PixelMoments(n), model.frame.bins - 1
     kept, accepted = 0, torch.zeros(())
     for index, now in enumerate(states(model, known, chain, seed)):
         if progress is not None:
@@ -114,7 +114,9 @@ def sample_posterior(
     return Restored(draws, moments.mean.to(draws), moments.deviation.to(draws), part)
 
 
-def states(model: HVAE, conditional: Conditional, chain: Chain, seed: int) -> Iterator[ChainState]:
+def states(
+    model: HVAE, conditional: Conditional, chain: MarkovChain, seed: int
+) -> Iterator[ChainState]:
     """Yield every state of the chains, one row for each observation.
 
     The random numbers of a step are a function of the seed and the step.

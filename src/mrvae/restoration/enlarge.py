@@ -23,7 +23,7 @@ from torch import Tensor
 from mrvae.data import Purpose, generator
 from mrvae.models import HVAE, ContextTransform, DCTContext, PooledContext, WaveletContext
 from mrvae.models.context.conditioner import ContextConditioner
-from mrvae.restoration.restored import Moments, Restored
+from mrvae.restoration.restored import PixelMoments, Restored
 
 
 def enlarge(model: HVAE, y: Tensor, n: int, temperature: float = 1.0, seed: int = 0) -> Restored:
@@ -44,7 +44,7 @@ def enlarge(model: HVAE, y: Tensor, n: int, temperature: float = 1.0, seed: int 
     scale, device = model.frame.bins - 1, next(model.parameters()).device
     random = generator(seed, Purpose.RESTORATION, device=device)
     codes = context_of(model, y.to(device))
-    moments, draws = Moments(1), []
+    moments, draws = PixelMoments(1), []
     for _ in range(n):
         pixels = model.likelihood((codes,), temperature, random)
         draws.append(pixels.sample(random) / scale)

@@ -29,7 +29,7 @@ from mrvae.distributions import Distribution, Gaussian, PixelDistribution
 from mrvae.models import HVAE
 from mrvae.models.hierarchy.walk import Choose
 from mrvae.restoration.degradations import Degradation
-from mrvae.restoration.restored import Moments, Progress, Restored, by_chain
+from mrvae.restoration.restored import PixelMoments, Progress, Restored, by_chain
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def restore(
         raise ValueError(f"n is {n}; draw at least one image")
     weight = next(model.parameters())
     y = y.to(weight.dtype).repeat(n, 1, 1, 1)
-    x, moments, choices = degradation.first(y), Moments(n), method.choices(model)
+    x, moments, choices = degradation.first(y), PixelMoments(n), method.choices(model)
     for index in range(method.steps):
         random = generator(seed, Purpose.RESTORATION, index, device=weight.device)
         observed = model.observe(x.clamp(0, 1) * (model.frame.bins - 1))

@@ -39,7 +39,7 @@ class Restored:
         return Restored(draws, mean, deviation, accepted)
 
 
-class Moments:
+class PixelMoments:
     """The mean and the deviation of pixels over the draws of n chains, added up step by step.
 
     Args:

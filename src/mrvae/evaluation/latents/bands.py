@@ -160,7 +160,7 @@ def _measure(model: HVAE, x: Tensor, indices: Sequence[int]) -> tuple[Tensor, Te
     u = unit_image(x, model.frame.bins, weight.dtype)
 
     def error(image: Tensor) -> Tensor:
-        return (image - u).double().square().flatten(1).mean(dim=1)
+        return (image - u).cpu().double().square().flatten(1).mean(dim=1)
 
     columns = []
     for latent, step in enumerate(steps):
@@ -171,14 +171,14 @@ def _measure(model: HVAE, x: Tensor, indices: Sequence[int]) -> tuple[Tensor, Te
             columns.append(_numbers(step, band, latent, error(image_of(off))))
     still = error(image_of(trace))
     columns.append(torch.stack([still] * 6, dim=1))
-    drawn = layout(unstack([step.z for step in steps])).double().mean(dim=1)
+    drawn = layout(unstack([step.z for step in steps])).cpu().double().mean(dim=1)
     return torch.stack(columns, dim=1).cpu(), drawn.cpu()
 
 
 def _of(values: Tensor, band: int, latent: int) -> Tensor:
     """Return one band of a latent (B, 3C, h, w), or the approximation, as (B, n)."""
     chosen = torch.unflatten(values, 1, (-1, 3))[:, :, band] if latent else values
-    return chosen.flatten(1).double()
+    return chosen.flatten(1).cpu().double()
 
 
 def _without(z: Tensor, band: int, latent: int) -> Tensor:

@@ -114,8 +114,8 @@ class _NormMeasurement:
 
 def _norm(state: Tensor) -> Tensor:
     """Return ‖Z‖₂ of every image (B,), in double precision on the CPU."""
-    norms: Tensor = torch.linalg.vector_norm(state.flatten(start_dim=1).double(), dim=1)
-    return norms.cpu()
+    norms: Tensor = torch.linalg.vector_norm(state.flatten(start_dim=1).cpu().double(), dim=1)
+    return norms
 
 
 def _summary(sizes: Sequence[ImageSize], norms: Tensor) -> PassNorms:

@@ -12,6 +12,7 @@ from mrvae.models.build.hierarchy import hierarchy
 from mrvae.models.build.size import Size, check_size, levels_of, size_of
 from mrvae.models.build.vae import make_vae
 from mrvae.models.build.wavelet_vae import make_wavelet_vae
+from mrvae.models.hierarchy.level import space_to_depth
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.recipes import schema
@@ -48,7 +49,7 @@ def build(recipe: schema.Recipe, repeat: int | None = None, large: bool = False)
         return _other(model)
     _check(size_of(model, repeat), large)
     levels = levels_of(model, repeat)
-    (height, width), factor = levels[-1].sides, model.space_to_depth
+    (height, width), factor = levels[-1].sides, space_to_depth(model.encoder)
     frame = ImageFrame(
         model.channels,
         model.size,
@@ -57,7 +58,7 @@ def build(recipe: schema.Recipe, repeat: int | None = None, large: bool = False)
         model.input.std,
         model.likelihood.bins,
         model.fourier,
-        model.space_to_depth,
+        factor,
     )
     return hierarchy(
         levels,

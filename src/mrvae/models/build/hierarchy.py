@@ -68,8 +68,13 @@ def hierarchy(
     Raises:
         ValueError: if a level leaves no channel to its bottlenecks, a synchronous model has not as
             many blocks as cells, the wavelet is unknown or not orthogonal, or the context does not
-            fit the images.
+            fit the images or their places.
     """
+    if frame.space_to_depth > 1 and not isinstance(context, spec.NoContextSpec):
+        raise ValueError(
+            f"a place of this hierarchy is {frame.space_to_depth} pixels wide, and a context needs "
+            "one for each pixel; leave out the encoder's piece with 's', or the context"
+        )
     ladder = _ladder(levels)
     resampling = None if wavelet == "haar" else _pooling(wavelet, ladder)
     cells = make_cells(cell, levels, bottleneck, scale)

@@ -21,10 +21,10 @@ from torch.nn import functional
 
 from mrvae.layers import (
     Bottleneck,
+    Region,
     checkpointed,
     convolution,
     gelu,
-    region,
     scale_weight,
     unit_norm,
 )
@@ -94,8 +94,11 @@ class BottomUp(nn.Module, ABC):
         ``visit`` has the level's index, the number of its blocks that were applied, and the state.
         The last block of every level but the coarsest is the pooling one.
         """
-        advance = partial(_compiled_advance, self) if self.compiled else self.advance
-        advance = checkpointed(advance) if self.activation_checkpointing else advance
+        advance: Callable[[Block, Tensor], Tensor] = (
+            partial(compiled_advance, self) if self.compiled else self.advance
+        )
+        if self.activation_checkpointing:
+            advance = checkpointed(advance)
         h = self._begin(x)
         for index in range(len(self.levels) - 1, -1, -1):
             visit(index, 0, h)
@@ -145,7 +148,7 @@ def _advance(encoder: BottomUp, block: Block, h: Tensor) -> Tensor:
     return encoder.advance(block, h)
 
 
-_compiled_advance = region(_advance)
+compiled_advance = Region(_advance)
 
 
 class Encoder(BottomUp):

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from mrvae.distributions import Distribution, Gaussian
-from mrvae.layers import checkpointed, region
+from mrvae.layers import Region, checkpointed
 from mrvae.models.hierarchy.level import Level
 
 Shape = tuple[int, int, int]
@@ -112,8 +112,8 @@ def descend(
     Raises:
         ValueError: if there is no stage.
     """
-    take = _compiled_step if compiled else _step
-    take = checkpointed(take) if activation_checkpointing else take
+    step = compiled_step if compiled else _step
+    take = checkpointed(step) if activation_checkpointing else step
     # Without latents there is no noise, and the conditioning gives the number of images.
     batch = next(len(tensor) for tensor in (*noise, *conditioning) if tensor is not None)
     h: Tensor | None = None
@@ -146,7 +146,7 @@ def _step(
     return h, Step(z, prior, posterior, h)
 
 
-_compiled_step = region(_step)
+compiled_step = Region(_step)
 
 
 def from_posterior(temperature: float = 1.0) -> Choose:

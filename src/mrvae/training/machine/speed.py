@@ -80,6 +80,9 @@ class Stopwatch:
         left = budget - first.seconds - 3 * (one.seconds + small.seconds)
         each = max(small.seconds - one.seconds, 0.0) / max(few - 1, 1)
         rows = min(images, int((left / 3 - one.seconds) / max(each, 1e-6)))
+        if small.seconds < budget / 8:
+            # Where few images take hardly longer than one, more are needed to see the slope.
+            rows = min(images, max(rows, 4 * few))
         if rows <= few:
             return PassTime(small.seconds + (images - few) * each, small.busy)
         large = self.warm(rows)

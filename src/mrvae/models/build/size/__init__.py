@@ -18,7 +18,6 @@ from mrvae.models.hierarchy.level import Level, parse_levels
 from mrvae.recipes import schema
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import VAE, WaveletVAE
-from mrvae.sizes import sides, simplest
 
 __all__ = ["LARGEST", "Size", "check_size", "levels_of", "size_of"]
 
@@ -69,9 +68,7 @@ def levels_of(model: schema.Model, repeat: int | None = None) -> tuple[Level, ..
     Raises:
         ValueError: if the block strings cannot be read, or ``repeat`` is out of range.
     """
-    height, width = (-(-side // model.space_to_depth) for side in sides(model.size))
-    size = simplest((height, width))
-    levels = parse_levels(model.encoder, model.decoder, model.width, model.latent, size)
+    levels = parse_levels(model.encoder, model.decoder, model.width, model.latent, model.size)
     if repeat is None:
         return levels
     return tuple(replace(level, repeat=repeat, block_repeat=repeat) for level in levels)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from mrvae.html_report.page import PageImage
+from mrvae.reports.page import PageImage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mrvae.image_grid import Pixels
+    from mrvae.reports.image_grid import Pixels
 
 # No colour of a figure's data; matplotlib writes it as it is.
 _INK = "#010203"
@@ -42,7 +42,7 @@ def figure_picture(draw: Callable[[], Figure], caption: str) -> PageImage:
     ``draw`` makes the figure, so that it has them from the beginning.
 
     Example:
-        >>> from mrvae.report import loss_figure
+        >>> from mrvae.reports.figures import loss_figure
         >>> picture = figure_picture(lambda: loss_figure([{"step": 1, "nats": 2.0}]), "Loss")
         >>> picture.markup.startswith("<svg"), "currentColor" in picture.markup
         (True, True)

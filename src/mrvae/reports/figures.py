@@ -76,7 +76,7 @@ def latents_figure(
 
     """
     width = max(6.0, 2.0 + 0.18 * len(kl))
-    figure = _new_figure(width + 5.0, 4.0)
+    figure = new_figure(width + 5.0, 4.0)
     left, right = figure.subplots(1, 2, width_ratios=(width, 5.0))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -115,7 +115,7 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
     if not panels:
         raise ValueError("no measure is given; name at least one")
     count = len(panels) + len(pictures)
-    figure = _new_figure(4.2 * count, 4.0)
+    figure = new_figure(4.2 * count, 4.0)
     every = figure.subplots(1, count, squeeze=False)[0]
     for axes, (name, curves) in zip(every, panels.items(), strict=False):
         for label, (means, errors) in curves.items():
@@ -133,73 +133,6 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
     return figure
 
 
-def score_figure(
-    sets: Mapping[str, Mapping[str, Sequence[float]]],
-    curve: Sequence[tuple[float, float, float]],
-    likelihood: float | None,
-) -> Figure:
-    """Draw histograms of −ELBO and of a likelihood ratio, and the AUROC of the ratios for every k.
-
-    Args:
-        sets: by name one or two sets of images, and of each its scores by name.
-        curve: AUROC of LLR>k and the ends of its interval, for k = 1, 2, …; nothing for one set.
-        likelihood: AUROC of −ELBO.
-
-    Raises:
-        ValueError: if there is no set.
-
-    """
-    if not sets:
-        raise ValueError("no set is given; name at least one")
-    depth = sum(name.startswith("llr_") for name in next(iter(sets.values())))
-    half = max(depth // 2, 1)
-    shown = {"nats": "−ELBO in nats", f"llr_{half}": f"LLR>{half} in nats"}
-    panels = {key: label for key, label in shown.items() if key == "nats" or depth}
-    figure = _new_figure(4.5 * (len(panels) + bool(curve)), 3.8)
-    every = figure.subplots(1, len(panels) + bool(curve), squeeze=False)[0]
-    for axes, (key, label) in zip(every, panels.items(), strict=False):
-        _histograms(axes, {name: scores[key] for name, scores in sets.items()})
-        axes.set(xlabel=label, ylabel="part of the images")
-    if curve:
-        _auroc_curve(every[-1], curve, likelihood)
-    for axes in every:
-        axes.spines[["top", "right"]].set_visible(False)
-        # Above the picture, where it hides nothing.
-        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    return figure
-
-
-def _histograms(axes: Axes, sets: Mapping[str, Sequence[float]]) -> None:
-    """Draw one histogram a set, over the same bins."""
-    every = [value for values in sets.values() for value in values]
-    low, high = min(every), max(every)
-    for number, (name, values) in enumerate(sets.items()):
-        weights = [1 / len(values)] * len(values)
-        axes.hist(
-            values, bins=25, range=(low, high if high > low else low + 1), weights=weights,
-            histtype="stepfilled", alpha=0.5, color=f"C{number}", label=name,
-        )  # fmt: skip
-
-
-def _auroc_curve(
-    axes: Axes, curve: Sequence[tuple[float, float, float]], likelihood: float | None
-) -> None:
-    """Draw the AUROC against the number of latents from the prior, with intervals."""
-    from matplotlib.ticker import MaxNLocator
-
-    values, low, high = zip(*curve, strict=True)
-    widths = [
-        [v - a for v, a in zip(values, low, strict=True)],
-        [b - v for v, b in zip(values, high, strict=True)],
-    ]
-    axes.errorbar(range(1, len(values) + 1), values, widths, fmt=".-", capsize=2, label="LLR>k")
-    if likelihood is not None:
-        axes.axhline(likelihood, color="C3", linestyle="--", label="−ELBO")
-    axes.axhline(0.5, color="0.7", linestyle=":", label="chance")
-    axes.set(xlabel="k, finest latents from the prior", ylabel="AUROC", ylim=(-0.02, 1.02))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
 def pictures_figure(pictures: Mapping[str, NDArray[np.uint8]]) -> Figure:
     """Draw pictures (H, W, 3) side by side, each below its title.
 
@@ -209,7 +142,7 @@ def pictures_figure(pictures: Mapping[str, NDArray[np.uint8]]) -> Figure:
     """
     if not pictures:
         raise ValueError("no picture is given; give at least one")
-    figure = _new_figure(1.6 * len(pictures), 1.9)
+    figure = new_figure(1.6 * len(pictures), 1.9)
     every = figure.subplots(1, len(pictures), squeeze=False)[0]
     for axes, (title, picture) in zip(every, pictures.items(), strict=True):
         axes.imshow(picture, interpolation="nearest")
@@ -268,7 +201,7 @@ def norms_figure(
     """
     if not passes:
         raise ValueError("no pass is given; name at least one")
-    figure = _new_figure(4.5 * len(passes), 3.6)
+    figure = new_figure(4.5 * len(passes), 3.6)
     every = figure.subplots(1, len(passes), squeeze=False)[0]
     for axes, (name, (sizes, means, deviations)) in zip(every, passes.items(), strict=True):
         triples = list(zip(sizes, means, deviations, strict=True))
@@ -302,7 +235,7 @@ def band_figure(maps: Sequence[Sequence[Sequence[float]]], depth: int) -> Figure
     """
     if not maps:
         raise ValueError("no map is given; give the mean over images at least")
-    figure = _new_figure(3.6 * len(maps) + 0.8, 3.6)
+    figure = new_figure(3.6 * len(maps) + 0.8, 3.6)
     from matplotlib.colors import LogNorm
 
     grid = figure.subplots(1, len(maps), squeeze=False)[0]
@@ -358,7 +291,7 @@ def run_kl_figure(events: Sequence[Event]) -> Figure:
     return figure
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure in inches, whatever window system or notebook is configured.
 
     matplotlib reads ``MPLBACKEND`` when it is imported, and fails on one that is not installed
@@ -375,7 +308,7 @@ def _new_figure(width: float, height: float) -> Figure:
 
 def empty_figure(width: float) -> tuple[Figure, Axes]:
     """Return an empty figure, ``width`` by 4 inches, without a window."""
-    figure = _new_figure(width, 4.0)
+    figure = new_figure(width, 4.0)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

@@ -9,11 +9,12 @@ import torch
 import mrvae
 from helpers.members import for_all
 from mrvae.data import images_for
+from mrvae.data.signals.facts import SignalFacts, signal_facts
 from mrvae.data.signals.load import load_signals
 from mrvae.data.signals.quantisers import Linear
 from mrvae.data.signals.wav import write_wav
 from mrvae.recipes import from_json, override, to_json
-from mrvae.recipes.data import LinearSpec, SignalSpec, Within
+from mrvae.recipes.data import LinearSpec, MuLawSpec, SignalSpec, Within
 
 SPLITS = ("train", "validation", "test")
 SPEC = SignalSpec(rate=8000, stride=64, quantiser=LinearSpec(-1.0, 1.0))
@@ -150,6 +151,39 @@ def test_the_ecg_needs_no_file_and_no_sample_is_in_two_splits() -> None:
         expected = [part[i : i + 64].tolist() for i in range(0, length - 63, step)]
         assert windows.tolist() == expected
         begin += length
+
+
+def test_what_is_not_said_of_a_source_is_read_off_it(tmp_path: Path) -> None:
+    for number in range(20):
+        write(tmp_path / "bytes" / f"{number:02}.wav", number, length=1000, rate=11_025)
+    facts = signal_facts(str(tmp_path / "bytes"), None)
+    assert facts is not None
+    assert (facts.spec.rate, facts.spec.quantiser, facts.window) == (11_025, LinearSpec(), 1024)
+    windows = load_signals(str(tmp_path / "bytes"), "train", None, facts.spec, (1, 1, 1024), 256)
+    assert len(windows) >= 16
+
+    write_wav(tmp_path / "a.wav", np.zeros((70_000, 2), np.int16), 44_100)
+    facts = signal_facts(str(tmp_path / "a.wav"), None)
+    assert facts == SignalFacts(SignalSpec(44_100, 1024, MuLawSpec()), 2, 4096)
+
+    series = np.random.default_rng(0).normal(5, 3, (30, 50))
+    np.savetxt(tmp_path / "a.csv", series, delimiter=",", fmt="%.17g")
+    facts = signal_facts(str(tmp_path / "a.csv"), None)
+    assert facts is not None
+    assert facts.window == 50
+    sets = [
+        load_signals(str(tmp_path / "a.csv"), split, None, facts.spec, (1, 1, 50), 256).tensor()
+        for split in SPLITS
+    ]
+    assert [len(one) for one in sets] == [24, 3, 3]
+    assert (int(torch.cat(sets).min()), int(torch.cat(sets).max())) == (0, 254)
+
+    (tmp_path / "pictures").mkdir()
+    for source in (tmp_path / "pictures", "digits", tmp_path / "missing"):
+        assert signal_facts(str(source), None) is None
+    write(tmp_path / "short" / "a.wav", 0, length=255)
+    with pytest.raises(ValueError, match="255 samples for training are too few"):
+        signal_facts(str(tmp_path / "short"), None)
 
 
 def test_a_recipe_without_the_key_is_one_of_images() -> None:

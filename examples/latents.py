@@ -1,11 +1,13 @@
-"""Partial reconstructions and interpolation in the top latents, as one picture each.
+"""Partial reconstructions, interpolation in the top latents, and an overview, a picture each.
 
     python examples/latents.py RUN --out pictures/
 
 RUN is a run directory, or a model that ships with mrvae (``digits-vdvae``). The first picture has
 one row for each number of kept latents: reconstructions from the top 1, 2, … latents, the rest
 being the prior's means. In the second each row goes from one image to another: their top latents
-are mixed, and everything below is drawn anew from the prior given the mixture.
+are mixed, and everything below is drawn anew from the prior given the mixture. The third has test
+images beside their pixels' means given the top 1, 2, … latents, and means of samples: the picture
+of the README.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import tyro
 from torch import Tensor
@@ -21,7 +24,7 @@ import mrvae
 from mrvae.data import images_for
 from mrvae.models import HVAE
 from mrvae.models.build.weights import locate, read_recipe
-from mrvae.reports.image_grid import arrange, write_png
+from mrvae.reports.image_grid import Pixels, arrange, write_png
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,22 @@ def interpolation(model: HVAE, x: Tensor, y: Tensor, top: int, steps: int = 7) -
     return torch.stack([x, *columns, y], dim=1).flatten(0, 1)
 
 
+def overview(model: HVAE, x: Tensor, columns: int = 4, temperature: float = 0.9) -> Pixels:
+    """Return a row for each image with its means given 1, 2, … latents; beside them samples."""
+    latents, generator = model.encode(x), torch.Generator().manual_seed(1)
+    keep = [1 + i * (len(latents) - 1) // max(columns - 1, 1) for i in range(columns)]
+    means = [model.likelihood(latents[:m]).mean() for m in dict.fromkeys(keep)]
+    rows = torch.stack([x.to(means[0].dtype), *means], dim=1)
+    samples = model.draw(len(x) ** 2, temperature, generator).mean()
+    bins = model.frame.bins
+    left = arrange(rows.flatten(0, 1).clamp(0, bins - 1).numpy(), bins, rows.shape[1], enlarge=3)
+    right = arrange(samples.clamp(0, bins - 1).numpy(), bins, len(x), enlarge=3)
+    gap = np.full((len(left), 40, 3), 255, np.uint8)
+    return np.concatenate([left, gap, right], axis=1)
+
+
 def main(options: Options) -> None:
-    """Write both pictures."""
+    """Write the pictures."""
     model = mrvae.load(options.run)
     recipe = read_recipe(locate(options.run))
     bins = recipe.model.likelihood.bins
@@ -62,6 +79,7 @@ def main(options: Options) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     with torch.no_grad():
         first, second = x[: options.images], x[options.images :]
+        write_png(options.out / "overview.png", overview(model, first[:6]))
         pictures = {
             "partial.png": (partial_reconstructions(model, first), options.images),
             "interpolation.png": (interpolation(model, first, second, options.top), 9),

@@ -44,7 +44,7 @@ import mrvae
 from mrvae.data import Images, all_batches, images_for, normal
 from mrvae.models import HVAE
 from mrvae.recipes import Recipe, override
-from mrvae.report import curve, empty_figure, write_figure
+from mrvae.reports.figures import curve, empty_figure, write_figure
 from mrvae.training import run as training
 from mrvae.training.store.metrics import Metrics
 from mrvae.training.update import Updater, UpdateReport

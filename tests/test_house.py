@@ -18,40 +18,51 @@ import mrvae
 ROOT = Path(mrvae.__file__).parent
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
-WRITING = {"files", "image_grid", "report", "run_log", "processes", "streams", "forecast"}
+SCIENCE |= {"sizes"}
+WRITING = {"files", "reports", "run_log", "processes"}
+WRITING |= {"streams", "forecast"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
 ALLOWED: dict[str, set[str]] = {
-    "resolution": {"suggestions"},
+    "resolution": {"suggestions", "sizes"},
     "distributions": set(),
-    "recipes": {"suggestions"},
+    "recipes": {"suggestions", "sizes"},
     "suggestions": set(),
+    "sizes": set(),
     "devices": set(),
     "files": set(),
     "streams": set(),
     "forecast": {"streams"},
     "meter": set(),
     "processes": {"files"},
-    "layers": {"resolution", "distributions"},
-    "models": {"layers", "resolution", "distributions", "recipes", "files"},
+    "layers": {"resolution", "distributions", "sizes"},
+    "models": {"layers", "resolution", "distributions", "recipes", "files", "sizes"},
     "objectives": {"models"},
-    "data": {"distributions", "recipes.schema", "recipes.cut", "suggestions", "files"},
-    "image_grid": {"files"},
+    "data": {
+        "distributions",
+        "recipes.schema",
+        "recipes.data",
+        "recipes.cut",
+        "suggestions",
+        "files",
+        "sizes",
+    },
     "run_log": {"files"},
-    "report": {"files"},
-    "training": SCIENCE | WRITING | COUNTING,
+    "reports": {"files", "sizes"},
+    "training": SCIENCE | WRITING | COUNTING | {"devices"},
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
+    "restoration": SCIENCE,
     "papers": SCIENCE | WRITING | USING | {"training", "evaluation", "compression"},
     "cli": SCIENCE
     | WRITING
     | USING
-    | {"training", "evaluation", "compression", "papers", "__init__"},
-    "__init__": {"recipes", "models"},
+    | {"training", "evaluation", "compression", "restoration", "papers", "__init__"},
+    "__init__": {"recipes", "models", "evaluation", "restoration"},
     "__main__": {"cli"},
 }
-TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "suggestions"}
-TORCH_FREE |= {"streams", "forecast"}
+TORCH_FREE = {"recipes", "files", "run_log", "reports", "suggestions"}
+TORCH_FREE |= {"streams", "forecast", "sizes"}
 
 
 MOST_MODULES = 12

@@ -19,6 +19,7 @@ from mrvae.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "results").glob("*.md")]
@@ -96,10 +97,12 @@ def test_every_link_between_files_has_a_target(page: Path) -> None:
 
 
 def test_the_file_map_names_every_room_and_nothing_else() -> None:
-    named = set(re.findall(r"^\| `([\w./]+)` \|", README, re.MULTILINE))
-    rooms = {f"src/mrvae/{p.parent.name}/" for p in (ROOT / "src/mrvae").glob("*/__init__.py")}
-    assert rooms <= named
-    assert all((ROOT / name).exists() for name in named)
+    block = CONTRIBUTING.partition("### Contents")[2].split("```")[1]
+    named = set(re.findall(r"^([a-z_]+/)", block, re.MULTILINE))
+    package = ROOT / "src" / "mrvae"
+    assert named == {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    files = set(re.findall(r"^([a-z_]+)\.py ", block, re.MULTILINE))
+    assert files == {path.stem for path in package.glob("[a-z]*.py")}
 
 
 def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,17 +31,34 @@ def is_distributed() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def on_cpu() -> bool:
-    """Return whether several processes have to compute on CPUs, without a CUDA device.
+def on_cpu(device: torch.device | None = None) -> bool:
+    """Return whether several processes have to compute on CPUs, or are asked to.
 
     Without ``cpu=True``, accelerate would let each of them do the whole task separately.
     """
-    return is_distributed() and not torch.cuda.is_available()
+    asked = device is not None and device.type == "cpu"
+    return is_distributed() and (asked or not torch.cuda.is_available())
 
 
-def process_state() -> PartialState:
-    """Return the state of this process, after joining the group of the others if necessary."""
-    return PartialState(cpu=on_cpu())
+def process_state(device: torch.device | None = None) -> PartialState:
+    """Return the state of this process, after joining the group of the others if necessary.
+
+    With ``device`` the process computes there from now on. Of several processes each has a CUDA
+    device of its own.
+
+    Raises:
+        ValueError: if several processes are to compute on one device.
+    """
+    if device is None:
+        return PartialState(cpu=on_cpu())
+    if is_distributed() and (device.type == "mps" or device.index is not None):
+        raise ValueError(
+            f"the device is {device}, and each of several processes has its own; give cpu or cuda"
+        )
+    state = PartialState(cpu=on_cpu(device))
+    if not is_distributed():
+        state.device = device
+    return state
 
 
 def leave_group() -> None:

@@ -9,7 +9,7 @@ from data_made_up import random_pixels
 from PIL import Image
 from torch import Tensor
 
-from mrvae.data import Images, Rows, all_batches
+from mrvae.data import Crop, Images, Rows, all_batches
 from mrvae.data.files.arrays import open_npy
 
 
@@ -35,8 +35,10 @@ def test_images_on_disk_equal_images_in_memory(transform: str, tmp_path: Path) -
         "binarised": lambda images: images.binarised(4),
         "bits": lambda images: images.keep_bits(3),
         "subset": lambda images: images.subset(torch.tensor([19, 0, 7])),
-        "fitted": lambda images: images.fitted(4),
-        "composed": lambda images: images.subset(torch.arange(5, 15)).fitted(5).binarised(1),
+        "fitted": lambda images: images.framed(Crop(4, 4)),
+        "composed": lambda images: (
+            images.subset(torch.arange(5, 15)).framed(Crop(5, 5)).binarised(1)
+        ),
     }
     memory = transforms[transform](in_memory(pixels))
     disk = transforms[transform](on_disk(pixels, tmp_path))
@@ -103,7 +105,12 @@ def test_the_pixels_above_the_bins_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         in_memory(pixels).with_bins(16)
     lazy = on_disk(pixels, tmp_path).with_bins(16)
-    for images in (lazy, lazy.binarised(0), lazy.fitted(1), lazy.subset(torch.tensor([1]))):
+    for images in (
+        lazy,
+        lazy.binarised(0),
+        lazy.framed(Crop(1, 1)),
+        lazy.subset(torch.tensor([1])),
+    ):
         with pytest.raises(ValueError, match=message):
             images.take(torch.tensor([0]))
 
@@ -112,7 +119,7 @@ def test_resizing_few_bins_stays_within_them() -> None:
     """Bicubic resizing overshoots at an edge: 16 would become 17."""
     edge = np.zeros((1, 1, 8, 8), np.uint8)
     edge[..., 4:] = 16
-    fitted = in_memory(edge, bins=17).fitted(16)
+    fitted = in_memory(edge, bins=17).framed(Crop(16, 16))
     assert int(everything(fitted).max()) == 16
 
 
@@ -121,9 +128,9 @@ def test_fitting_takes_the_centre_of_the_longer_side() -> None:
     wide = random_pixels(1, 3, 8, 24)
     whole = Image.fromarray(wide[0].transpose(1, 2, 0)).resize((12, 4), Image.Resampling.BICUBIC)
     expected = torch.from_numpy(np.array(whole))[:, 4:8].permute(2, 0, 1)
-    assert torch.equal(everything(in_memory(wide).fitted(4))[0], expected)
+    assert torch.equal(everything(in_memory(wide).framed(Crop(4, 4)))[0], expected)
     tall = np.ascontiguousarray(wide.swapaxes(2, 3))
-    assert torch.equal(everything(in_memory(tall).fitted(4))[0], expected.mT)
+    assert torch.equal(everything(in_memory(tall).framed(Crop(4, 4)))[0], expected.mT)
 
 
 def test_an_index_outside_the_set_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from data_made_up import random_pixels, write_idx
 from PIL import Image
 
-from mrvae.data import NAMES, load
+from mrvae.data import NAMES, Conversion, Crop, load
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,10 @@ def test_the_environment_names_the_folder_unless_one_is_given(
 
 
 def test_a_named_set_is_resized_as_it_is_taken() -> None:
-    small, large = load("digits", "test", fit=8), load("digits", "test", fit=32)
+    small, large = (
+        load("digits", "test", conversion=Conversion(framing=Crop(8, 8))),
+        load("digits", "test", conversion=Conversion(framing=Crop(32, 32))),
+    )
     assert large.shape == (1, 32, 32)
     indices = torch.tensor([5, 0])
     pictures = [Image.fromarray(x[0].numpy()) for x in small.take(indices)]

@@ -288,7 +288,7 @@ def test_a_coarse_image_is_what_remains_of_the_fine_one(side: int) -> None:
 
 def test_a_coarse_image_of_no_level_is_refused() -> None:
     model = small()
-    with pytest.raises(ValueError, match=r"coarse has 3 pixels a side; expected one of \[8, 4, 2"):
+    with pytest.raises(ValueError, match="coarse has 3×3 pixels; expected one of 8, 4, 2"):
         super_resolve(model, torch.zeros(1, 2, 3, 3, dtype=torch.uint8))
     assert isinstance(model.encoder, WaveletEncoder)
     model.encoder = Free([], [])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from helpers.members import for_all
-from mrvae.recipes import ALL, Recipe, from_json, recipe, to_json
+from mrvae.recipes import ALL, Recipe, from_json, override, recipe, to_json
 from mrvae.recipes.optimizers import Adamax, AdamW, Muon
 from mrvae.recipes.schema import (
     BoundedScaleSpec,
@@ -23,7 +23,7 @@ from mrvae.recipes.schema import (
     SoftplusScaleSpec,
     Training,
 )
-from mrvae.recipes.serial import parse
+from mrvae.recipes.serial import ADDED, parse, without_added
 
 Json = dict[str, Any]
 
@@ -171,7 +171,7 @@ def test_what_is_no_object_is_refused(value: object) -> None:
         from_json(value)
 
 
-def test_every_key_is_needed() -> None:
+def test_every_key_is_needed_but_those_that_came_later() -> None:
     for path in _paths(to_json(recipe("digits-vdvae"))):
         tree: Json = to_json(recipe("digits-vdvae"))
         *parents, last = path.split(".")
@@ -180,8 +180,20 @@ def test_every_key_is_needed() -> None:
             below = below[parent]
         del below[last]
         place = ".".join(["recipe", *parents])
+        if f"{place}.{last}" in ADDED:
+            assert from_json(tree) == recipe("digits-vdvae")
+            continue
         with pytest.raises(ValueError, match=rf"^{re.escape(place)}: the key '{last}' is missing"):
             from_json(tree)
+
+
+def test_an_old_recipe_and_a_new_one_of_the_same_values_are_written_alike() -> None:
+    digits = recipe("digits-vdvae")
+    old = without_added(digits)
+    assert from_json(old) == digits
+    assert {f"recipe.{path}" for path in {*_paths(to_json(digits))} - {*_paths(old)}} >= set(ADDED)
+    changed = override(digits, ["data.pad=true"])
+    assert from_json(without_added(changed)) == changed
 
 
 def test_a_whole_number_will_do_for_any_number() -> None:

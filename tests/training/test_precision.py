@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from helpers.tiny_run import tiny
-from mrvae.training import precision, train
+from mrvae.training import train
+from mrvae.training.machine import precision
 
 CPU = torch.device("cpu")
 

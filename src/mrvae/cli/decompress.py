@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_folder
+from mrvae.cli.checks import check_coding_device, check_folder
 from mrvae.cli.coding_bar import CodingBar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.notes import warn
-from mrvae.cli.options import Json, Quiet
+from mrvae.cli.options import Device, Json, Quiet
 
 if TYPE_CHECKING:
     from mrvae.compression import Container
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decompress:
-    """Write the pictures of a compressed file as PNG; lossless ones are as they were.
+    """Write what a compressed file holds as it was: pictures as PNG, recordings as WAV.
 
     The model is found by the hash in the file: among those that ship with mrvae, then among those
     that compress has noted on this machine. Of a file that was cut, the pictures before the cut are
@@ -35,11 +35,13 @@ class Decompress:
     yes_large: Annotated[
         bool, Option("decode also a file that declares far more pixels than its size allows")
     ] = False
+    device: Device = None
     quiet: Quiet = False
     json: Json = False
 
     def run(self) -> Answer:
         """Check the file, find its model, write the pictures."""
+        check_coding_device(self.device)
         folder = self.out
         check_folder(folder)
         if not folder.parent.is_dir():
@@ -65,7 +67,8 @@ class Decompress:
             "chunks": len(container.places),
             "run": str(model.run),
         }
-        return Answer(values, f"wrote {len(written)} pictures to {folder}")
+        what = "pictures" if header.signal is None else "recordings"
+        return Answer(values, f"wrote {len(written)} {what} to {folder}")
 
 
 def _cut(container: Container, missing: int) -> str:

@@ -27,11 +27,19 @@ RunPath = Annotated[
 Split = Annotated[Literal["train", "validation", "test"], Option("which images")]
 Seed = Annotated[int, Option("seed of all random numbers")]
 Picture = Annotated[Path, Option("picture to write")]
+Each = Annotated[
+    Path | None,
+    Option("folder for a file of each image, PNG, or of each signal, WAV"),
+]
 DataDir = Annotated[
     Path | None, Option("local folder with the data; by default MRVAE_DATA, else a download")
 ]
 Best = Annotated[bool, Option("use the weights of the best validation, not the last")]
 Quiet = Annotated[bool, Option("show no progress")]
+Device = Annotated[
+    str | None,
+    Option("cpu, cuda, cuda:1 or mps; by default the fastest that there is", metavar="DEVICE"),
+]
 Large = Annotated[
     bool, Option("also a model that is larger than any published one, by far", name="yes-large")
 ]

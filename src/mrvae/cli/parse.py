@@ -107,8 +107,12 @@ class _Parser(argparse.ArgumentParser):
             self.add_argument(
                 name, metavar=metavar, type=read, nargs=nargs, default=default, help=text
             )
-        else:
+        elif parameter.required:
             self.add_argument(name, metavar=metavar, type=read, help=text)
+        else:
+            self.add_argument(
+                name, metavar=metavar, type=read, nargs="?", default=default, help=text
+            )
 
     def _checked(self, arguments: Sequence[str]) -> list[str]:
         """Refuse unknown options and missing values, and write options as ``--name=value``.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from mrvae.cli.checks import check_folder, check_processes
 from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Argument, Option
-from mrvae.cli.options import DataDir, Json, Quiet
+from mrvae.cli.options import DataDir, Device, Json, Quiet
 from mrvae.cli.tables import table
 from mrvae.papers.outcome import Budget, Outcome, Row, Value
 
@@ -62,6 +62,7 @@ class Reproduce:
             "write compressed files and measure these, where the item has them (kuzina2023 figure5)"
         ),
     ] = False
+    device: Device = None
     quiet: Quiet = False
     json: Json = False
 
@@ -78,13 +79,14 @@ class Reproduce:
         from mrvae.data.location import data_folder
 
         data_folder(self.data_dir)
-        from accelerate import PartialState
-
+        from mrvae.devices import choose_device
         from mrvae.papers.workspace import Workspace
+        from mrvae.processes import process_state
 
-        first = PartialState().is_main_process
+        device = None if self.device is None else choose_device(self.device)
+        first = process_state(device).is_main_process
         workspace = Workspace(
-            folder, self.budget, self.data_dir, self.quiet or not first, self.only
+            folder, self.budget, self.data_dir, self.quiet or not first, self.only, self.device
         )
         again = f"stopped, and saved; the same command goes on from there ({folder})"
         with stopped_early(again):

@@ -7,29 +7,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mrvae.cli.checks import check_positive, check_processes, check_seed
+from mrvae.cli.automatic import AnyRecipe, Scale, Source, choose
+from mrvae.cli.checks import check_at_most, check_positive, check_processes, check_seed
 from mrvae.cli.command import Answer, stopped_early
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import DataDir, Json, Large, Overrides, Quiet, RecipeName, Seed, read_recipe
+from mrvae.cli.options import (
+    DataDir,
+    Device,
+    Json,
+    Large,
+    Overrides,
+    Quiet,
+    Seed,
+)
 from mrvae.cli.pictures import draw_picture
+from mrvae.cli.signals import unit_of
 from mrvae.recipes import Recipe
-from mrvae.report import loss_figure, write_figure
+from mrvae.reports.figures import loss_figure, write_figure
 from mrvae.run_log import read_events
 
 if TYPE_CHECKING:
     from mrvae.training import RunSummary
+
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
 class Train:
     """Train a recipe and write its run directory.
 
-    A value of the recipe is changed by key=value, such as training.batch=32. After training, or
-    after Ctrl-C, the run directory is complete, and --resume continues from it.
+    Without a recipe, --data names images and a model is chosen for them, see --scale. A value of
+    the recipe is changed by key=value, such as training.batch=32. After training, or after Ctrl-C,
+    the run directory is complete, and --resume continues from it.
     """
 
-    recipe: RecipeName
+    recipe: AnyRecipe = None
     overrides: Overrides = ()
+    data: Source = None
+    scale: Scale = "small"
     out: Annotated[Path | None, Option("run directory to make; by default runs/RECIPE")] = None
     steps: Annotated[
         int | None, Option("total number of steps; it fixes the schedule; by default the recipe's")
@@ -40,16 +55,26 @@ class Train:
     tracker: Annotated[
         str | None, Option("also log to tensorboard, wandb or another tracker of accelerate")
     ] = None
+    device: Device = None
+    threads: Annotated[
+        int | None,
+        Option("threads on the CPU; by default one, or more where that is measured to be worth it"),
+    ] = None
     quiet: Quiet = False
     large: Large = False
     json: Json = False
 
     def run(self) -> Answer:
         """Train, then draw the loss and some samples."""
-        check_positive(steps=self.steps)
+        check_positive(steps=self.steps, threads=self.threads)
+        check_at_most(_MOST_THREADS, threads=self.threads)
         check_seed(self.seed)
         check_processes()
-        recipe = read_recipe(self.recipe, self.overrides, self.steps)
+        choice = choose(
+            self.recipe, self.overrides, self.data, self.scale, self.data_dir, self.steps
+        )
+        choice.announce()
+        recipe = choice.recipe
         out = Path("runs") / recipe.name if self.out is None else self.out
         before = _written(out)
         from mrvae.processes import leave_group, process_state
@@ -61,7 +86,7 @@ class Train:
         if not process_state().is_main_process:
             return Answer({}, "")
         changed = _written(out) != before or not _pictures_exist(out)
-        return _answer(recipe, summary, _draw(out, self.large) if changed else ())
+        return _answer(recipe, summary, _draw(out, self.large, self.device) if changed else ())
 
     def _train(self, recipe: Recipe, out: Path) -> RunSummary:
         from mrvae.training import train
@@ -76,6 +101,8 @@ class Train:
                 tracker=self.tracker,
                 quiet=self.quiet,
                 large=self.large,
+                device=self.device,
+                threads=self.threads,
             )
 
 
@@ -89,18 +116,19 @@ def _pictures_exist(out: Path) -> bool:
     return (out / "loss.png").is_file() and (out / "samples.png").is_file()
 
 
-def _draw(out: Path, large: bool) -> tuple[str, ...]:
-    """Write the loss curve and 64 samples into the run directory; return what failed."""
-    from mrvae.cli.runs import draw, open_run, write_images
+def _draw(out: Path, large: bool, device: str | None) -> tuple[str, ...]:
+    """Write the loss curve and samples into the run directory; return what failed."""
+    from mrvae.cli.runs import draw, open_run
 
     def losses() -> None:
-        run = open_run(out, large=large)
+        run = open_run(out, large=large, device=device)
         dims = None if run.levels == 2 else run.model.frame.dims
         write_figure(out / "loss.png", loss_figure(read_events(out / "metrics.jsonl"), dims))
 
     def samples() -> None:
-        run = open_run(out, large=large)
-        write_images(out / "samples.png", draw(run, 64, (1.0,), seed=0), run.levels)
+        run = open_run(out, large=large, device=device)
+        count = 64 if run.signal is None else 16
+        run.show(out / "samples.png", draw(run, count, (1.0,), seed=0))
 
     return draw_picture(out / "loss.png", losses) + draw_picture(out / "samples.png", samples)
 
@@ -108,7 +136,7 @@ def _draw(out: Path, large: bool) -> tuple[str, ...]:
 def _answer(recipe: Recipe, summary: RunSummary, problems: tuple[str, ...]) -> Answer:
     from mrvae.models import bits_per_dim
 
-    dims = recipe.model.channels * recipe.model.size**2
+    dims = recipe.model.dims
     nats = summary.nats if math.isfinite(summary.nats) else None
     values = {
         "run": str(summary.run),
@@ -118,10 +146,11 @@ def _answer(recipe: Recipe, summary: RunSummary, problems: tuple[str, ...]) -> A
         "recipe": recipe.name,
     }
     pictures = "" if problems else ", with loss.png and samples.png"
-    bits = bits_per_dim(summary.nats, dims)
+    bits, meaning = bits_per_dim(summary.nats, dims), unit_of(recipe)
+    unit = "" if meaning is None else f"\n{meaning}"
     text = f"""\
 trained {summary.steps} steps in {summary.seconds:.0f} s
-validation −ELBO {summary.nats:.2f} nats per image, {bits:.3f} bits/dim
+validation −ELBO {summary.nats:.2f} nats per image, {bits:.3f} bits/dim{unit}
 run directory {summary.run}{pictures}
 
 next: mrvae evaluate {summary.run}

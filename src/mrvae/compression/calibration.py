@@ -33,7 +33,7 @@ _CALIBRATION_IMAGES = 256
 
 
 def training_images(recipe: Recipe, data_dir: Path | None) -> Tensor | None:
-    """Return some of the training images of a recipe, uint8 (N, C, S, S).
+    """Return some of the training images of a recipe, uint8 (N, C, H, W).
 
     Nothing is downloaded: the result is None if the images are not on this machine.
 
@@ -56,7 +56,7 @@ def training_images(recipe: Recipe, data_dir: Path | None) -> Tensor | None:
 
 
 def codec_for(network: CodingNetwork, x: Tensor) -> Codec:
-    """Return the codec whose coded units carry information of images x, uint8 (N, C, S, S)."""
+    """Return the codec whose coded units carry information of images x, uint8 (N, C, H, W)."""
     kl = bits_per_unit(network, x)
     return Codec(
         network,
@@ -67,7 +67,7 @@ def codec_for(network: CodingNetwork, x: Tensor) -> Codec:
 
 @torch.no_grad()
 def bits_per_unit(network: CodingNetwork, x: Tensor) -> tuple[Tensor, ...]:
-    """Return the mean KL of every unit over images x, uint8 (N, C, S, S), in bits.
+    """Return the mean KL of every unit over images x, uint8 (N, C, H, W), in bits.
 
     Returns:
         For each latent float64 (C, H, W), estimated with one draw of the latents per image.

@@ -68,7 +68,7 @@ def encode_chunk(
     bits_back: bool,
     progress: Progress = no_progress,
 ) -> CodedChunk:
-    """Code uint8 images (n, C, S, S), of which the first is number ``first`` of the file."""
+    """Code uint8 images (n, C, H, W), of which the first is number ``first`` of the file."""
     growth = min(FIRST_GROWTH, len(x)) if bits_back else 0
     while 0 < growth < len(x):
         try:
@@ -174,6 +174,6 @@ def _open(payload: bytes, count: int, codec: Codec) -> tuple[int, int, Stack]:
 def _min_bits(codec: Codec, count: int, growth: int) -> float:
     """Return the fewest bits of so many images, beyond a batch of which all may take none."""
     grows = growth > 0 or any(bool(units.active.any()) for units in codec.direct)
-    channels, size, _ = codec.network.image
-    pixels = channels * size * size * min_symbol_bits(codec.network.model.frame.bins)
+    frame = codec.network.model.frame
+    pixels = frame.dims * min_symbol_bits(frame.bins)
     return max(0, count - MAX_BATCH) * pixels if grows else 0.0

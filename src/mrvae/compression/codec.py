@@ -75,7 +75,7 @@ class Codec:
     rounds: int = 0
 
     def push_direct(self, stack: Stack, x: Tensor) -> None:
-        """Push uint8 images (B, C, S, S) by the direct code."""
+        """Push uint8 images (B, C, H, W) by the direct code."""
         network, observed = self.network, self.network.context(x)
         integers = search(network, self.direct, x, self.rounds)
         choices = [choose_integers(*pair) for pair in zip(self.direct, integers, strict=True)]

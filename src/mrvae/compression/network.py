@@ -53,7 +53,7 @@ class CodingNetwork:
             ValueError: if the prior of the model's context only bounds its probabilities.
         """
         check_conditioner(model.context)
-        return cls(copy.deepcopy(model).to("cpu", torch.float64).eval())
+        return cls(copy.deepcopy(model).to("cpu").to(torch.float64).eval())
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -62,9 +62,8 @@ class CodingNetwork:
 
     @property
     def image(self) -> Shape:
-        """Shape (C, S, S) of an image."""
-        frame = self.model.frame
-        return frame.channels, frame.size, frame.size
+        """Shape (C, H, W) of an image."""
+        return self.model.frame.shape
 
     @property
     def noise_size(self) -> int:
@@ -151,7 +150,7 @@ class CodingNetwork:
 
     @torch.no_grad()
     def pop_pixels(self, stack: Stack, h: Tensor) -> Tensor:
-        """Pop images, uint8 (B, C, S, S), given the last state h."""
+        """Pop images, uint8 (B, C, H, W), given the last state h."""
         x = torch.zeros(len(h), *self.image, dtype=torch.uint8)
         for channel in range(x.shape[1]):
             for h_part, x_part in self._table_batches(h, x):
@@ -162,19 +161,20 @@ class CodingNetwork:
 
     @torch.no_grad()
     def mean(self, h: Tensor) -> Tensor:
-        """Return the mean images given the last state h, rounded to uint8 (B, C, S, S)."""
+        """Return the mean images given the last state h, rounded to uint8 (B, C, H, W)."""
         parts = [self.model.pixels(part).mean().round() for part in microbatches(h, self.rows)]
         check_finite(*parts)
         return torch.cat(parts).to(torch.uint8)
 
     def _table_batches(self, h: Tensor, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield states and images whose tables fit into memory; the images are views."""
-        _, size, _ = self.image
-        rows = min(self.rows, max(1, _MAX_TABLE_VALUES // (size * size * self.model.frame.bins)))
+        _, height, width = self.image
+        table = height * width * self.model.frame.bins
+        rows = min(self.rows, max(1, _MAX_TABLE_VALUES // table))
         yield from zip(torch.split(h, rows), torch.split(x, rows), strict=True)
 
     def _table(self, h: Tensor, x: Tensor, channel: int) -> SymbolTable:
-        """Return the table of a channel's pixels given the channels before, (B·S·S, bins)."""
+        """Return the table of a channel's pixels given the channels before, (B·H·W, bins)."""
         # The later channels have no influence, and the decoder does not know them yet.
         known = x.clone()
         known[:, channel:] = 0

@@ -106,7 +106,7 @@ class ProgressiveLayers:
         return ProgressiveLayers(replace(self.codec, direct=kept), lossless)
 
     def push(self, stacks: Mapping[int, Stack], x: Tensor) -> Latents:
-        """Push uint8 images (B, C, S, S), each layer on the stack of its mark.
+        """Push uint8 images (B, C, H, W), each layer on the stack of its mark.
 
         Returns:
             The context's codes that were pushed.
@@ -129,7 +129,7 @@ class ProgressiveLayers:
         return observed.context
 
     def pop(self, stacks: Mapping[int, Stack], count: int) -> tuple[Tensor, Latents]:
-        """Pop the given layers, and return images, uint8 (B, C, S, S), and a context's codes."""
+        """Pop the given layers, and return images, uint8 (B, C, H, W), and a context's codes."""
         network = self.codec.network
         codes = pop_context(stacks[1], network.model.context, count) if self._first > 1 else ()
         choices: list[Choose] = [
@@ -190,7 +190,7 @@ class CodedLayer:
 def encode_layers(
     layers: ProgressiveLayers, x: Tensor, most: int, progress: Progress = no_progress
 ) -> tuple[CodedLayer, ...]:
-    """Code uint8 images (n, C, S, S) in batches of ``most``, and return every layer."""
+    """Code uint8 images (n, C, H, W) in batches of ``most``, and return every layer."""
     stacks = {mark: Stack(_START) for mark in layers.marks}
     coded, done = [], 0
     for part in torch.split(x, most):

@@ -49,7 +49,7 @@ _KEPT = 16
 def search(
     network: CodingNetwork, coded: Sequence[CodedUnits], x: Tensor, rounds: int = ROUNDS
 ) -> tuple[Symbols, ...]:
-    """Return the integers k of each latent for images x, uint8 (B, C, S, S).
+    """Return the integers k of each latent for images x, uint8 (B, C, H, W).
 
     Args:
         network: the model.

@@ -6,16 +6,22 @@ of (seed, step), and so is every random draw. Files are untrusted: nothing in th
 declared size is checked before memory is allocated, and an error is one line that names the file.
 
     images, rows            a set of images, in memory or read on demand
+    framing                 cropping and padding to a size
     stream, prefetch        training batches as a function of the step
     randomness, splits      noise, and which images are held out
     prepare, loading        from a recipe, or a source's name, to images
+    inputs                  images that a user names beside a trained model
     location                the data folder
     sources/                data sets by name: digits, MNIST, OMNIGLOT, CIFAR-10, the hub
-    files/                  image files, folders, arrays, shards, galleries, patches
+    files/                  image files and their conversion, folders, arrays, shards, galleries,
+                            patches
 """
 
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.gallery import Picture, gallery
+from mrvae.data.framing import Crop, Pad
 from mrvae.data.images import Images, all_batches
+from mrvae.data.inputs import Inputs, Sizes, read_inputs, read_whole
 from mrvae.data.loading import NAMES, load
 from mrvae.data.location import data_folder
 from mrvae.data.prefetch import Prefetch
@@ -28,11 +34,16 @@ from mrvae.data.stream import Stream
 __all__ = [
     "NAMES",
     "SPLITS",
+    "Conversion",
+    "Crop",
     "Images",
+    "Inputs",
+    "Pad",
     "Picture",
     "Prefetch",
     "Purpose",
     "Rows",
+    "Sizes",
     "Stream",
     "all_batches",
     "data_folder",
@@ -41,5 +52,7 @@ __all__ = [
     "images_for",
     "load",
     "normal",
+    "read_inputs",
+    "read_whole",
     "whole",
 ]

@@ -1,11 +1,12 @@
 """A data set is uint8 images of shape (N, C, H, W) with a name and a split.
 
-A pixel is an integer 0 … bins-1. Three transforms change the pixels, each image by itself:
+A pixel is an integer 0 … bins-1. These transforms change the pixels, each image by itself:
 
 * ``binarised(seed)``: the grey value v of image i becomes 1 with probability v / (bins-1), by
   one draw that is fixed by (seed, i). Validation and test sets are binarised so, once for all;
 * ``keep_bits(b)``: v becomes v >> (8-b), the b leading bits of an 8-bit value;
-* ``fitted(side)``: the shorter side is resized to ``side`` and the centre cropped.
+* ``framed(framing)``: the image is cropped or padded to a size;
+* ``in_mode(mode)``: grey becomes RGB, or RGB grey.
 
 Small sets are one tensor. A set larger than memory is a :class:`~mrvae.data.rows.Rows`, and then
 the same transforms are applied to a batch when it is taken.
@@ -17,12 +18,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mrvae.data.files.image_files import fit, from_tensor, to_tensor
+from mrvae.data.files.conversion import channels_in, in_mode, to_tensor
+from mrvae.data.files.image_files import from_tensor
+from mrvae.data.framing import Framing
 from mrvae.data.randomness import Purpose, generator
 from mrvae.data.rows import MappedRows, PickedRows, Rows, RowTransform, TensorRows
+from mrvae.recipes.data import Mode
 
 _CHUNK = 256
 
@@ -30,6 +35,8 @@ _CHUNK = 256
 @dataclass(frozen=True, eq=False)
 class Images:
     """Uint8 images of shape (N, C, H, W) whose pixels are integers 0 … bins-1.
+
+    ``files`` is a digest of the names and sizes of the files of a folder, if they come from one.
 
     Raises ``ValueError`` for another type or shape, for no images, and for a value that is too
     large: at once for a tensor, when it is taken for images that are read when asked for.
@@ -47,6 +54,7 @@ class Images:
     name: str
     split: str
     bins: int = 256
+    files: str = ""
 
     def __post_init__(self) -> None:
         if not 2 <= self.bins <= 256:
@@ -140,19 +148,35 @@ class Images:
             )
         return self._transformed(partial(_keep_bits, bits=bits), self.shape, bins=2**bits)
 
-    def fitted(self, side: int) -> Images:
-        """Return square images: the shorter side resized to ``side``, the centre cropped.
+    def framed(self, framing: Framing) -> Images:
+        """Return images of a size, cropped or padded; see :mod:`mrvae.data.framing`.
 
-        Resizing is bicubic with antialiasing (Pillow), clamped to 0 … bins-1. Raises
-        ``ValueError`` for side < 1, and for images of other than 1 or 3 channels.
+        Values stay in 0 … bins-1. Raises ``ValueError`` for images of other than 1 or 3 channels.
         """
         channels, height, width = self.shape
-        if (height, width) == (side, side):
+        if (height, width) == (framing.height, framing.width):
             return self
         if channels not in (1, 3):
             raise ValueError(f"{self.name} has {channels} channels; only 1 or 3 can be resized")
-        transform = partial(_fit_batch, side=side, bins=self.bins)
-        return self._transformed(transform, (channels, side, side), bins=self.bins)
+        transform = partial(_frame_batch, framing=framing, bins=self.bins)
+        shape = (channels, framing.height, framing.width)
+        return self._transformed(transform, shape, bins=self.bins)
+
+    def in_mode(self, mode: Mode) -> Images:
+        """Return images in a mode: RGB from grey has three equal channels, grey from RGB its luma.
+
+        Example:
+            >>> from mrvae.recipes.data import ToRGB
+            >>> grey = Images(torch.zeros(5, 1, 2, 2, dtype=torch.uint8), "zeros", "test")
+            >>> grey.in_mode(ToRGB()).shape
+            (3, 2, 2)
+
+        """
+        channels, height, width = self.shape
+        if (wanted := channels_in(mode, channels)) == channels:
+            return self
+        transform = partial(_convert_batch, mode=mode)
+        return self._transformed(transform, (wanted, height, width), bins=self.bins)
 
     def when_taken(self) -> Images:
         """Return the same images, whose transforms are then applied when images are taken."""
@@ -200,10 +224,12 @@ def check_shape(name: str, shape: tuple[int, int, int], expected: tuple[int, int
     Raises ``ValueError``.
     """
     if shape != expected:
+        options = [f"data.mode={'rgb' if expected[0] == 3 else 'grey'}"] * (shape[0] != expected[0])
+        options += ["data.fit=true or data.pad=true"] * (shape[1:] != expected[1:])
         raise ValueError(
             f"{name} has images of shape {shape}, the recipe's model {expected} "
-            "(channels, height, width); override model.channels and model.size, or resize the "
-            "images of a folder, file or hub with data.fit=true"
+            "(channels, height, width); override model.channels and model.size, or convert the "
+            f"images by {' and '.join(options)}"
         )
 
 
@@ -263,6 +289,11 @@ def _keep_bits(indices: Tensor, images: Tensor, *, bits: int) -> Tensor:
     return images >> (8 - bits)
 
 
-def _fit_batch(indices: Tensor, images: Tensor, *, side: int, bins: int) -> Tensor:
-    fitted = [to_tensor(fit(from_tensor(image), side)) for image in images]
-    return torch.stack(fitted).clamp(max=bins - 1)
+def _frame_batch(indices: Tensor, images: Tensor, *, framing: Framing, bins: int) -> Tensor:
+    framed = [to_tensor(np.array(framing.apply(from_tensor(image)))) for image in images]
+    return torch.stack(framed).clamp(max=bins - 1)
+
+
+def _convert_batch(indices: Tensor, images: Tensor, *, mode: Mode) -> Tensor:
+    converted = [to_tensor(in_mode(np.array(from_tensor(image)), mode)) for image in images]
+    return torch.stack(converted)

@@ -9,11 +9,14 @@ what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mrvae.data.files.arrays import load_npy, load_npz
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.folder import load_folder
 from mrvae.data.files.shards import is_sharded, load_shards
+from mrvae.data.files.survey import log_cropped
 from mrvae.data.images import Images
 from mrvae.data.location import data_folder
 from mrvae.data.sources.cifar10 import load_cifar10
@@ -22,26 +25,32 @@ from mrvae.data.sources.hub import load_hub
 from mrvae.data.sources.mnist import load_mnist
 from mrvae.data.sources.omniglot import load_omniglot
 from mrvae.data.splits import SPLITS
+from mrvae.recipes.data import Stored
 from mrvae.suggestions import did_you_mean
 
 NAMES = ("digits", "mnist", "omniglot", "cifar10")
 """The sources that are known by name."""
+
+Shape = tuple[int, int, int]
+
+_AS_STORED = Conversion()
+OTHERS = "a folder of images, a .npy or .npz file, or hf:owner/name"
+"""What a source of images may be besides."""
 
 
 def load(
     source: str,
     split: str,
     data_dir: Path | str | None = None,
-    fit: int | None = None,
-    expected: tuple[int, int, int] | None = None,
+    conversion: Conversion = _AS_STORED,
+    expected: Shape | None = None,
 ) -> Images:
     """Return the images of a source's split.
 
-    ``fit`` is a side in pixels: the shorter side of each image is resized to it and the centre
-    cropped. Images of a named data set are resized when they are taken, to save memory. A relative
-    path is looked up from the current folder, then from the data folder. ``expected`` is the shape
-    (C, H, W) that the images must have then; if it is given, the files of another shape are refused
-    by their headers, before any pixel is read.
+    ``conversion`` is of colours and sizes; images of a named data set are resized when they are
+    taken, to save memory. A relative path is looked up from the current folder, then from the data
+    folder. ``expected`` is the shape (C, H, W) that the images must have then; if it is given, the
+    files of another shape are refused by their headers, before any pixel is read.
 
     Raises ``ValueError`` for an unknown source or split, and for data that are missing, damaged or
     of the wrong kind.
@@ -56,11 +65,18 @@ def load(
         raise ValueError(f"{split!r} is no split; choose from {', '.join(SPLITS)}")
     root = data_folder(data_dir)
     if source not in NAMES:
-        return _load_path(source, split, root, fit, expected)
-    images = _load_named(source, split, root)
-    if fit is None or images.shape[1:] == (fit, fit):
+        return _load_path(source, split, root, conversion, expected)
+    return _converted(_load_named(source, split, root), conversion)
+
+
+def _converted(images: Images, conversion: Conversion) -> Images:
+    """Return images that come without files of their own, as ``conversion`` asks for."""
+    images = images.in_mode(conversion.mode)
+    if conversion.framing is None:
         return images
-    return images.when_taken().fitted(fit)
+    log_cropped(images.name, conversion, [images.shape[1:]])
+    framed = (conversion.framing.height, conversion.framing.width)
+    return images if images.shape[1:] == framed else images.when_taken().framed(conversion.framing)
 
 
 def _load_named(source: str, split: str, root: Path | None) -> Images:
@@ -77,40 +93,40 @@ def _load_named(source: str, split: str, root: Path | None) -> Images:
 
 
 def _load_path(
-    source: str,
-    split: str,
-    root: Path | None,
-    fit: int | None,
-    expected: tuple[int, int, int] | None,
+    source: str, split: str, root: Path | None, conversion: Conversion, expected: Shape | None
 ) -> Images:
     """Load a file, a folder or a hub data set."""
     if source.startswith("hf:"):
-        return load_hub(source.removeprefix("hf:"), split, fit)
-    path = _existing(source, root)
+        return load_hub(source.removeprefix("hf:"), split, conversion)
+    path = existing(source, root, NAMES, OTHERS)
     if path.is_dir():
         if not is_sharded(path):
-            return load_folder(path, split, fit, expected)
+            return load_folder(path, split, conversion, expected)
         images = load_shards(path, split)
     elif path.suffix.lower() == ".npy":
         images = load_npy(path, split)
     elif path.suffix.lower() == ".npz":
-        images = load_npz(path, split, expected if fit is None else None)
+        as_stored = conversion.framing is None and isinstance(conversion.mode, Stored)
+        images = load_npz(path, split, expected if as_stored else None)
     else:
         raise ValueError(f"{path} is not read; give a folder of images, a .npy or an .npz file")
-    return images if fit is None else images.fitted(fit)
+    return _converted(images, conversion)
 
 
-def _existing(source: str, root: Path | None) -> Path:
-    """Return the path of a source, or refuse it with the nearest known name."""
+def existing(source: str, root: Path | None, names: Sequence[str], others: str) -> Path:
+    """Return the path of a source: from the current folder, else from the data folder.
+
+    Raises ``ValueError`` if there is none, with the nearest known name, and what ``others`` may be.
+    """
     candidates = [Path(source)] if root is None else [Path(source), root / source]
     for path in candidates:
         if source and _exists(path):
             return path
-    hint = did_you_mean(source, NAMES, otherwise="check its path")
+    hint = did_you_mean(source, names, otherwise="check its path")
     tried = " or ".join(str(path) for path in candidates)
     raise ValueError(
         f"{source!r} is no known source, and there is no {tried}; known are "
-        f"{', '.join(NAMES)}, a folder of images, a .npy or .npz file, or hf:owner/name; {hint}"
+        f"{', '.join(names)}, {others}; {hint}"
     )
 
 

@@ -22,9 +22,9 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mrvae.layers.convolution import Depthwise, drawn_convolution, normed
+from mrvae.layers.convolution import Depthwise, drawn_convolution, normed, pointwise
+from mrvae.sizes import ImageSize, sides, simplest
 
 
 class ReZero(nn.Module):
@@ -88,31 +88,39 @@ class Shortcut(nn.Module):
 def _times(beta: Tensor, layer: nn.Conv2d, x: Tensor) -> Tensor:
     """Return β times what a pointwise convolution makes of x."""
     bias = None if layer.bias is None else beta * layer.bias
-    return functional.conv2d(x, beta * layer.weight, bias)
+    return pointwise(x, beta * layer.weight, bias)
 
 
 def activated_before(
-    inputs: int, middle: int, outputs: int, *, weight_norm: bool = False
+    inputs: int, middle: int, outputs: int, *, kernel: ImageSize = 3, weight_norm: bool = False
 ) -> nn.Sequential:
-    """Return C₄ g C g C g C₁ g, the spatial convolutions 3×3; all have weight norm, or none has.
+    """Return C₄ g C g C g C₁ g, C of the kernel; all have weight norm, or none has.
 
     Example:
         >>> sum(p.numel() for p in activated_before(32, 32, 32).parameters())
         20608
     """
-    sizes = ((inputs, middle, 1), (middle, middle, 3), (middle, middle, 3), (middle, outputs, 1))
+    inside = (middle, middle, kernel)
+    sizes = ((inputs, middle, 1), inside, inside, (middle, outputs, 1))
     layers: list[nn.Module] = []
-    for i, o, kernel in sizes:
-        layers += [nn.SiLU(), drawn_convolution(i, o, kernel, weight_norm=weight_norm)]
+    for i, o, side in sizes:
+        layers += [nn.SiLU(), drawn_convolution(i, o, side, weight_norm=weight_norm)]
     return nn.Sequential(*layers)
 
 
 def activated_after(
-    inputs: int, middle: int, outputs: int, *, depthwise: bool = False, weight_norm: bool = False
+    inputs: int,
+    middle: int,
+    outputs: int,
+    *,
+    kernel: ImageSize = 3,
+    depthwise: bool = False,
+    weight_norm: bool = False,
 ) -> nn.Sequential:
-    """Return C₄ g C g C g C₁, or C₄ g D g C₁ with a depthwise 5×5 convolution D.
+    """Return C₄ g C g C g C₁, or C₄ g D g C₁ with a depthwise convolution D.
 
-    With weight norm all have it but the last, which can then be given its first weights.
+    D is larger than C by two pixels, 5×5 where C is 3×3 and 1×5 where C is 1×3. With weight norm
+    all have it but the last, which can then be given its first weights.
 
     Example:
         >>> sum(p.numel() for p in activated_after(32, 32, 34, depthwise=True).parameters())
@@ -120,8 +128,17 @@ def activated_after(
     """
     layers: list[nn.Module] = [drawn_convolution(inputs, middle, 1, weight_norm=weight_norm)]
     if depthwise:
-        layers += [nn.SiLU(), normed(Depthwise(middle, 5), weight_norm)]
+        layers += [nn.SiLU(), normed(Depthwise(middle, _wider(kernel)), weight_norm)]
     else:
         for _ in range(2):
-            layers += [nn.SiLU(), drawn_convolution(middle, middle, 3, weight_norm=weight_norm)]
+            layers += [
+                nn.SiLU(),
+                drawn_convolution(middle, middle, kernel, weight_norm=weight_norm),
+            ]
     return nn.Sequential(*layers, nn.SiLU(), drawn_convolution(middle, outputs, 1))
+
+
+def _wider(kernel: ImageSize) -> ImageSize:
+    """Return the kernel of D."""
+    down, across = sides(kernel)
+    return simplest((down + 2 if down > 1 else 1, across + 2 if across > 1 else 1))

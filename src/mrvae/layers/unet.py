@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from mrvae.layers.convolution import convolution, scale_weight
 from mrvae.resolution import Ladder
+from mrvae.sizes import ImageSize, can_halve, halved, kernel_for, size_text
 
 
 def time_embedding(t: Tensor, width: int, dtype: torch.dtype) -> Tensor:
@@ -62,6 +63,7 @@ class TimedBlock(nn.Module):
         outputs: channels of the result.
         time: size of the time's embedding.
         groups: of the normalisations; it divides both numbers of channels.
+        kernel: of both convolutions.
 
     Example:
         >>> block, x = TimedBlock(8, 8, time=4, groups=2), torch.randn(1, 8, 3, 3)
@@ -69,13 +71,15 @@ class TimedBlock(nn.Module):
         True
     """
 
-    def __init__(self, inputs: int, outputs: int, time: int, groups: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, time: int, groups: int, kernel: ImageSize = 3
+    ) -> None:
         super().__init__()
         self.enter = nn.GroupNorm(groups, inputs)
-        self.first = convolution(inputs, outputs, 3)
+        self.first = convolution(inputs, outputs, kernel)
         self.modulate = nn.Linear(time, 2 * outputs)
         self.inside = nn.GroupNorm(groups, outputs)
-        self.second = convolution(outputs, outputs, 3)
+        self.second = convolution(outputs, outputs, kernel)
         self.skip = nn.Identity() if inputs == outputs else convolution(inputs, outputs, 1)
         scale_weight(self.second, 0.0)
 
@@ -127,7 +131,7 @@ class UNet(nn.Module):
     """The U-Net, from a state at time t to the parameters of a step.
 
     Args:
-        size: pixels a side of the finest scale.
+        size: pixels of the finest scale: one number, or (height, width).
         channels: of the input.
         outputs: channels of the output.
         width: channels inside, the same on all scales.
@@ -152,7 +156,7 @@ class UNet(nn.Module):
 
     def __init__(
         self,
-        size: int,
+        size: ImageSize,
         channels: int,
         outputs: int,
         width: int,
@@ -162,9 +166,10 @@ class UNet(nn.Module):
         groups: int = 16,
     ) -> None:
         super().__init__()
-        if scales < 1 or size % (1 << (scales - 1)):
+        if scales < 1 or not can_halve(size, scales - 1):
             raise ValueError(
-                f"scales is {scales}; {size} pixels a side cannot be halved {scales - 1} times"
+                f"scales is {scales}; {size_text(size)} pixels a side cannot be halved"
+                f" {scales - 1} times"
             )
         if any(width % part for part in (heads, groups, 2)):
             raise ValueError(
@@ -172,21 +177,24 @@ class UNet(nn.Module):
                 f" {groups}"
             )
         self.width = width
-        self.ladder = Ladder(size >> (scales - 1), scales - 1)
+        self.ladder = Ladder.between(halved(size, scales - 1), size)
+        kernel = kernel_for(size, 3)
         self.embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.enter = convolution(channels, width, 3)
-        self.down = nn.ModuleList(_column(width, width, blocks, groups) for _ in range(scales))
-        self.before, self.after = _column(width, width, 2, groups)
+        self.enter = convolution(channels, width, kernel)
+        self.down = nn.ModuleList(
+            _column(width, width, blocks, groups, kernel) for _ in range(scales)
+        )
+        self.before, self.after = _column(width, width, 2, groups, kernel)
         self.attention = SelfAttention(width, heads, groups)
         self.up = nn.ModuleList(
-            _column(2 * width, width, blocks + 1, groups) for _ in range(scales)
+            _column(2 * width, width, blocks + 1, groups, kernel) for _ in range(scales)
         )
         self.norm = nn.GroupNorm(groups, width)
-        self.leave = convolution(width, outputs, 3)
+        self.leave = convolution(width, outputs, kernel)
         scale_weight(self.leave, 0.0)
 
     def forward(self, y: Tensor, t: Tensor) -> Tensor:
-        """Map (B, channels, size, size) and times (B,) to (B, outputs, size, size)."""
+        """Map (B, channels, H, W) and times (B,) to (B, outputs, H, W)."""
         embedding = self.embed(time_embedding(t, self.width, self.enter.weight.dtype))
         h, passed = self._descend(self.enter(y), embedding)
         h = self.after(self.attention(self.before(h, embedding)), embedding)
@@ -210,6 +218,6 @@ class UNet(nn.Module):
         return h, passed
 
 
-def _column(inputs: int, width: int, count: int, groups: int) -> nn.ModuleList:
+def _column(inputs: int, width: int, count: int, groups: int, kernel: ImageSize) -> nn.ModuleList:
     """Return the residual blocks of one scale."""
-    return nn.ModuleList(TimedBlock(inputs, width, width, groups) for _ in range(count))
+    return nn.ModuleList(TimedBlock(inputs, width, width, groups, kernel) for _ in range(count))

@@ -37,7 +37,7 @@ class HVAE(nn.Module):
     """A top-down hierarchical VAE over uint8 images.
 
     Args:
-        encoder: normalised images (B, C, S, S) → one feature for each latent, coarse to fine.
+        encoder: normalised images (B, C, H, W) → one feature for each latent, coarse to fine.
         decoder: the stages and their walk.
         head: the last state → a distribution of the image.
         frame: the image's place in the network.

@@ -26,14 +26,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from mrvae.distributions import Bins
+from mrvae.sizes import ImageSize, Sides, sides, size_text
 
 
 @dataclass(frozen=True)
 class ImageFrame:
-    """An image of ``channels`` × ``size`` × ``size``, padded to ``network_size`` for the network.
+    """An image of ``channels`` and ``size`` in a network of ``network_size``.
 
-    Its pixels take the values 0 … bins-1; ``fourier`` are the exponents of its features, and
-    ``space_to_depth`` pixels a side, which divide ``network_size``, are one place of the network.
+    A size is one number for a square, or (height, width). Pixels take the values 0 … bins-1;
+    ``fourier`` are the exponents of the image's features, and ``space_to_depth`` pixels a side,
+    which divide ``network_size``, are one place of the network.
 
     Raises:
         ValueError: if the image does not fit into the network.
@@ -48,8 +50,8 @@ class ImageFrame:
     """
 
     channels: int
-    size: int
-    network_size: int
+    size: ImageSize
+    network_size: ImageSize
     mean: float
     std: float
     bins: int = 256
@@ -57,16 +59,27 @@ class ImageFrame:
     space_to_depth: int = 1
 
     def __post_init__(self) -> None:
-        if self.size > self.network_size:
+        pairs = zip(self.sides, sides(self.network_size), strict=True)
+        if any(side > within for side, within in pairs):
             raise ValueError(
-                f"images of {self.size} pixels do not fit into a hierarchy whose finest "
-                f"resolution is {self.network_size}; add a level, or resize the images"
+                f"images of {size_text(self.size)} pixels do not fit into a hierarchy whose finest "
+                f"resolution is {size_text(self.network_size)}; add a level, or resize the images"
             )
+
+    @property
+    def sides(self) -> Sides:
+        """Height and width of an image."""
+        return sides(self.size)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        return self.channels, *self.sides
 
     @property
     def dims(self) -> int:
         """Number of values of one image."""
-        return self.channels * self.size * self.size
+        return math.prod(self.shape)
 
     @property
     def inputs(self) -> int:
@@ -74,8 +87,8 @@ class ImageFrame:
         return self.channels * (1 + 2 * len(self.fourier)) * self.space_to_depth**2
 
     def check(self, x: Tensor) -> None:
-        """Refuse a batch that is not uint8 of shape (B, channels, size, size)."""
-        expected = (self.channels, self.size, self.size)
+        """Refuse a batch that is not uint8 of shape (B, C, H, W)."""
+        expected = self.shape
         if x.dtype != torch.uint8:
             raise ValueError(f"images are {x.dtype}; they must be torch.uint8, values from 0")
         if x.dim() != 4 or tuple(x.shape[1:]) != expected:
@@ -87,12 +100,12 @@ class ImageFrame:
             )
 
     def check_real(self, x: Tensor) -> None:
-        """Refuse a batch that is not real numbers in 0 … bins-1, (B, channels, size, size).
+        """Refuse a batch that is not real numbers in 0 … bins-1, (B, C, H, W).
 
         Images are integers at every border but one: a gradient in the image needs real numbers.
         :meth:`prepare` and the encoder take such images as well.
         """
-        expected = (self.channels, self.size, self.size)
+        expected = self.shape
         if not x.is_floating_point() or x.dim() != 4 or tuple(x.shape[1:]) != expected:
             raise ValueError(
                 f"images are {x.dtype} of shape {tuple(x.shape)}; expected real numbers of shape"
@@ -104,9 +117,10 @@ class ImageFrame:
             )
 
     def prepare(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return (x - mean)/std and its Fourier features, (B, inputs, S, S), S places a side.
+        """Return (x - mean)/std and its Fourier features, (B, inputs, H', W').
 
-        The image is padded with black, and S = network_size / space_to_depth.
+        The image is padded with black to the network's size; a place is ``space_to_depth`` pixels a
+        side of it.
         """
         padded = self.pad(x.to(dtype), black=0.0)
         normalised = (padded - self.mean) / self.std
@@ -117,10 +131,8 @@ class ImageFrame:
         return self._to_depth(torch.cat([normalised, *waves], dim=1))
 
     def pad(self, x: Tensor, black: float) -> Tensor:
-        """Return images (B, C, size, size) in the middle of black (B, C, network_size, …)."""
-        before = (self.network_size - self.size) // 2
-        after = self.network_size - self.size - before
-        return functional.pad(x, (before, after, before, after), value=black)
+        """Return images (B, C, H, W) in the middle of black ones of the network's size."""
+        return functional.pad(x, self.margins, value=black)
 
     def crop_state(self, h: Tensor) -> Tensor:
         """Return the places of a state that are image; all, if a place is many pixels."""
@@ -149,13 +161,18 @@ class ImageFrame:
         return places.contiguous(memory_format=torch.channels_last)
 
     def crop(self, h: Tensor) -> Tensor:
-        """Return what is image of (B, C, network_size, network_size): (B, C, size, size)."""
+        """Return what is image, (B, C, H, W), of a tensor of the network's size."""
         if self.size == self.network_size:
             return h
-        before = (self.network_size - self.size) // 2
-        after = self.network_size - self.size - before
         # The gradient of a slice would leave the order of memory in which convolutions are fast.
-        return functional.pad(h, (-before, -after, -before, -after))
+        return functional.pad(h, tuple(-margin for margin in self.margins))
+
+    @property
+    def margins(self) -> tuple[int, int, int, int]:
+        """Pixels of padding: left, right, above and below."""
+        (height, width), (down, across) = self.sides, sides(self.network_size)
+        above, left = (down - height) // 2, (across - width) // 2
+        return left, across - width - left, above, down - height - above
 
 
 def unit_image(x: Tensor, bins: int, dtype: torch.dtype) -> Tensor:

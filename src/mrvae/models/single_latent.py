@@ -16,6 +16,7 @@ from mrvae.layers import Bottleneck, convolution, scale_weight
 from mrvae.models.hierarchy.encoder import middle_width
 from mrvae.models.hierarchy.level import Level
 from mrvae.resolution import Ladder
+from mrvae.sizes import ImageSize
 
 
 class OneLatentEncoder(nn.Module):
@@ -30,18 +31,18 @@ class OneLatentEncoder(nn.Module):
     Source: Kiruluta 2025, equation 10.
     """
 
-    def __init__(self, network: nn.Module, width: int, latent: int, kernel: int) -> None:
+    def __init__(self, network: nn.Module, width: int, latent: int, kernel: ImageSize) -> None:
         super().__init__()
         self.network = network
         self.leave = convolution(width, 2 * latent, kernel)
 
     def forward(self, v: Tensor) -> tuple[Tensor, ...]:
-        """Return ([μ, log σ],), of shape (B, 2·latent, s, s)."""
+        """Return ([μ, log σ],), of shape (B, 2·latent, h, w)."""
         return (self.leave(self.network(v)[0]),)
 
 
 class Expand(nn.Module):
-    """From z (B, latent, s, s) to an image (B, C, S, S), which begins near a grey one.
+    """From z (B, latent, h, w) to an image (B, C, H, W), which begins near a grey one.
 
     Args:
         levels: of the mirror, coarse to fine.
@@ -68,7 +69,7 @@ class Expand(nn.Module):
         for stack in self.stacks:
             for block in cast(nn.ModuleList, stack):
                 scale_weight(cast(Bottleneck, block).leave, applied**-0.5)
-        self.leave = convolution(levels[-1].width, channels, 3)
+        self.leave = convolution(levels[-1].width, channels, levels[-1].full_kernel)
 
     def forward(self, h: Tensor, z: Tensor) -> Tensor:
         """Return the image of z; there is no state before it."""

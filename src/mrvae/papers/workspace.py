@@ -71,6 +71,7 @@ class Workspace:
         data_dir: local folder with the data; see :mod:`mrvae.data.loading`.
         quiet: show no progress.
         only: names of the entries to work on; none for an item's own choice.
+        device: to compute on; by default the fastest that there is.
         used: every run that an item asked for, by its name, for the provenance of a result.
     """
 
@@ -79,6 +80,7 @@ class Workspace:
     data_dir: Path | None = None
     quiet: bool = False
     only: tuple[str, ...] = ()
+    device: str | None = None
     used: dict[str, Job] = field(default_factory=dict)
 
     def path(self, job: Job) -> Path:
@@ -105,6 +107,7 @@ class Workspace:
                     data_dir=self.data_dir,
                     resume=True,
                     quiet=self.quiet,
+                    device=self.device,
                 )
         return run
 
@@ -128,13 +131,13 @@ class Workspace:
         return values
 
     def model(self, job: Job) -> HVAE:
-        """Return the trained model of a finished job, on the fastest device that there is.
+        """Return the trained model of a finished job, on the workspace's device.
 
         Raises:
             ValueError: if its weights are missing, damaged or another model's.
         """
         return load(self.path(job)).to(  # type: ignore[call-overload, no-any-return]
-            choose_device(), memory_format=torch.channels_last
+            choose_device(self.device), memory_format=torch.channels_last
         )
 
     def images(self, job: Job, limit: int | None = None) -> Images:

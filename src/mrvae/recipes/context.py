@@ -7,7 +7,10 @@ hierarchy begins at its coarsest latent.
 
 from __future__ import annotations
 
+import msgspec
+
 from mrvae.recipes.validation import WIDEST, Choice, bounded, positive, require, within
+from mrvae.sizes import ImageSize, sides, simplest
 
 # ------------------------------------------------------------------------------------- quantisers
 
@@ -110,14 +113,15 @@ class NoContextSpec(Choice, frozen=True, tag="none"):
 
 
 class DCTSpec(Choice, frozen=True, tag="dct"):
-    """The lowest ``frequencies`` × ``frequencies`` of a cosine transform.
+    """The lowest ``frequencies`` of a cosine transform along each axis.
 
-    With ``everywhere`` the context conditions the state of each resolution; without, only that of
-    the coarsest. ``ycbcr`` changes colours to luminance and chrominance, of
+    They are one number d for d × d, of a signal 1 × d, or two numbers, (down, across). With
+    ``everywhere`` the context conditions the state of each resolution; without, only that of the
+    coarsest. ``ycbcr`` changes colours to luminance and chrominance, of
     which the latter keeps ``chroma`` × ``chroma`` frequencies; all of them if that is 0.
     """
 
-    frequencies: int = 3
+    frequencies: ImageSize = 3
     quantiser: Quantiser = MidRiseSpec()
     prior: Prior = DiffusionSpec()
     everywhere: bool = True
@@ -125,13 +129,16 @@ class DCTSpec(Choice, frozen=True, tag="dct"):
     chroma: int = 0
 
     def __post_init__(self) -> None:
-        bounded(self, WIDEST, "frequencies")
-        within(self, 0, self.frequencies, "chroma")
+        for count in sides(self.frequencies):
+            good = 0 < count <= WIDEST
+            require(good, f"frequencies are {self.frequencies}; each must be in 1…{WIDEST}")
+        msgspec.structs.force_setattr(self, "frequencies", simplest(self.frequencies))
+        within(self, 0, max(sides(self.frequencies)), "chroma")
         require(self.ycbcr or not self.chroma, "chroma belongs to ycbcr; set ycbcr=true")
 
 
 class PooledSpec(Choice, frozen=True, tag="pooled"):
-    """Averages over blocks of ``factor`` × ``factor`` pixels."""
+    """Averages over blocks of ``factor`` × ``factor`` pixels, 1 × ``factor`` of a signal."""
 
     factor: int = 2
     quantiser: Quantiser = MidRiseSpec()

@@ -10,17 +10,12 @@ bytes can be seen here by itself.
 from __future__ import annotations
 
 from mrvae.recipes.context import SomeContext
-from mrvae.recipes.validation import WIDEST, Choice, bounded
+from mrvae.recipes.validation import ImageModel
 from mrvae.recipes.wavelet import ImageLikelihood, LogisticImage
 
 
-class ContextOnly(Choice, frozen=True, tag="context_only"):
+class ContextOnly(ImageModel, frozen=True, tag="context_only"):
     """A context, and pixels around what it stands for; ``everywhere`` of a context says nothing."""
 
-    channels: int
-    size: int
     context: SomeContext
     likelihood: ImageLikelihood = LogisticImage()
-
-    def __post_init__(self) -> None:
-        bounded(self, WIDEST, "channels", "size")

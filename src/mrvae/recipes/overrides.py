@@ -4,7 +4,8 @@ A key is the dotted path of a field, such as ``training.optimizer.rate``, or any
 fits no other field, such as ``rate``. Where a field is a choice among kinds, the choice itself is
 assigned by its name (``model.likelihood=categorical``), which starts from that kind's own values;
 only the number of bins, which belongs to the images, is kept. The model's own kind is no such
-choice: another kind has no values of its own for the images' size. ``data=PATH`` is short for
+choice: another kind has no values of its own for the images' size. A size is one number, or two as
+in ``model.size=28x20``. ``data=PATH`` is short for
 ``data.source=PATH``. All assignments are made, left to right, before the result is checked, so
 that two values that are only valid together can be changed together.
 """
@@ -19,11 +20,13 @@ from msgspec.structs import replace
 from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import Tree, fields, from_json, members, to_json
 from mrvae.recipes.validation import require, shown
+from mrvae.sizes import ImageSize, size_of_text
 from mrvae.suggestions import did_you_mean
 
 _FIXED = ("name", "about", "paper", "row", "budget", "parameters", "depth", "model")
 _SHORT = {"data": "data.source"}
 _KEPT = "bins"
+_LABELS = {"parameters", "depth", "about", "budget", "paper", "row"}
 
 
 def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
@@ -113,7 +116,51 @@ def _value(path: str, text: str, hint: object, old: object) -> object:
         return made
     if typing.get_origin(hint) is tuple:
         return text.split(",")
+    if hint == ImageSize:
+        return size_of_text(text)
     if hint is bool:
         good = text.lower() in ("true", "false")
         require(good, f"{path}: found {shown(text)}, expected true or false")
     return text
+
+
+def assignments(base: Recipe, changed: Recipe) -> list[str] | None:
+    """Return ``key=value`` texts that make ``changed`` of ``base``, or None where none do.
+
+    Example:
+        >>> from mrvae.recipes import recipe
+        >>> digits = recipe("digits-vdvae")
+        >>> assignments(digits, override(digits, ["training.steps=9", "model.width=8,16,16"]))
+        ['model.width=8,16,16', 'training.steps=9']
+
+    """
+    found = list(_differences("", to_json(base), to_json(changed)))
+    try:
+        made = override(base, found)
+    except ValueError:
+        return None
+    same = _without_labels(made) == _without_labels(changed)
+    return found if same else None
+
+
+def _without_labels(recipe: Recipe) -> dict[str, object]:
+    return {key: value for key, value in to_json(recipe).items() if key not in _LABELS}
+
+
+def _differences(path: str, base: object, changed: object) -> Iterator[str]:
+    """Yield an assignment for every leaf that differs."""
+    if isinstance(base, dict) and isinstance(changed, dict):
+        if base.get("kind") != changed.get("kind"):
+            yield f"{path}={changed.get('kind')}"
+            base = {}
+        for key, value in changed.items():
+            if key != "kind" and (path or key not in _LABELS):
+                yield from _differences(f"{path}.{key}" if path else key, base.get(key), value)
+    elif base != changed and not isinstance(changed, dict):
+        yield f"{path}={_text(changed)}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -15,13 +15,14 @@ from typing import Literal
 
 from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
-from mrvae.recipes.cut import Cut, Patches, Whole
+from mrvae.recipes.data import Data, MuLawSpec, SignalSpec
 from mrvae.recipes.kl_term import KlTerm
 from mrvae.recipes.optimizers import AdamW, Optimizer
 from mrvae.recipes.validation import (
     LONGEST,
     WIDEST,
     Choice,
+    ImageModel,
     Spec,
     bounded,
     positive,
@@ -31,6 +32,9 @@ from mrvae.recipes.validation import (
     within,
 )
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
+from mrvae.sizes import size_text
+
+_MU_LAW_BINS = 256
 
 # ------------------------------------------------------------------------------------ likelihoods
 
@@ -134,34 +138,6 @@ class TopDown(Choice, frozen=True, tag="top_down"):
 
 Cell = VDVAE | NVAE | Markov | Plain | TopDown
 
-# ------------------------------------------------------------------------------------------ data
-
-
-class Data(Spec, frozen=True):
-    """Which images, and what is done to their values before any model sees them.
-
-    ``source`` is a known name (``digits``, ``mnist``, ``omniglot``, ``cifar10``), a folder of
-    images, a ``.npy`` or ``.npz`` file, or ``hf:owner/name``. ``binary`` draws each pixel from
-    its grey value, anew at every training step and once for all in validation and test;
-    ``bits`` keeps that many leading bits of an 8-bit value. ``fit`` resizes the shorter side to
-    the model's size and crops the centre; without it, images of another size are refused. ``cut``
-    tells whether pictures are images, or are cut into many.
-    """
-
-    source: str
-    binary: bool = False
-    bits: int = 8
-    fit: bool = False
-    cut: Cut = Whole()
-
-    def __post_init__(self) -> None:
-        require(bool(self.source), "source is empty; name a data set, a file or a folder")
-        within(self, 1, 8, "bits")
-        require(not (self.binary and self.bits != 8), "binary images have no further bits to drop")
-        both = self.fit and isinstance(self.cut, Patches)
-        require(not both, "pictures are fitted or cut; set fit=false or cut=whole")
-
-
 # ----------------------------------------------------------------------------------------- model
 
 
@@ -179,14 +155,15 @@ class Normalise(Spec, frozen=True):
         positive(self, "std")
 
 
-class Model(Choice, frozen=True, tag="hierarchy"):
+class Model(ImageModel, frozen=True, tag="hierarchy"):
     """A top-down hierarchical VAE, in the papers' block notation.
 
     ``width`` and ``latent`` hold one value for all resolutions, or one for each, coarse to fine.
-    ``size`` is the side of the image; the finest resolution of the blocks may be larger, and then
-    the image is padded for the network and scored on its own pixels. Besides ``cell``, by which
-    the encoder and the head are chosen too, ``bias_up_to`` is the largest resolution whose state
-    begins with a learned bias.
+    ``size`` is that of the image; the finest resolution of the blocks may be larger, and then the
+    image is padded for the network and scored on its own pixels. The blocks of a rectangle name the
+    longer side of each resolution, and a signal of T samples is an image of 1 × T. Besides
+    ``cell``, by which the encoder and the head are chosen too, ``bias_up_to`` is the largest
+    resolution whose state begins with a learned bias.
 
     The next five are the variations of Falck et al. (2022). ``cell`` is the step that is repeated.
     ``normalise`` divides the state by its norm after every block, on both ways. ``fourier`` holds
@@ -198,8 +175,6 @@ class Model(Choice, frozen=True, tag="hierarchy"):
     ``context`` is what stands above the coarsest latent (Kuzina & Tomczak 2023).
     """
 
-    channels: int
-    size: int
     encoder: str
     decoder: str
     width: tuple[int, ...]
@@ -217,7 +192,7 @@ class Model(Choice, frozen=True, tag="hierarchy"):
     context: Context = NoContextSpec()
 
     def __post_init__(self) -> None:
-        bounded(self, WIDEST, "channels", "size")
+        ImageModel.__post_init__(self)
         bounded(self, 16, "bottleneck")
         for name in ("width", "latent"):
             values = getattr(self, name)
@@ -360,8 +335,24 @@ class Recipe(Spec, frozen=True):
             bins == self.model.likelihood.bins,
             f"binary images need a likelihood of 2 bins, not {self.model.likelihood.bins}",
         )
+        if isinstance(self.data.signal, SignalSpec):
+            self._check_signal(self.data.signal)
         sparse = isinstance(self.model, WaveletVAE) and isinstance(self.model.loss, Sparse)
         weighed = sparse and self.training.kl != KlTerm()
         require(
             not weighed, f"{self.training.kl} weighs a KL, and loss=sparse has none; leave kl out"
+        )
+
+    def _check_signal(self, signal: SignalSpec) -> None:
+        """Refuse a model of pictures for signals, and bins that the quantiser does not have."""
+        height = self.model.sides[0]
+        require(
+            height == 1,
+            f"model.size is {size_text(self.model.size)}; windows of T samples are 1xT, as in 1x64",
+        )
+        bins = self.model.likelihood.bins
+        require(
+            bins == _MU_LAW_BINS or not isinstance(signal.quantiser, MuLawSpec),
+            f"mu_law has {_MU_LAW_BINS} bins and the likelihood {bins}; make them equal, or set "
+            "data.signal.quantiser=linear",
         )

@@ -2,7 +2,8 @@
 
 msgspec reads and writes by the types of the fields. Reading is strict, because a recipe decides a
 run: every key has to be there, and one that is unknown, or a value of another type, is refused
-with its place.
+with its place. The keys in ``ADDED`` came later: in a recipe that was written before, a missing one
+has its default, with which the run is what it was.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from mrvae.suggestions import did_you_mean
 
 _EXPECTED: Mapping[str, str] = types.MappingProxyType(
     {
+        "Expected `int | array`": "a whole number, or two for a rectangle",
+        "Expected `array` of length 2": "a whole number, or two for a rectangle",
         "Expected `int`": "a whole number",
         "Integer value out of range": "a whole number of fewer digits",
         "Expected `float`": "a finite number",
@@ -33,6 +36,11 @@ _EXPECTED: Mapping[str, str] = types.MappingProxyType(
     }
 )
 """How a message of msgspec about a value begins, and what is expected in its place."""
+
+ADDED = frozenset(
+    f"recipe.data.{name}" for name in ("mode", "alpha", "pad", "skip_unreadable", "signal")
+)
+"""Keys that recipes of older versions lack, and whose defaults change nothing."""
 
 _MISSING = "Object missing required field `"
 _UNKNOWN = "Object contains unknown field `"
@@ -57,6 +65,30 @@ def to_json(spec: Spec) -> Tree:
     """
     # msgspec keeps tuples, where JSON has lists.
     return typing.cast("Tree", json.loads(json.dumps(msgspec.to_builtins(spec))))
+
+
+def without_added(recipe: Recipe) -> Tree:
+    """Return a recipe as JSON, without the keys in ``ADDED`` that have their defaults.
+
+    It is what an older version wrote of the same recipe.
+
+    Example:
+        >>> from mrvae.recipes import recipe
+        >>> "pad" in without_added(recipe("digits-vdvae"))["data"]
+        False
+
+    """
+    tree = to_json(recipe)
+    for path in ADDED:
+        spec, parent = recipe, tree
+        *above, name = path.split(".")[1:]
+        for key in above:
+            spec, parent = getattr(spec, key), typing.cast("Tree", parent[key])
+        default = [f.default for f in msgspec.structs.fields(spec) if f.name == name]
+        # A key of one kind of model is no key of the others.
+        if default and getattr(spec, name) == default[0]:
+            del parent[name]
+    return tree
 
 
 def from_json(value: object, *, strict: bool = True) -> Recipe:
@@ -102,9 +134,10 @@ def parse(text: str) -> object:
 
 def members(hint: object) -> dict[str, type[Spec]]:
     """Return the members of a union by their kind; nothing if ``hint`` is no union."""
-    if not isinstance(hint, types.UnionType):
+    structs = typing.get_args(hint) if isinstance(hint, types.UnionType) else ()
+    if not all(isinstance(struct, type) and issubclass(struct, Spec) for struct in structs):
         return {}
-    return {str(struct.__struct_config__.tag): struct for struct in typing.get_args(hint)}
+    return {str(struct.__struct_config__.tag): struct for struct in structs}
 
 
 def fields(hint: object, tree: object) -> dict[str, object]:
@@ -136,6 +169,8 @@ def _require_all(written: object, found: object, path: str) -> None:
     require(finite, f"{path}: found {shown(found)}, expected a finite number")
     if isinstance(written, dict) and isinstance(found, dict):
         for key, value in written.items():
+            if f"{path}.{key}" in ADDED and key not in found:
+                continue
             require(key in found, f"{path}: the key {key!r} is missing")
             _require_all(value, found[key], f"{path}.{key}")
 

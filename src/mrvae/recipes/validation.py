@@ -10,6 +10,8 @@ import reprlib
 
 import msgspec
 
+from mrvae.sizes import ImageSize, Sides, sides, simplest
+
 WIDEST = 1 << 16
 LONGEST = 1 << 40
 # Real numbers and their inverses are such that single precision holds them.
@@ -26,6 +28,39 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Choice(Spec, frozen=True, tag_field="kind"):
     """A member of a union; in JSON its tag is the value of one more key, ``kind``."""
+
+
+class ImageModel(Choice, frozen=True):
+    """What the model of every recipe has: the number of channels and the size of its images.
+
+    ``size`` is one number for a square, or (height, width).
+    """
+
+    channels: int
+    size: ImageSize
+
+    def __post_init__(self) -> None:
+        bounded(self, WIDEST, "channels")
+        for side in self.sides:
+            good = 0 < side <= WIDEST
+            require(good, f"size is {shown(self.size)}; a side must be in 1…{WIDEST}")
+        # Of the two spellings of a square, JSON keeps the shorter.
+        msgspec.structs.force_setattr(self, "size", simplest(self.size))
+
+    @property
+    def sides(self) -> Sides:
+        """Height and width of an image in pixels."""
+        return sides(self.size)
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        return self.channels, *self.sides
+
+    @property
+    def dims(self) -> int:
+        """Number of values of an image."""
+        return self.channels * self.sides[0] * self.sides[1]
 
 
 def shown(value: object) -> str:

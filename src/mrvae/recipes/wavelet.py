@@ -9,7 +9,19 @@ the *sum* of squared errors of an image, and is one number or one for each level
 
 from __future__ import annotations
 
-from mrvae.recipes.validation import WIDEST, Choice, bounded, positive, require, shown, within
+import msgspec
+
+from mrvae.recipes.validation import (
+    WIDEST,
+    Choice,
+    ImageModel,
+    bounded,
+    positive,
+    require,
+    shown,
+    within,
+)
+from mrvae.sizes import ImageSize, can_halve, halved, sides, simplest, size_text
 
 # ------------------------------------------------------------------------------------ likelihoods
 
@@ -257,15 +269,13 @@ Refinement = NoRefinement | Refine
 # ----------------------------------------------------------------------------------------- models
 
 
-class WaveletVAE(Choice, frozen=True, tag="wavelet_vae"):
+class WaveletVAE(ImageModel, frozen=True, tag="wavelet_vae"):
     """A VAE whose latents are wavelet coefficients (Kiruluta 2025).
 
     ``depth`` is the number L of steps of the transform: the approximation has size/2^L pixels a
-    side. Any orthogonal or biorthogonal ``wavelet`` will do.
+    side, and that of a signal 1 × T/2^L. Any orthogonal or biorthogonal ``wavelet`` will do.
     """
 
-    channels: int
-    size: int
     depth: int
     likelihood: ImageLikelihood
     wavelet: str = "haar"
@@ -276,12 +286,13 @@ class WaveletVAE(Choice, frozen=True, tag="wavelet_vae"):
     loss: WaveletLoss = Bound()
 
     def __post_init__(self) -> None:
-        bounded(self, WIDEST, "channels", "size")
+        ImageModel.__post_init__(self)
         bounded(self, 16, "depth")
         require(bool(self.wavelet), "wavelet is empty; name one, such as haar or db2")
+        size = size_text(self.size)
         require(
-            self.size % (1 << self.depth) == 0,
-            f"depth is {self.depth}; {self.size} pixels a side cannot be halved so often",
+            can_halve(self.size, self.depth) and self.sides[1] > 1,
+            f"depth is {self.depth}; {size} pixels a side cannot be halved so often",
         )
         conditioning = isinstance(self.noise, NoiseFromImage) and isinstance(
             self.encoder, Transform
@@ -295,16 +306,14 @@ class WaveletVAE(Choice, frozen=True, tag="wavelet_vae"):
             )
 
 
-class VAE(Choice, frozen=True, tag="vae"):
+class VAE(ImageModel, frozen=True, tag="vae"):
     """A convolutional VAE with one Gaussian latent: the baseline of Kiruluta (2025).
 
-    The latent has ``latent`` channels of ``coarse`` × ``coarse`` pixels. Encoder and decoder have
-    ``blocks`` bottlenecks at each resolution between it and the image.
+    The latent has ``latent`` channels of ``coarse`` pixels, a size as the image's. Encoder and
+    decoder have ``blocks`` bottlenecks at each resolution between it and the image.
     """
 
-    channels: int
-    size: int
-    coarse: int
+    coarse: ImageSize
     latent: int
     likelihood: ImageLikelihood
     width: int = 64
@@ -313,9 +322,14 @@ class VAE(Choice, frozen=True, tag="vae"):
     loss: Loss = Bound()
 
     def __post_init__(self) -> None:
-        bounded(self, WIDEST, "channels", "size", "coarse", "latent", "width")
+        ImageModel.__post_init__(self)
+        bounded(self, WIDEST, "latent", "width")
         bounded(self, 100, "blocks")
         bounded(self, 16, "bottleneck")
-        ratio = self.size // self.coarse
-        halved = ratio >= 1 and ratio & (ratio - 1) == 0 and self.coarse * ratio == self.size
-        require(halved, f"coarse is {self.coarse}; it must be {self.size} halved some times")
+        steps = (max(self.sides) // max(max(sides(self.coarse)), 1)).bit_length() - 1
+        reached = steps >= 0 and can_halve(self.size, steps)
+        require(
+            reached and halved(self.size, steps) == sides(self.coarse),
+            f"coarse is {shown(self.coarse)}; it must be {size_text(self.size)} halved some times",
+        )
+        msgspec.structs.force_setattr(self, "coarse", simplest(self.coarse))

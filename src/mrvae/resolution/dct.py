@@ -4,13 +4,13 @@ The orthonormal DCT-II of n values is the matrix
 
     C_{ki} = s_k cos(π k (2i + 1) / 2n),    s_0 = √(1/n),  s_k = √(2/n) for k > 0,    C Cᵀ = 1.
 
-The first m of its n rows, C_m, along both axes of an image give its m × m lowest frequencies, and
-their transpose gives an image back:
+The first m of its n rows, C_m, down an image and C_m' across it give its m × m' lowest frequencies,
+and their transposes give an image back:
 
-    analysis   c = C_m x C_mᵀ,        synthesis   x̂ = C_mᵀ c C_m      (the other frequencies zero).
+    analysis   c = C_m x C_m'ᵀ,       synthesis   x̂ = C_mᵀ c C_m'     (the other frequencies zero).
 
 Analysis after synthesis is the identity; synthesis after analysis is the orthogonal projection
-onto the images that these frequencies span: the best approximation with m² numbers of that kind.
+onto the images that these frequencies span: the best approximation with m m' numbers of that kind.
 Both are products with small matrices, so each is the other's gradient.
 """
 
@@ -25,14 +25,15 @@ from torch import Tensor
 
 from mrvae.resolution.product import cached_matrix, matmul_along
 from mrvae.resolution.shapes import check_axes, check_floating
+from mrvae.sizes import ImageSize, sides
 
 
 @dataclass(frozen=True)
 class DCT:
-    """The lowest size × size frequencies of images, orthonormal.
+    """The lowest frequencies of images, orthonormal.
 
     Args:
-        size: frequencies kept along each axis, 0 … size - 1.
+        size: frequencies kept along each axis, 0 … size - 1; or (down, across).
 
     Raises:
         ValueError: if ``size`` is not positive.
@@ -46,12 +47,14 @@ class DCT:
         tensor([30.0000, -4.4600])
         >>> bool(torch.allclose(DCT(2).analysis(DCT(2).synthesis(c, 4, 4)), c, atol=1e-5))
         True
+        >>> DCT((1, 3)).analysis(torch.ones(1, 4)).shape
+        torch.Size([1, 3])
     """
 
-    size: int
+    size: ImageSize
 
     def __post_init__(self) -> None:
-        if self.size < 1:
+        if min(sides(self.size)) < 1:
             raise ValueError(f"size is {self.size}; at least one frequency must be kept")
 
     def analysis(self, x: Tensor) -> Tensor:
@@ -61,7 +64,7 @@ class DCT:
             x: floating point, of shape (…, H, W).
 
         Returns:
-            Of shape (…, size, size), vertical frequencies first.
+            Of shape (…, m, m'), or (…, size, size): vertical frequencies first.
 
         Raises:
             ValueError: if ``x`` is not floating point, has fewer than two axes, or is smaller than
@@ -69,7 +72,7 @@ class DCT:
         """
         check_floating(x)
         check_axes(x, 2)
-        rows, columns = (self._basis(side, x) for side in x.shape[-2:])
+        rows, columns = self._bases(x.shape[-2], x.shape[-1], x)
         return matmul_along(columns, matmul_along(rows, x, -2), -1)
 
     def synthesis(self, c: Tensor, height: int, width: int) -> Tensor:
@@ -89,22 +92,29 @@ class DCT:
                 smaller than ``size`` pixels a side.
         """
         check_floating(c)
-        if c.shape[-2:] != (self.size, self.size):
+        if c.shape[-2:] != sides(self.size):
+            down, across = sides(self.size)
             raise ValueError(
-                f"shape is {tuple(c.shape)}; expected (…, {self.size}, {self.size}), the"
+                f"shape is {tuple(c.shape)}; expected (…, {down}, {across}), the"
                 " frequencies that analysis returns"
             )
-        rows, columns = (self._basis(side, c) for side in (height, width))
+        rows, columns = self._bases(height, width, c)
         return matmul_along(rows.mT, matmul_along(columns.mT, c, -1), -2)
 
-    def _basis(self, side: int, like: Tensor) -> Tensor:
-        """Return C_m for a side of an image, once the image is known to be large enough."""
-        if side < self.size:
-            raise ValueError(
-                f"size is {self.size}, but a side of the image has {side} pixels and no more"
-                f" frequencies; use DCT({side}) or larger images"
-            )
-        return _cosines(self.size, operator.index(side), like.dtype, like.device)
+    def _bases(self, height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return C_m and C_m' of an image, once it is known to be large enough."""
+        down, across = sides(self.size)
+        return _basis(down, height, like), _basis(across, width, like)
+
+
+def _basis(size: int, side: int, like: Tensor) -> Tensor:
+    """Return C_m for a side of an image."""
+    if side < size:
+        raise ValueError(
+            f"size is {size}, but a side of the image has {side} pixels and no more"
+            f" frequencies; use DCT({side}) or larger images"
+        )
+    return _cosines(size, operator.index(side), like.dtype, like.device)
 
 
 @cached_matrix

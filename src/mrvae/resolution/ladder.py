@@ -8,6 +8,10 @@ An image of V_{j-1} has half the pixels a side of one of V_j. In d dimensions
 Then P E = 1, and E P is idempotent and self-adjoint, P being 2^{-d} times the adjoint of E: the
 best approximation of a fine image by a coarse one. Several steps are one average, or one
 repetition, over 2^steps pixels a side.
+
+A rectangle has a base for each axis. A side of one pixel stays one on the way down: a signal of
+1 × T samples has averages and repetitions along its one axis. So each axis may have a depth of its
+own, and takes its steps at the finest levels.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from typing import Protocol
 
 from torch import Tensor
 from torch.nn import functional
+
+from mrvae.sizes import ImageSize, Sides, sides, simplest, size_text
 
 
 class Resampling(Protocol):
@@ -41,12 +47,14 @@ class Ladder:
     """Spaces V_0 ⊂ … ⊂ V_J of images of base·2^j pixels a side.
 
     Args:
-        base: pixels a side at level 0, the coarsest.
-        depth: J, the number of steps from the finest level to the coarsest.
-        dims: 1 for signals, 2 for images.
+        base: pixels of level 0, the coarsest: one number, or (height, width) of a rectangle.
+        depth: J, the number of steps from the finest level to the coarsest; of a rectangle perhaps
+            one for each axis, of which the larger is J.
+        dims: 1 for signals of shape (…, L), 2 for images.
 
     Raises:
-        ValueError: if ``base`` is not positive, ``depth`` is negative, or ``dims`` is not 1 or 2.
+        ValueError: if ``base`` is not positive, ``depth`` is negative, ``dims`` is not 1 or 2, or
+            the axis of fewer steps has not one pixel at level 0.
 
     Example:
         >>> import torch
@@ -55,40 +63,87 @@ class Ladder:
         ([7, 14, 28], 1)
         >>> ladder.project(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
         tensor([[3.]])
+        >>> [Ladder(base=(1, 4), depth=(0, 2)).size(level) for level in range(3)]
+        [(1, 4), (1, 8), (1, 16)]
+        >>> [Ladder(base=(1, 3), depth=(1, 2)).size(level) for level in range(3)]
+        [(1, 3), (1, 6), (2, 12)]
     """
 
-    base: int
-    depth: int
+    base: ImageSize
+    depth: ImageSize
     dims: int = 2
 
     def __post_init__(self) -> None:
-        if self.base < 1:
+        if min(sides(self.base)) < 1:
             raise ValueError(f"base is {self.base}; the coarsest level needs a pixel or more")
-        if self.depth < 0:
+        if min(sides(self.depth)) < 0:
             raise ValueError(f"depth is {self.depth}; it must be 0 or more")
         if self.dims not in (1, 2):
             raise ValueError(f"dims is {self.dims}; it must be 1 (signals) or 2 (images)")
+        axes = zip(sides(self.depth), sides(self.base), strict=True)
+        if any(depth < self.steps and base > 1 for depth, base in axes):
+            raise ValueError(
+                f"depth is {self.depth} for a base of {size_text(self.base)}; only an axis of one"
+                " pixel may have fewer steps than the other"
+            )
 
-    def size(self, level: int) -> int:
-        """Return base·2^level, the pixels a side of a level.
+    @classmethod
+    def between(cls, coarse: ImageSize, fine: ImageSize) -> Ladder:
+        """Return the ladder from a coarsest size to a finest one.
+
+        Raises:
+            ValueError: if steps of 2 do not join them.
+
+        Example:
+            >>> Ladder.between((7, 5), (28, 20))
+            Ladder(base=(7, 5), depth=2, dims=2)
+            >>> Ladder.between((1, 4), (1, 64))
+            Ladder(base=(1, 4), depth=(0, 4), dims=2)
+        """
+        ratios = [f // c for c, f in zip(sides(coarse), sides(fine), strict=True)]
+        depth = (max(ratios[0], 1).bit_length() - 1, max(ratios[1], 1).bit_length() - 1)
+        ladder = cls(simplest(coarse), simplest(depth))
+        if ladder.sides(ladder.steps) != sides(fine):
+            raise ValueError(
+                f"resolutions {size_text(coarse)} … {size_text(fine)} are not joined by steps of 2"
+            )
+        return ladder
+
+    @property
+    def steps(self) -> int:
+        """J, the number of steps from the finest level to the coarsest."""
+        return max(sides(self.depth))
+
+    def size(self, level: int) -> ImageSize:
+        """Return base·2^level, the pixels of a level: one number, or (height, width).
 
         Raises:
             ValueError: if ``level`` is not in 0 … depth.
         """
-        if not 0 <= level <= self.depth:
-            raise ValueError(f"level is {level}; this ladder has levels 0…{self.depth}")
-        return self.base << level
+        return simplest(self.sides(level))
 
-    def level(self, size: int) -> int:
-        """Return the level whose images have ``size`` pixels a side.
+    def sides(self, level: int) -> Sides:
+        """Return the height and the width of a level.
+
+        Raises:
+            ValueError: if ``level`` is not in 0 … depth.
+        """
+        if not 0 <= level <= self.steps:
+            raise ValueError(f"level is {level}; this ladder has levels 0…{self.steps}")
+        (height, width), (down, across) = sides(self.base), sides(self.depth)
+        late = self.steps - level
+        return height << max(down - late, 0), width << max(across - late, 0)
+
+    def level(self, size: ImageSize) -> int:
+        """Return the level whose images have this size.
 
         Raises:
             ValueError: if no level has.
         """
-        sizes = [self.size(level) for level in range(self.depth + 1)]
-        if size not in sizes:
+        sizes = [self.size(level) for level in range(self.steps + 1)]
+        if simplest(size) not in sizes:
             raise ValueError(f"size is {size}; this ladder has the sizes {sizes}")
-        return sizes.index(size)
+        return sizes.index(simplest(size))
 
     def project(self, x: Tensor, steps: int = 1) -> Tensor:
         """Apply P ``steps`` times: averages over 2^steps pixels a side.
@@ -101,18 +156,18 @@ class Ladder:
             ValueError: if ``steps`` is negative, ``x`` has fewer than ``dims`` axes, or a side is
                 no multiple of 2^steps.
         """
-        factor = self._factor(x, steps)
-        sides = x.shape[x.dim() - self.dims :]
-        if any(side % factor for side in sides):
+        factors = self._factors(x, steps, down=True)
+        lengths = x.shape[x.dim() - self.dims :]
+        if any(length % factor for length, factor in zip(lengths, factors, strict=True)):
             raise ValueError(
-                f"sides are {tuple(sides)}; {steps} steps down need multiples of {factor},"
+                f"sides are {tuple(lengths)}; {steps} steps down need multiples of {1 << steps},"
                 " pad or crop the image"
             )
         flat = self._flatten(x)
         if self.dims == 1:
-            pooled = functional.avg_pool1d(flat, factor)
+            pooled = functional.avg_pool1d(flat, factors[0])
         else:
-            pooled = functional.avg_pool2d(flat, factor)
+            pooled = functional.avg_pool2d(flat, factors)
         return pooled.reshape(*x.shape[: -self.dims], *pooled.shape[-self.dims :])
 
     def embed(self, x: Tensor, steps: int = 1) -> Tensor:
@@ -125,18 +180,24 @@ class Ladder:
         Raises:
             ValueError: if ``steps`` is negative, or ``x`` has fewer than ``dims`` axes.
         """
-        factor = self._factor(x, steps)
+        factors = [float(factor) for factor in self._factors(x, steps, down=False)]
         flat = self._flatten(x)
-        wide = functional.interpolate(flat, scale_factor=float(factor), mode="nearest")
+        wide = functional.interpolate(flat, scale_factor=factors, mode="nearest")
         return wide.reshape(*x.shape[: -self.dims], *wide.shape[-self.dims :])
 
-    def _factor(self, x: Tensor, steps: int) -> int:
-        """Return 2^steps, once the steps and the number of axes are known to make sense."""
+    def _factors(self, x: Tensor, steps: int, down: bool) -> tuple[int, ...]:
+        """Return 2^steps for each axis, once the steps and the number of axes make sense."""
         if steps < 0:
             raise ValueError(f"steps is {steps}; it must be 0 or more")
         if x.dim() < self.dims:
             raise ValueError(f"shape is {tuple(x.shape)}; expected {self.dims} axes or more")
-        return 1 << steps
+        if isinstance(self.depth, int) or self.dims == 1:
+            return (1 << steps,) * self.dims
+        height, width = x.shape[-2:]
+        here = self.level((height, width))
+        low, high = (here - steps, here) if down else (here, here + steps)
+        coarse, fine = self.sides(low), self.sides(high)
+        return fine[0] // coarse[0], fine[1] // coarse[1]
 
     def _flatten(self, x: Tensor) -> Tensor:
         """Return ``x`` with exactly two leading axes; itself, in its memory format, if it has."""

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from mrvae.recipes.optimizers import Adamax, AdamW, Muon, Optimizer
 from mrvae.recipes.schema import Constant, Cosine, Training
+from mrvae.training.adam import ForeachAdamax, FusedAdamW
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
@@ -39,9 +40,9 @@ def make_optimizer(spec: Optimizer, parameters: Iterable[nn.Parameter]) -> torch
     betas = (spec.beta1, spec.beta2)
     match spec:
         case AdamW(rate=rate, weight_decay=decay):
-            return torch.optim.AdamW(parameters, rate, betas, weight_decay=decay, fused=True)
+            return FusedAdamW(parameters, rate, betas, weight_decay=decay)
         case Adamax(rate=rate, weight_decay=decay):
-            return torch.optim.Adamax(parameters, rate, betas, weight_decay=decay, foreach=True)
+            return ForeachAdamax(parameters, rate, betas, weight_decay=decay)
         case Muon():
             return MuonOptimizer(parameters, spec)
 
@@ -106,10 +107,10 @@ class MuonOptimizer(torch.optim.Optimizer):
             state[_MOMENTUM] = torch.zeros_like(weight)
         return state[_MOMENTUM]
 
-    def _adamw(self, weights: Sequence[nn.Parameter]) -> torch.optim.AdamW:
+    def _adamw(self, weights: Sequence[nn.Parameter]) -> FusedAdamW:
         """Return the optimiser of the other weights, whose state is part of this one's."""
         betas, decay = (self.spec.beta1, self.spec.beta2), self.spec.weight_decay
-        adamw = torch.optim.AdamW(weights, self.spec.rate, betas, weight_decay=decay, fused=True)
+        adamw = FusedAdamW(weights, self.spec.rate, betas, decay)
         adamw.state = self.state
         return adamw
 

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.tracking import get_available_trackers
 from accelerate.utils import set_seed
 
 from mrvae.data import Images, Stream, images_for
+from mrvae.devices import check_float64, choose_device
 from mrvae.files import reason
+from mrvae.forecast import announce_training
 from mrvae.models.build import build
 from mrvae.models.build.weights import save_weights
 from mrvae.models.hvae import HVAE
-from mrvae.processes import all_reduce_max, is_distributed, on_cpu, peer_lost, raise_together
+from mrvae.processes import (
+    all_reduce_max,
+    raise_together,
+)
 from mrvae.recipes.schema import Recipe
 from mrvae.streams import notice
 from mrvae.training.collapse_monitor import CollapseMonitor
 from mrvae.training.compiling import try_compile
+from mrvae.training.machine.accelerator import check_tracker, make_accelerator
+from mrvae.training.machine.plan import Plan, Work, plan
+from mrvae.training.machine.precision import described, settled
+from mrvae.training.machine.threads import using_threads
 from mrvae.training.memory.check import check_memory, within_memory
-from mrvae.training.memory.duration import announce_training
-from mrvae.training.precision import described, settled
 from mrvae.training.progress import ProgressBar
-from mrvae.training.stop import Failed, Interrupted, StopRequest
+from mrvae.training.stop import Interrupted, StopRequest
 from mrvae.training.store import checkpoint
 from mrvae.training.store.directory import RunDirectory
+from mrvae.training.store.failures import (
+    acquire_if_writable,
+    failed,
+    full_disk_fails,
+    lost_peer_fails,
+)
 from mrvae.training.store.identity import identity
-from mrvae.training.store.lock import RunLock
 from mrvae.training.store.metrics import Metrics
 from mrvae.training.store.state import TrainingProgress
 from mrvae.training.update import Updater, UpdateReport
 from mrvae.training.validation import validate
 
 _LOGGED = 2000
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _VALIDATED = 1000
 
 
@@ -72,10 +78,13 @@ def train(
     tracker: str | None = None,
     quiet: bool = False,
     large: bool = False,
+    device: str | None = None,
+    threads: int | None = None,
 ) -> RunSummary:
     """Train a recipe into the run directory ``out``, or resume it.
 
-    Everything is checked before anything is written. The result is a function of (recipe, seed).
+    Everything is checked before anything is written. The result is a function of (recipe, seed) on
+    one kind of device with one number of threads.
 
     Args:
         recipe: its ``training.steps`` is the total.
@@ -86,22 +95,25 @@ def train(
         tracker: a tracker of accelerate, such as ``"tensorboard"``.
         quiet: show no progress bar.
         large: train a model beyond :data:`mrvae.models.build.size.LARGEST`, too.
+        device: such as ``"cuda:1"``; by default the process's, which is the fastest that there is.
+        threads: on the CPU; by default the resumed run's, those of OMP_NUM_THREADS, or measured.
 
     Raises:
-        ValueError: if recipe, data or directory do not allow the run, or it is too large.
+        ValueError: if recipe, data, directory or device do not allow the run, or it is too large.
         Diverged: if losses or gradients stay not finite.
         OutOfMemory: if a step does not fit into the memory, contrary to its prediction.
         Interrupted: on SIGINT or SIGTERM, after saving.
         Failed: if a file cannot be written, or another process has ended.
     """
     directory = RunDirectory(Path(out))
-    _check_tracker(tracker)
-    with directory.lock as lock, _lost_peer_fails(directory), within_memory(recipe.training):
-        accelerator = _accelerator(directory, tracker)
+    check_tracker(tracker)
+    place = None if device is None else choose_device(device)
+    with directory.lock as lock, lost_peer_fails(directory), within_memory(recipe.training):
+        accelerator = make_accelerator(directory.path, tracker, place)
         main = accelerator.is_main_process
         with raise_together():
             if main and directory.recipe.exists():
-                _acquire_if_writable(lock)
+                acquire_if_writable(lock)
             recipe = settled(recipe, accelerator.device, directory.resumed(resume))
             directory.check(recipe, seed, resume)
             stream, validation = _images(recipe, seed, data_dir)
@@ -110,26 +122,37 @@ def train(
         model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         updater = Updater(model, recipe.training, stream, accelerator)
         loop = _TrainingLoop(recipe, directory, updater, validation, tracker is not None)
-        with raise_together(), _full_disk_fails(directory):
+        with raise_together(), full_disk_fails(directory):
             if main:
                 lock.acquire()
                 # Another process may have begun a run here since the first check.
                 directory.check(recipe, seed, resume)
         loop.restore()
-        _announce(recipe, accelerator, quiet or not main or loop.finished)
-        with raise_together(), _full_disk_fails(directory):
-            if main:
-                directory.begin(recipe, seed)
-                checkpoint.sweep(directory.state)
-        return loop.run(quiet or not main)
+        return _begin(loop, seed, threads, quiet or not main)
 
 
-def _announce(recipe: Recipe, accelerator: Accelerator, silent: bool) -> None:
-    """Print the precision of a run, and its least time if that is long."""
-    if silent:
-        return
-    notice(described(recipe, accelerator.device))
-    announce_training(recipe, recipe.training.steps, accelerator.device, accelerator.num_processes)
+def _begin(loop: _TrainingLoop, seed: int, threads: int | None, silent: bool) -> RunSummary:
+    """Choose the threads, note the run in its directory, and make its steps."""
+    directory, device = loop.directory, loop.updater.accelerator.device
+    chosen = plan(loop.updater, loop.work, threads, directory.threads, silent)
+    if not silent and not loop.finished:
+        _announce(loop.recipe, device, chosen)
+    count = None if chosen.threads is None else chosen.threads.count
+    with raise_together(), full_disk_fails(directory):
+        if loop.updater.accelerator.is_main_process:
+            directory.begin(loop.recipe, seed, count)
+            checkpoint.sweep(directory.state)
+    with using_threads(count):
+        return loop.run(silent)
+
+
+def _announce(recipe: Recipe, device: torch.device, chosen: Plan) -> None:
+    """Print the precision of a run, its threads, and how long it will take."""
+    threads = "" if chosen.threads is None else f"; {chosen.threads}"
+    notice(described(recipe, device) + threads)
+    if chosen.whole is not None:
+        seconds, busy = chosen.whole.seconds, chosen.whole.busy
+        announce_training(seconds, busy, recipe.training.compile)
 
 
 class _TrainingLoop:
@@ -161,6 +184,13 @@ class _TrainingLoop:
         """Whether no step is left."""
         return self.progress.step >= self.training.steps
 
+    @property
+    def work(self) -> Work:
+        """What is left of the run."""
+        done, steps, every = self.progress.step, self.training.steps, self.training.validate_every
+        validations = steps // every - done // every + bool(steps % every)
+        return Work(steps - done, validations * len(self.validation))
+
     def restore(self) -> None:
         """Go to the newest checkpoint, if there is one; write nothing."""
         with raise_together():
@@ -174,7 +204,7 @@ class _TrainingLoop:
             if self.progress.step < self.training.steps:
                 self._train(quiet)
         except OSError as error:
-            raise _failed(reason(error), self.directory) from None
+            raise failed(reason(error), self.directory) from None
         nats = math.nan if self.progress.nats is None else self.progress.nats
         return RunSummary(self.directory.path, self.training.steps, self._seconds(), nats)
 
@@ -297,52 +327,6 @@ class _TrainingLoop:
         return self.before + time.perf_counter() - self.began
 
 
-@contextmanager
-def _lost_peer_fails(directory: RunDirectory) -> Iterator[None]:
-    """Turn the loss of another process, in whatever collective call, into ``Failed``."""
-    try:
-        with warnings.catch_warnings():
-            # A warning about 1×1 kernels, whose two layouts are the same in memory.
-            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
-            yield
-    except RuntimeError as error:
-        if not is_distributed() or not peer_lost(error):
-            raise
-        raise _failed("another process has ended, or no longer answers", directory) from None
-
-
-def _acquire_if_writable(lock: RunLock) -> None:
-    """Hold a run that exists; where nothing can be written, the later checks give the reason."""
-    with suppress(OSError):
-        lock.acquire()
-
-
-@contextmanager
-def _full_disk_fails(directory: RunDirectory) -> Iterator[None]:
-    """Turn an error of the disk, which is no mistake of the user's, into ``Failed``."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS:
-            raise
-        raise _failed(reason(error), directory) from None
-
-
-def _failed(problem: str, directory: RunDirectory) -> Failed:
-    """Return the error of a run that ends for a reason outside of it."""
-    return Failed(
-        f"the run cannot continue: {problem}; the last checkpoint is intact, "
-        f"so fix the cause and continue with --resume --out {directory.path}"
-    )
-
-
-def _accelerator(directory: RunDirectory, tracker: str | None) -> Accelerator:
-    """Return the accelerator, after joining the other processes of the run."""
-    return Accelerator(
-        cpu=on_cpu(), mixed_precision="no", log_with=tracker, project_dir=str(directory.path)
-    )
-
-
 def _images(recipe: Recipe, seed: int, data_dir: Path | None) -> tuple[Stream, Images]:
     """Return the stream of training batches, and the validation images."""
     images = images_for(recipe, "train", data_dir)
@@ -355,6 +339,7 @@ def _check_room(recipe: Recipe, accelerator: Accelerator, large: bool) -> None:
     """Refuse a model that is too large, or does not fit, before any of it is allocated."""
     with torch.device("meta"):
         model = build(recipe, large=large)
+    check_float64(accelerator.device, bool(model.context.shapes))
     check_memory(model, recipe, accelerator.device, accelerator.num_processes)
 
 
@@ -376,16 +361,6 @@ def _check_same_step(step: int, directory: RunDirectory) -> None:
         raise ValueError(
             f"the processes find different checkpoints in {directory.path}; "
             "put --out on a disk that all machines share"
-        )
-
-
-def _check_tracker(tracker: str | None) -> None:
-    """Refuse a tracker that accelerate would silently ignore."""
-    available = sorted(str(name) for name in get_available_trackers())
-    if tracker is not None and tracker not in available:
-        known = ", ".join(available) or "none is installed"
-        raise ValueError(
-            f"tracker {tracker!r} is not installed here, or unknown; available: {known}"
         )
 
 

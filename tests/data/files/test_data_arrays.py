@@ -12,7 +12,7 @@ from data_made_up import random_pixels
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mrvae.data import SPLITS, Images, load
+from mrvae.data import SPLITS, Conversion, Crop, Images, load
 from mrvae.data.files.arrays import layout
 
 
@@ -186,7 +186,7 @@ def test_an_npz_file_without_the_split_names_what_it_holds(tmp_path: Path) -> No
 def test_an_array_is_fitted_when_asked(tmp_path: Path) -> None:
     for name in ("set.npy", "set.npz"):
         save(tmp_path / name, random_pixels(20, 3, 6, 8))
-        assert load(name, "test", tmp_path, fit=4).shape == (3, 4, 4)
+        assert load(name, "test", tmp_path, Conversion(framing=Crop(4, 4))).shape == (3, 4, 4)
         assert load(name, "test", tmp_path).shape == (3, 6, 8)
 
 

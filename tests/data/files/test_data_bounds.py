@@ -42,7 +42,7 @@ def special(path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_only_regular_files_are_opened(kind: str, tmp_path: Path) -> None:
-    """Reading any of these would hang, or never end."""
+    """Conversion any of these would hang, or never end."""
     uses: dict[str, Callable[[Path], object]] = {
         "train-images-idx3-ubyte": lambda folder: load("mnist", "train", folder),
         "chardata.mat": lambda folder: load("omniglot", "train", folder),
@@ -154,7 +154,7 @@ def test_what_expands_too_far_is_refused_unread(
         lambda: load(str(tmp_path / "x.npz"), "train"),
         lambda: load(str(tmp_path / "p"), "train"),
         lambda: gallery(str(tmp_path / "p")),
-        lambda: load_patches(str(tmp_path / "p"), "train", None, cut, 8),
+        lambda: load_patches(str(tmp_path / "p"), "train", None, cut, (3, 8, 8)),
     ):
         with pytest.raises(ValueError, match=r"bytes expand to .*at most 50 times the stored"):
             use()
@@ -236,6 +236,6 @@ def test_photographs_are_cut_without_a_list_of_all_corners(tmp_path: Path) -> No
     for number in range(4):
         pixels = random_pixels(40, 30 + number, 3, seed=number)
         Image.fromarray(pixels).save(tmp_path / "p" / f"{number}.png")
-    images = load_patches(str(tmp_path / "p"), "train", None, Patches(stride=1), 8)
+    images = load_patches(str(tmp_path / "p"), "train", None, Patches(stride=1), (3, 8, 8))
     stored = sum(v.numel() for v in images.pixels.__dict__.values() if isinstance(v, torch.Tensor))
     assert stored < len(images) / 100

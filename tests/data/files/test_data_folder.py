@@ -10,7 +10,7 @@ import torch
 from data_made_up import random_pixels, write_pictures
 from PIL import Image
 
-from mrvae.data import SPLITS, load
+from mrvae.data import SPLITS, Conversion, Crop, load
 
 
 def test_pictures_are_read_exactly_and_split(tmp_path: Path) -> None:
@@ -42,29 +42,29 @@ def test_validation_pictures_are_held_out_of_training_pictures(tmp_path: Path) -
 def test_pictures_of_two_sizes_are_refused_or_fitted(tmp_path: Path) -> None:
     write_pictures(tmp_path, 20)
     write_pictures(tmp_path / "wide", 1, size=(9, 4))
-    with pytest.raises(ValueError, match=r"000.png has .*\(3, 4, 5\) and .*wide/000.png has"):
+    with pytest.raises(ValueError, match=r"20 of 5×4 .*, 1 of 9×4 .*set data.fit=true to"):
         load(str(tmp_path), "test")
-    assert load(str(tmp_path), "test", fit=4).shape == (3, 4, 4)
+    assert load(str(tmp_path), "test", conversion=Conversion(framing=Crop(4, 4))).shape == (3, 4, 4)
 
 
-@pytest.mark.parametrize("fit", [None, 4])
-def test_grey_among_colour_is_refused(fit: int | None, tmp_path: Path) -> None:
+def test_grey_among_colour_is_refused(tmp_path: Path) -> None:
     write_pictures(tmp_path, 20)
     Image.fromarray(random_pixels(4, 5)).save(tmp_path / "grey.png")
-    with pytest.raises(ValueError, match=r"000.png has .*\(3, .* and .*grey.png has \(1, "):
-        load(str(tmp_path), "train", fit=fit)
+    for framing in (None, Crop(4, 4)):
+        with pytest.raises(ValueError, match=r"20 RGB .*, 1 grey .grey.png.; .* set data.mode=rgb"):
+            load(str(tmp_path), "train", conversion=Conversion(framing=framing))
 
 
 def test_other_modes_are_refused(tmp_path: Path) -> None:
     for mode, reason in {
-        "P": "has a palette",
-        "LA": "has transparency",
-        "RGBA": "has transparency",
-        "I;16": "has 16 bits a channel",
+        "P": "1 RGB with a palette",
+        "LA": "1 grey with transparency",
+        "RGBA": "1 RGB with transparency",
+        "I;16": "1 grey of 16 bits",
     }.items():
         write_pictures(tmp_path, 20)
         Image.new(mode, (5, 4)).save(tmp_path / "other.png")
-        with pytest.raises(ValueError, match=f"other.png: {reason}; convert it"):
+        with pytest.raises(ValueError, match=rf"20 RGB .*, {reason} .other.png."):
             load(str(tmp_path), "train")
 
 
@@ -73,7 +73,9 @@ def test_a_shortened_picture_is_refused(tmp_path: Path) -> None:
         write_pictures(tmp_path / "test", 3)
         path = tmp_path / "test" / "001.png"
         path.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(ValueError, match=f"^{path}: cannot be read .*get the file again$"):
+        with pytest.raises(
+            ValueError, match=f"^{path}: cannot be read .*again; or leave it out by"
+        ):
             load(str(tmp_path), "test")
 
 
@@ -107,5 +109,5 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
 
 def test_a_very_long_picture_is_fitted_in_little_memory(tmp_path: Path) -> None:
     Image.new("L", (200_000, 1), 7).save(tmp_path / "line.png")
-    images = load(str(tmp_path), "train", fit=32)
+    images = load(str(tmp_path), "train", conversion=Conversion(framing=Crop(32, 32)))
     assert torch.equal(images.take(torch.tensor([0])), torch.full((1, 1, 32, 32), 7).byte())

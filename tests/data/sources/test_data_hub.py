@@ -8,7 +8,7 @@ import torch
 from data_made_up import distinct, random_pixels
 from PIL import Image
 
-from mrvae.data import SPLITS, load
+from mrvae.data import SPLITS, Conversion, Crop, load
 
 
 class Column:
@@ -57,7 +57,10 @@ def test_the_hubs_own_splits_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_validation_images_are_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, {"train": Table(20), "test": Table(4)})
-    train, validation = (load("hf:owner/name", split, fit=3) for split in SPLITS[:2])
+    train, validation = (
+        load("hf:owner/name", split, conversion=Conversion(framing=Crop(3, 3)))
+        for split in SPLITS[:2]
+    )
     x = torch.cat([i.tensor() for i in (train, validation)])
     assert (len(train), len(validation), distinct(x)) == (18, 2, 20)
     assert train.shape == (3, 3, 3)
@@ -68,7 +71,8 @@ def test_images_of_two_sizes_are_refused_or_fitted(monkeypatch: pytest.MonkeyPat
     images = load("hf:owner/name", "test")
     with pytest.raises(ValueError, match=r"image 0 has shape \(3, 6, 6\) and image 5 has"):
         images.take(torch.arange(8))
-    assert len(load("hf:owner/name", "test", fit=4).take(torch.arange(8))) == 8
+    fitted = load("hf:owner/name", "test", conversion=Conversion(framing=Crop(4, 4)))
+    assert len(fitted.take(torch.arange(8))) == 8
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mrvae.data import SPLITS, load
+from mrvae.data import SPLITS, Conversion, Crop, load
 
 FOLDER = os.environ.get("MRVAE_DATA")
 pytestmark = pytest.mark.skipif(FOLDER is None, reason="MRVAE_DATA does not name a data folder")
@@ -62,6 +62,6 @@ def test_a_binarised_test_set_keeps_the_mean_of_mnist() -> None:
 
 def test_photographs_of_two_orientations_are_fitted() -> None:
     have("kodak")
-    with pytest.raises(ValueError, match=r"kodim01.png has .* and .*kodim04.png has"):
+    with pytest.raises(ValueError, match=r"18 of 768×512 .*, 6 of 512×768 .kodim04.png.; set"):
         load("kodak", "test", FOLDER)
-    assert load("kodak", "test", FOLDER, fit=32).shape == (3, 32, 32)
+    assert load("kodak", "test", FOLDER, Conversion(framing=Crop(32, 32))).shape == (3, 32, 32)

@@ -17,6 +17,7 @@ from mrvae.compression.coding.latents import STEPS_PER_DEVIATION
 from mrvae.compression.network import MAX_BATCH
 from mrvae.data.files.image_files import MOST_PIXELS
 from mrvae.data.patches import patch_count
+from mrvae.sizes import ImageSize, sides
 
 MAX_HEADER_BYTES = 1 << 24
 
@@ -25,9 +26,13 @@ _ENTRY = struct.Struct("<IIH")
 _LENGTHS = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _LAYERS = struct.Struct("<HB")
+_SIDES = struct.Struct("<HH")
+_RECTANGLE = 0  # in the place of a square's side
 _MAX_CHUNK_PATCHES = 4096
+_FASTEST, _FARTHEST = 1 << 24, 1e30
 _MAX_STEP = 4 * STEPS_PER_DEVIATION
-_FLOAT64 = 64
+_SIGNAL = struct.Struct("<IBBdd")
+_FLOAT64, _FLOAT64_SIGNAL = 64, 192
 
 
 class Mode(IntEnum):
@@ -53,6 +58,27 @@ class PictureEntry:
 
 
 @dataclass(frozen=True)
+class SignalEntry:
+    """What recordings have in common: how their bins are written as samples.
+
+    Attributes:
+        rate: samples a second.
+        depth: bits of a sample, 8 or 16.
+        mu_law: whether the quantiser is that of mu-law; else it is linear.
+        bins: of the quantiser; those of the header.
+        lowest: the lower end of the quantiser's range.
+        highest: the upper end.
+    """
+
+    rate: int
+    depth: int
+    mu_law: bool
+    bins: int
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
 class FileHeader:
     """What a file holds before its first chunk.
 
@@ -60,7 +86,7 @@ class FileHeader:
         mode: what the chunks are.
         model_hash: SHA-256 of the model.
         channels: of every picture.
-        size: side of a patch, in pixels.
+        size: of a patch, in pixels: its side, or (height, width) of a rectangle.
         bins: number of values of a pixel.
         direct_step: of the direct code, in sixteenths of a prior standard deviation.
         bits_back_step: of the bits-back code.
@@ -71,12 +97,13 @@ class FileHeader:
         bits_back_units: those of the bits-back code; empty in the other modes.
         layers: of a progressive file; 1 in the other modes.
         lossless: whether the whole file gives the pictures exactly.
+        signal: of recordings; None of pictures.
     """
 
     mode: Mode
     model_hash: bytes
     channels: int
-    size: int
+    size: ImageSize
     bins: int
     direct_step: int
     bits_back_step: int
@@ -87,6 +114,7 @@ class FileHeader:
     bits_back_units: bytes
     layers: int = 1
     lossless: bool = True
+    signal: SignalEntry | None = None
 
     @property
     def bits_back(self) -> bool:
@@ -106,7 +134,13 @@ class FileHeader:
     @property
     def values(self) -> int:
         """Number of pixel values of all patches."""
-        return self.patches * self.channels * self.size**2
+        return self.patches * self.patch_values
+
+    @property
+    def patch_values(self) -> int:
+        """Number of pixel values of a patch."""
+        height, width = sides(self.size)
+        return self.channels * height * width
 
     @property
     def spans(self) -> int:
@@ -132,10 +166,10 @@ def header_to_bytes(header: FileHeader) -> bytes:
     """
     fixed = _FIXED.pack(
         header.mode,
-        _FLOAT64,
+        _FLOAT64 if header.signal is None else _FLOAT64_SIGNAL,
         header.model_hash,
         header.channels,
-        header.size,
+        header.size if isinstance(header.size, int) else _RECTANGLE,
         header.bins,
         header.direct_step,
         header.bits_back_step,
@@ -153,6 +187,8 @@ def header_to_bytes(header: FileHeader) -> bytes:
             _LENGTHS.pack(len(entries), len(deflated)) + deflated,
             *(_LENGTH.pack(len(mask)) + mask for mask in masks),
             _LAYERS.pack(header.layers, header.lossless) if header.mode.layered else b"",
+            b"" if isinstance(header.size, int) else _SIDES.pack(*header.size),
+            b"" if header.signal is None else _signal_to_bytes(header.signal),
         )
     )
     if max(len(entries), len(body)) > MAX_HEADER_BYTES:
@@ -185,7 +221,7 @@ def header_from_bytes(path: Path, body: bytes) -> FileHeader:
         ("images in a batch", header.most, MAX_BATCH),
         ("values of a pixel", header.bins, 256),
         ("layers", header.layers, 0xFFFF),
-        ("pixels in a chunk", header.per_chunk * header.channels * header.size**2, MOST_PIXELS),
+        ("pixels in a chunk", header.per_chunk * header.patch_values, MOST_PIXELS),
         *(("pixels in a picture", e.height * e.width, MOST_PIXELS) for e in header.entries),
     ):
         if not 0 < value <= maximum:
@@ -203,8 +239,7 @@ def _fields(body: bytes) -> FileHeader:
     mode, precision, model_hash, channels, size, bins, *steps, most, per_chunk, count = (
         _FIXED.unpack_from(body)
     )
-    if precision != _FLOAT64:
-        raise KeyError(f"precision {precision}")
+    _one_of(precision, "precision", (_FLOAT64, _FLOAT64_SIGNAL))
     place = _FIXED.size + _LENGTHS.size
     inflated, deflated = _LENGTHS.unpack_from(body, _FIXED.size)
     entries = _entries(_slice(body, place, deflated), inflated, count)
@@ -214,6 +249,15 @@ def _fields(body: bytes) -> FileHeader:
     if mode == Mode.PROGRESSIVE:
         layers, lossless = _LAYERS.unpack_from(body, place)
         place += _LAYERS.size
+    if size == _RECTANGLE:
+        size = _SIDES.unpack_from(body, place)
+        place += _SIDES.size
+        if size[0] == size[1]:
+            raise KeyError(f"a square of {size[0]} pixels a side as a rectangle")
+    signal = None
+    if precision == _FLOAT64_SIGNAL:
+        signal = _signal_from_bytes(body, place, bins)
+        place += _SIGNAL.size
     _check_length(place, len(body))
     return FileHeader(
         mode=Mode(_one_of(mode, "mode", (1, 2, 3))),
@@ -230,10 +274,25 @@ def _fields(body: bytes) -> FileHeader:
         bits_back_units=bits_back_units,
         layers=layers,
         lossless=bool(_one_of(lossless, "end", (0, 1))),
+        signal=signal,
     )
 
 
+def _signal_to_bytes(signal: SignalEntry) -> bytes:
+    return _SIGNAL.pack(signal.rate, signal.depth, signal.mu_law, signal.lowest, signal.highest)
+
+
+def _signal_from_bytes(body: bytes, place: int, bins: int) -> SignalEntry:
+    """Parse what is said of recordings."""
+    rate, depth, law, lowest, highest = _SIGNAL.unpack_from(body, place)
+    if not (0 < rate <= _FASTEST and -_FARTHEST <= lowest < highest <= _FARTHEST):
+        raise KeyError(f"a rate of {rate} or a range of {lowest} … {highest}")
+    depth, law = _one_of(depth, "depth", (8, 16)), _one_of(law, "quantiser", (0, 1))
+    return SignalEntry(rate, depth, bool(law), bins, lowest, highest)
+
+
 def _one_of(value: int, name: str, allowed: tuple[int, ...]) -> int:
+    """Return a value that is one of those allowed."""
     if value not in allowed:
         raise KeyError(f"{name} {value}")
     return value

@@ -85,7 +85,7 @@ def pack_layers(
         keep: number of latents to keep, from the coarsest, a context counted; by default all of
             them and the pixels, without which the file is lossy.
         max_bpp: largest size of the file in bits per pixel.
-        calibration: images (N, C, S, S) by which units are chosen; by default some of the patches.
+        calibration: images (N, C, H, W) by which units are chosen; by default some of the patches.
         verify: whether to decode the file before it gets its name. A lossless one is compared with
             the pictures, a lossy one must decode.
         progress: called with patches and bytes; those that are decoded follow those encoded.
@@ -116,7 +116,7 @@ def pack_layers(
             f"keep is {keep}, and of the first {keep} latents nothing is coded; the first layer of "
             f"these pictures is {all_layers.names[0]}"
         )
-    header = header_for(model, layers.codec, pictures.entries(), Mode.PROGRESSIVE)
+    header = header_for(model, layers.codec, pictures, Mode.PROGRESSIVE)
     runs = _encode(layers, pictures, header, progress)
     draft = _Draft(header, layers, runs)
     count = len(layers.marks) if max_bpp is None else draft.fitting(max_bpp)

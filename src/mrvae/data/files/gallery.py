@@ -15,12 +15,15 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mrvae.data.files.image_files import SUFFIXES, header, read
+from mrvae.data.files.conversion import Conversion
+from mrvae.data.files.image_files import SUFFIXES
 from mrvae.data.files.listing import entries, is_hidden, kind_of, log_left_out
+from mrvae.data.files.survey import decoded, survey
 from mrvae.data.files.untrusted import check_expansion
 from mrvae.data.location import data_folder
 
 _COLOURS = 3
+_AS_STORED = Conversion()
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,31 @@ def picture_paths(name: str, data_dir: Path | str | None = None) -> tuple[Path, 
     return tuple(paths)
 
 
-def read_pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
-    """Read RGB pictures, once their headers have shown how large all of them are.
+def read_pictures(
+    paths: Sequence[Path], conversion: Conversion = _AS_STORED, channels: int = _COLOURS
+) -> tuple[Picture, ...]:
+    """Read pictures of one number of channels, once their headers have shown how large all are.
 
-    Raises ``ValueError`` if one cannot be read or is not RGB, or all are too large for memory.
+    Raises ``ValueError`` if one cannot be read or is of another kind, or all are too large for
+    memory.
     """
-    size = 0
-    for path in paths:
-        shape = header(path)
-        if shape[0] != _COLOURS:
-            raise ValueError(f"{path}: is grey; a gallery has RGB pictures, convert it or move it")
-        size += prod(shape)
-    if paths:
-        check_expansion(paths[0].parent, size, sum(path.stat().st_size for path in paths))
-    return tuple(Picture(path.stem, read(path, None)) for path in paths)
+    if not paths:
+        return ()
+    known = survey(paths[0].parent, paths)
+    known.common(conversion, (channels, 0, 0), sizes=False)
+    shapes = {path: conversion.shape(file) for path, file in known.files.items()}
+    own, path = next((shape[0], path) for path, shape in shapes.items())
+    if own != channels:
+        mode = "rgb" if channels == _COLOURS else "grey"
+        raise ValueError(
+            f"{path}: is {'grey' if own == 1 else 'RGB'} and {mode} is needed; convert it, for a "
+            f"model by data.mode={mode}, or move it"
+        )
+    known.log(conversion)
+    size = sum(map(prod, shapes.values()))
+    check_expansion(paths[0].parent, size, sum(path.stat().st_size for path in shapes))
+    folder = paths[0].parent
+    return tuple(Picture(path.stem, x) for path, x in decoded(folder, list(shapes), conversion))
 
 
 def _folder(name: str, root: Path | None) -> Path:

@@ -1,10 +1,13 @@
 """From an image file to pixels: a grey or RGB picture becomes a uint8 tensor, or is refused.
 
-The tensor holds exactly the values that the file holds, and they are what its own header says, see
-:mod:`mrvae.data.files.formats`: a grey picture of 4 bits has values 0 … 15, a PGM file of maxval 16
-has 0 … 16. What uint8 grey or RGB cannot hold is refused: 16 bits, transparency, palettes, several
-frames, CMYK. Of a JPEG file the values are those that libjpeg decodes. There is no rotation by EXIF
-and no colour profile.
+Without a request, the tensor holds exactly the values that the file holds, and they are what its
+own header says, see :mod:`mrvae.data.files.formats`: a grey picture of 4 bits has values 0 … 15, a
+PGM file of maxval 16 has 0 … 16. What uint8 grey or RGB cannot hold is refused: 16 bits,
+transparency, palettes, several frames, CMYK; and the pixels are in the order in which they are
+stored. Of a JPEG file the values are those that libjpeg decodes. There is no colour profile.
+
+The pictures of a data set are upright, and converted where a recipe asks for it, see
+:mod:`mrvae.data.files.conversion`.
 
 Only the header is read first. A picture with more than ``MOST_PIXELS`` is never decoded, and one
 whose coded bytes are cut short or damaged, as far as these show it, is refused.
@@ -18,11 +21,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from mrvae.data.files.conversion import (
+    Conversion,
+    Levels,
+    Values,
+    from_pillow,
+    to_tensor,
+    turned_back,
+    unpacked,
+)
 from mrvae.data.files.formats import Declared, declare, jpeg, netpbm, png, unread
 from mrvae.data.files.formats.declared import MOST_PIXELS, check_pixels
 from mrvae.data.files.untrusted import opened
@@ -32,28 +42,36 @@ __all__ = [
     "SUFFIXES",
     "declared",
     "decode",
-    "fit",
+    "examined",
     "from_tensor",
     "header",
     "read",
-    "to_tensor",
 ]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 """Endings of the files that are read as pictures."""
 
 _MOST_BYTES = 1 << 28
-_CHANNELS = {"L": 1, "RGB": 3}
+_MODES = ("1", "L", "LA", "La", "P", "RGB", "RGBA", "CMYK", "I;16", "I;16B")
+
+
+def examined(path: Path) -> Declared:
+    """Return what a picture's file declares, without decoding it.
+
+    Raises ``ValueError`` if it is no picture, one of a kind that is never converted, or too large.
+    """
+    with opened(path) as stream:
+        return _declared(stream, path)
 
 
 def declared(path: Path) -> Declared:
     """Return what a picture's file declares, without decoding it: shape, and largest value.
 
-    Raises ``ValueError`` if it is no picture, or one whose values a uint8 grey or RGB tensor cannot
-    hold, or too large.
+    Raises ``ValueError`` as :func:`examined` does, and if the picture's values are not those of a
+    uint8 grey or RGB tensor.
     """
     with opened(path) as stream:
-        return _declared(stream, path)
+        return _exact(_declared(stream, path), path)
 
 
 def header(path: Path) -> tuple[int, int, int]:
@@ -64,54 +82,37 @@ def header(path: Path) -> tuple[int, int, int]:
     return declared(path).shape
 
 
-def read(path: Path, fit_to: int | None) -> Tensor:
-    """Decode a picture's file: uint8 of shape (C, H, W), fitted to a side if one is given.
+def read(path: Path, conversion: Conversion | None) -> Tensor:
+    """Decode a picture's file: uint8 of shape (C, H, W), converted as it is asked for.
 
-    Without ``fit_to`` the values are exactly those of the file. Raises ``ValueError`` as
-    :func:`declared` does, and if the file is damaged.
+    Without ``conversion`` the values are exactly those of the file, as they are stored there.
+    Raises ``ValueError`` as :func:`declared` does, and if the file is damaged.
     """
     with opened(path) as stream:
         file = _declared(stream, path)
+        obstacles = () if conversion is None else conversion.obstacles(file)
+        if conversion is None:
+            _exact(file, path)
+        elif obstacles:
+            raise unread(str(path), obstacles[0])
         stream.seek(0)
-        picture = _picture(stream, str(path), file)
-        if fit_to is None:
-            return to_tensor(picture)
-        # Bicubic interpolation may exceed the largest value.
-        return to_tensor(fit(picture, fit_to)).clamp(max=file.largest)
+        values, opacity = _values(stream, str(path), file)
+        if conversion is None:
+            return to_tensor(values.astype(np.uint8, copy=False))
+        return conversion.image(values, opacity, file)
 
 
-def decode(picture: Image.Image, name: str, fit_to: int | None) -> Tensor:
-    """Decode a picture that Pillow has opened: uint8 (C, H, W), fitted to a side if one is given.
+def decode(picture: Image.Image, name: str, conversion: Conversion) -> Tensor:
+    """Decode a picture that Pillow has opened: uint8 (C, H, W), converted as it is asked for.
 
-    Raises ``ValueError`` if it is not grey or RGB of 8 bits, has transparency, or is too large.
+    Raises ``ValueError`` if it is not grey or RGB of 8 bits and is not to be converted, or too
+    large.
     """
     check_pixels(name, *picture.size)
-    if picture.mode not in _CHANNELS:
-        raise unread(name, f"its mode is {picture.mode}")
-    if "transparency" in picture.info:
-        raise unread(name, "has transparency")
-    return to_tensor(picture if fit_to is None else fit(picture, fit_to))
-
-
-def fit(picture: Image.Image, side: int) -> Image.Image:
-    """Resize the shorter side to ``side``, bicubic with antialiasing, and crop the centre square.
-
-    Only the square is computed, so a long strip asks for no more memory. Raises
-    ``ValueError`` for side < 1.
-    """
-    if side < 1:
-        raise ValueError(f"side is {side}; images are fitted to at least 1 pixel")
-    width, height = picture.size
-    edge = min(width, height)
-    left, top = (width - edge) / 2, (height - edge) / 2
-    square = (left, top, left + edge, top + edge)
-    return picture.resize((side, side), Image.Resampling.BICUBIC, box=square)
-
-
-def to_tensor(picture: Image.Image) -> Tensor:
-    """Return a grey or RGB picture as uint8 of shape (C, H, W)."""
-    image = torch.from_numpy(np.array(picture, dtype=np.uint8))
-    return image[None] if image.ndim == 2 else image.permute(2, 0, 1).contiguous()
+    file = from_pillow(picture, name)
+    if obstacles := conversion.obstacles(file):
+        raise unread(name, obstacles[0])
+    return conversion.image(*unpacked(picture, file), file)
 
 
 def from_tensor(image: Tensor) -> Image.Image:
@@ -129,35 +130,37 @@ def _declared(stream: BinaryIO, path: Path) -> Declared:
     return declare(stream, str(path))
 
 
-def _picture(stream: BinaryIO, name: str, file: Declared) -> Image.Image:
-    """Decode a file to a picture whose values are the file's own."""
+def _exact(file: Declared, path: Path) -> Declared:
+    """Refuse a picture whose values are not those of a uint8 grey or RGB tensor."""
+    if file.excess:
+        raise unread(str(path), file.excess[0][1])
+    return file
+
+
+def _values(stream: BinaryIO, name: str, file: Declared) -> tuple[Values, Levels | None]:
+    """Decode a file to its own values, and its opacity if it has any."""
     if file.format == "PPM":
-        return Image.fromarray(netpbm.values(stream, name))
+        return netpbm.values(stream, name), None
     if file.format == "PNG":
         png.check(stream, name)
         stream.seek(0)
-        picture = _decoded(stream, name, file)
-        return picture if file.largest == 255 else Image.fromarray(_levels(picture, file.largest))
     if file.format == "JPEG":
-        return _whole_jpeg(stream.read(), name, file)
-    return _decoded(stream, name, file)
+        return unpacked(_whole_jpeg(stream.read(), name, file), file)
+    return unpacked(_decoded(stream, name, file), file)
 
 
 def _decoded(stream: BinaryIO, name: str, file: Declared) -> Image.Image:
     """Decode by Pillow, and refuse what it takes for something else than the header declares."""
-    with Image.open(stream, formats=(file.format,)) as picture:
-        picture.load()
+    with Image.open(stream, formats=(file.format,)) as opened_picture:
+        opened_picture.load()
+    # Pillow turns TIFF files, and no others.
+    turn = file.orientation if file.format == "TIFF" else 1
+    picture = turned_back(opened_picture, turn)
     mode = "1" if file.largest == 1 else "L" if file.channels == 1 else "RGB"
-    if picture.mode != mode or picture.size != (file.width, file.height):
+    expected = _MODES if file.excess else (mode,)
+    if picture.mode not in expected or picture.size != (file.width, file.height):
         raise unread(name, f"decodes to {picture.size} pixels of mode {picture.mode}")
     return picture
-
-
-def _levels(picture: Image.Image, largest: int) -> NDArray[np.uint8]:
-    """Return values 0 … largest of a picture that Pillow has scaled to 0 … 255, or to booleans."""
-    if largest == 1:
-        return np.array(picture).astype(np.uint8)
-    return np.array(picture) // np.uint8(255 // largest)
 
 
 def _whole_jpeg(data: bytes, name: str, file: Declared) -> Image.Image:

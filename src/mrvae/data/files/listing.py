@@ -12,6 +12,7 @@ names: taken for something else, they would bring test images into training.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -104,6 +105,15 @@ def choose(folder: Path, split: str, suffixes: Sequence[str]) -> Chosen:
     return Chosen(chosen, split, whole, tested=True)
 
 
+def names_and_sizes(folder: Path, paths: Sequence[Path]) -> str:
+    """Return a digest of the names in a folder and the sizes of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        name = str(path.relative_to(folder)).encode("utf-8", "surrogateescape")
+        digest.update(b"%s\0%d\n" % (name, path.stat().st_size))
+    return digest.hexdigest()
+
+
 def split_folders(folder: Path) -> dict[str, Path]:
     """Return the sub-folders of splits, as far as there are any.
 
@@ -172,8 +182,13 @@ def kind_of(name: str) -> str:
 def log_left_out(folder: Path, kinds: Counter[str]) -> None:
     """Log in one line how many files of a folder are not read."""
     if kinds:
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        warn(f"mrvae: {folder}: {kinds.total()} entries are left out ({counts})")
+        counts = ", ".join(
+            f"{count} {'folder' if (kind, count) == ('folders', 1) else kind}"
+            for kind, count in sorted(kinds.items())
+        )
+        total = kinds.total()
+        are = "entry is" if total == 1 else "entries are"
+        warn(f"mrvae: {folder}: {total} {are} left out ({counts})")
 
 
 @cache

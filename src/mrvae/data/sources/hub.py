@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.image_files import decode
 from mrvae.data.files.untrusted import brief
 from mrvae.data.images import Images
@@ -24,6 +25,7 @@ from mrvae.data.rows import Shape
 from mrvae.data.splits import a_tenth, held_out
 
 _NAMES = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+_AS_STORED = Conversion()
 
 
 class HubTable(Protocol):
@@ -46,7 +48,7 @@ class HubRows:
     column: str
     name: str
     image: tuple[int, int, int]
-    fit: int | None
+    conversion: Conversion
 
     @property
     def shape(self) -> Shape:
@@ -57,17 +59,18 @@ class HubRows:
         """Decode the pictures at ``indices``."""
         images = torch.empty((len(indices), *self.image), dtype=torch.uint8)
         for row, index in zip(images, indices.tolist(), strict=True):
-            image = decode(self.table[index][self.column], f"{self.name}[{index}]", self.fit)
+            image = decode(self.table[index][self.column], f"{self.name}[{index}]", self.conversion)
             if tuple(image.shape) != self.image:
                 raise ValueError(
                     f"{self.name}: image 0 has shape {self.image} and image {index} has "
-                    f"{tuple(image.shape)}; set data.fit=true if only their sizes differ"
+                    f"{tuple(image.shape)}; set data.mode=rgb or data.mode=grey, and data.fit=true "
+                    "or data.pad=true"
                 )
             row.copy_(image)
         return images
 
 
-def load_hub(name: str, split: str, fit: int | None = None) -> Images:
+def load_hub(name: str, split: str, conversion: Conversion = _AS_STORED) -> Images:
     """Return a split of the hub's data set ``owner/name``.
 
     Raises ``ValueError`` if the extra is not installed, the hub cannot be reached, or the data set
@@ -87,7 +90,7 @@ def load_hub(name: str, split: str, fit: int | None = None) -> Images:
             f"hf:{name} cannot be loaded: {brief(error)}; check the name and the network, "
             "or give a folder or file of images"
         ) from error
-    images = Images(_rows(table, _column(table, datasets, name), name, fit), name, split)
+    images = Images(_rows(table, _column(table, datasets, name), name, conversion), name, split)
     if split == "test" or any(own in published for own in _NAMES["validation"]):
         return images
     return images.subset(held_out(split, len(images), a_tenth(len(images))))
@@ -111,9 +114,9 @@ def _column(table: HubTable, datasets: ModuleType, name: str) -> str:
     return columns[0]
 
 
-def _rows(table: HubTable, column: str, name: str, fit: int | None) -> HubRows:
+def _rows(table: HubTable, column: str, name: str, conversion: Conversion) -> HubRows:
     """Take the shape of all pictures from the first."""
     if len(table) == 0:
         raise ValueError(f"hf:{name} holds no images in this split; choose another data set")
-    channels, height, width = decode(table[0][column], f"hf:{name}[0]", fit).shape
-    return HubRows(table, column, f"hf:{name}", (channels, height, width), fit)
+    channels, height, width = decode(table[0][column], f"hf:{name}[0]", conversion).shape
+    return HubRows(table, column, f"hf:{name}", (channels, height, width), conversion)

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mrvae.data import Images, all_batches, normal
-from mrvae.evaluation.memory import rows_within
+from mrvae.data import Images, normal
+from mrvae.evaluation.memory import Progress, batches_within
 from mrvae.models import HVAE, Encoder
 from mrvae.models.finite import check_finite
 from mrvae.models.hierarchy.walk import from_posterior
+from mrvae.sizes import ImageSize, simplest
 
 
 @dataclass(frozen=True)
@@ -30,23 +31,29 @@ class PassNorms:
     """Norms of one pass, one entry for each application of a block, in their order.
 
     Attributes:
-        sizes: side of the block's resolution, in pixels.
+        sizes: of the block's resolution in pixels: a side, or (height, width) of a rectangle.
         means: mean of ‖Z_i‖₂ over images.
         deviations: its standard deviation over images, with N - 1 (0 for one image).
     """
 
-    sizes: tuple[int, ...]
+    sizes: tuple[ImageSize, ...]
     means: tuple[float, ...]
     deviations: tuple[float, ...]
 
 
 @torch.no_grad()
 def state_norms(
-    model: HVAE, images: Images, *, seed: int = 0, memory: int = 1 << 30
+    model: HVAE,
+    images: Images,
+    *,
+    seed: int = 0,
+    memory: int = 1 << 30,
+    progress: Progress | None = None,
 ) -> tuple[PassNorms, PassNorms]:
     """Return the norms of the bottom-up and of the top-down pass, over all given images.
 
-    Bottom-up, the state of a block that pools is taken before it is pooled.
+    Bottom-up, the state of a block that pools is taken before it is pooled. ``progress`` is called
+    with the number of images just measured.
 
     Raises:
         ValueError: if memory is not positive, the images are not the model's, or a norm is not
@@ -61,12 +68,14 @@ def state_norms(
         ((8, 8, 4, 4, 1), (1, 4, 4, 4, 8, 8, 8))
     """
     measure = _NormMeasurement(model, _encoder(model), seed)
-    rows = rows_within(memory, model)
-    chunks = [measure.chunk(x, indices) for indices, x in all_batches(images, rows)]
+    batches = batches_within(memory, model, images, progress)
+    chunks = [measure.chunk(x, indices) for indices, x in batches]
     sizes = [size for size, _ in measure.up(images.take(torch.zeros(1, dtype=torch.long)))]
     up, down = (torch.cat(parts) for parts in zip(*chunks, strict=True))
     check_finite(up, down)
-    return _summary(sizes, up), _summary([height for _, height, _ in model.latent_shapes], down)
+    return _summary(sizes, up), _summary(
+        [simplest(shape[1:]) for shape in model.latent_shapes], down
+    )
 
 
 def _encoder(model: HVAE) -> Encoder:
@@ -94,7 +103,7 @@ class _NormMeasurement:
         steps = self.model.trace(observed, from_posterior(), noise).steps
         return up, torch.stack([_norm(step.state) for step in steps], dim=1)
 
-    def up(self, x: Tensor) -> list[tuple[int, Tensor]]:
+    def up(self, x: Tensor) -> list[tuple[ImageSize, Tensor]]:
         """Return the side and the norms (B,) of every block of the bottom-up pass."""
         return [(size, _norm(state)) for size, state in self.encoder.states(self._prepared(x))]
 
@@ -105,10 +114,10 @@ class _NormMeasurement:
 
 def _norm(state: Tensor) -> Tensor:
     """Return ‖Z‖₂ of every image (B,), in double precision on the CPU."""
-    norms: Tensor = torch.linalg.vector_norm(state.flatten(start_dim=1).double(), dim=1)
-    return norms.cpu()
+    norms: Tensor = torch.linalg.vector_norm(state.flatten(start_dim=1).cpu().double(), dim=1)
+    return norms
 
 
-def _summary(sizes: Sequence[int], norms: Tensor) -> PassNorms:
+def _summary(sizes: Sequence[ImageSize], norms: Tensor) -> PassNorms:
     spread = norms.std(dim=0) if len(norms) > 1 else torch.zeros_like(norms[0])
     return PassNorms(tuple(sizes), tuple(norms.mean(dim=0).tolist()), tuple(spread.tolist()))

@@ -43,6 +43,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mrvae.sizes import ImageSize, sides
+
 _C1, _C2 = 0.01**2, 0.03**2
 _SIGMA = 1.5
 _FIVE = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -239,26 +241,28 @@ class PaperMSSSIM:
         return product * similarity.relu() ** (last * len(weights))
 
 
-def fitting(side: int) -> tuple[Similarity, ...]:
-    """Return those of the four measures that are defined for images of this side.
+def fitting(size: ImageSize) -> tuple[Similarity, ...]:
+    """Return those of the four measures that are defined for images of this size.
 
     Example:
         >>> [measure.name for measure in fitting(28)], [measure.name for measure in fitting(8)]
         (['ms_ssim_paper', 'ms_ssim', 'ssim', 'psnr'], ['ssim', 'psnr'])
     """
     measures: tuple[Similarity, ...] = (PaperMSSSIM(), SmallMSSSIM(), SSIM(), PSNR())
-    return tuple(measure for measure in measures if measure.least <= side)
+    return tuple(measure for measure in measures if measure.least <= min(sides(size)))
 
 
-def usual(side: int) -> Similarity:
-    """Return the usual measure for images of this side: MS-SSIM, or SSIM if they are too small.
+def usual(size: ImageSize) -> Similarity:
+    """Return the usual measure for images of a size: MS-SSIM, or SSIM if a side is too small.
+
+    Where SSIM's window does not fit either, as for signals, it is PSNR.
 
     Example:
-        >>> usual(28).name, usual(8).name
-        ('ms_ssim', 'ssim')
+        >>> usual(28).name, usual(8).name, usual((1, 64)).name
+        ('ms_ssim', 'ssim', 'psnr')
     """
-    whole = SmallMSSSIM()
-    return whole if whole.least <= side else SSIM()
+    measures: tuple[Similarity, ...] = (SmallMSSSIM(), SSIM(), PSNR())
+    return next(measure for measure in measures if measure.least <= min(sides(size)))
 
 
 def _inside(x: Tensor, y: Tensor, window: int) -> tuple[Tensor, Tensor]:

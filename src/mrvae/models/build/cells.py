@@ -22,6 +22,7 @@ from mrvae.models.hierarchy.decoder import CellStage
 from mrvae.models.hierarchy.encoder import middle_width
 from mrvae.models.hierarchy.level import Level
 from mrvae.recipes import schema
+from mrvae.sizes import size_text
 
 CellConstructor = Callable[[Level, int, int, Scale], nn.Module]
 """From the level, the inner width of its bottlenecks, the number n of cells on the whole way, and
@@ -75,10 +76,13 @@ def _cell(
         case schema.TopDown(shortcut, _, normed):
             if level.repeat > 1 and outputs != width:
                 raise ValueError(
-                    f"the last cell at {level.size} leads from width {width} to {outputs}, so it "
-                    "cannot be repeated; give both resolutions one width, or repeat once"
+                    f"the last cell at {size_text(level.size)} leads from width {width} to "
+                    f"{outputs}, so it cannot be repeated; give both resolutions one width, or "
+                    "repeat once"
                 )
-            return TopDownCell(width, latent, middle, outputs, applied, scale, shortcut, normed)
+            kernel = level.full_kernel
+            sizes = (width, latent, middle, outputs, applied)
+            return TopDownCell(*sizes, scale, shortcut, normed, kernel)
         case _:
             return cell(level, middle, applied, scale)
 

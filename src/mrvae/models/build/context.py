@@ -25,6 +25,7 @@ from mrvae.models.hierarchy.walk import Shape
 from mrvae.models.image import ImageFrame
 from mrvae.recipes import context as spec
 from mrvae.resolution import Ladder
+from mrvae.sizes import ImageSize, Sides, kernel_for, sides, simplest
 
 _MOST = 1 << 14
 Order = Callable[[Shape], tuple[int, ...]]
@@ -49,26 +50,35 @@ def make_prior(context: spec.SomeContext, frame: ImageFrame) -> nn.Module:
     Raises:
         ValueError: if the context does not fit the images, or the prior the context.
     """
-    _check_few(frame.channels * side_of_codes(context, frame.size) ** 2)
+    down, across = sides_of_codes(context, frame.size)
+    _check_few(frame.channels * down * across)
     transform = _transform(context, frame)
     order = zigzag if isinstance(transform, DCTContext) else raster
     return _prior(context.prior, transform, order)
 
 
-def side_of_codes(context: spec.SomeContext, size: int) -> int:
-    """Return the side of a context's codes for images of ``size`` pixels a side.
+def sides_of_codes(context: spec.SomeContext, size: ImageSize) -> Sides:
+    """Return the height and the width of a context's codes for images of a size.
 
     Example:
-        >>> side_of_codes(spec.PooledSpec(factor=4), 32)
-        8
+        >>> sides_of_codes(spec.PooledSpec(factor=4), 32)
+        (8, 8)
+        >>> sides_of_codes(spec.DCTSpec(frequencies=5), (1, 64))
+        (1, 5)
     """
+    height, width = sides(size)
     match context:
         case spec.DCTSpec(frequencies=frequencies):
-            return frequencies
+            return (
+                sides(kernel_for(size, frequencies))
+                if isinstance(frequencies, int)
+                else frequencies
+            )
         case spec.PooledSpec(factor=factor):
-            return size // factor
+            down, across = sides(kernel_for(size, factor))
+            return height // down, width // across
         case spec.WaveletSpec(depth=depth):
-            return size >> depth
+            return (height >> depth if height > 1 or width == 1 else 1), width >> depth
 
 
 def _check_few(count: int) -> None:
@@ -79,13 +89,14 @@ def _check_few(count: int) -> None:
 
 def _transform(context: spec.SomeContext, frame: ImageFrame) -> LinearContext:
     """Return the function of the image; it is not fitted yet."""
-    image, bins = (frame.channels, frame.size, frame.size), frame.bins
+    image, bins = frame.shape, frame.bins
     quantiser = _quantiser(context.quantiser)
     match context:
-        case spec.DCTSpec(frequencies=size, ycbcr=ycbcr, chroma=chroma):
-            return DCTContext(image, size, quantiser, bins, ycbcr, chroma or size)
+        case spec.DCTSpec(ycbcr=ycbcr, chroma=chroma):
+            size = simplest(sides_of_codes(context, frame.size))
+            return DCTContext(image, size, quantiser, bins, ycbcr, chroma or None)
         case spec.PooledSpec(factor=factor):
-            return PooledContext(image, factor, quantiser, bins)
+            return PooledContext(image, kernel_for(frame.size, factor), quantiser, bins)
         case spec.WaveletSpec(wavelet=name, depth=depth):
             return WaveletContext(image, name, depth, quantiser, bins)
 
@@ -106,9 +117,9 @@ def _prior(prior: spec.Prior, context: LinearContext, order: Order) -> nn.Module
         case spec.AutoregressiveSpec(hidden, components):
             return AutoregressivePrior(context, order(context.shape), hidden, components)
         case spec.DiffusionSpec():
-            channels, size, _ = context.shape
+            channels, *size = context.shape
             network = UNet(
-                size,
+                simplest((size[0], size[1])),
                 channels,
                 2 * channels,
                 prior.unet_width,

@@ -28,6 +28,7 @@ from mrvae.models.image import ImageFrame
 from mrvae.recipes import context as spec
 from mrvae.recipes import schema
 from mrvae.resolution import Ladder, Resampling, Wavelet, WaveletPooling
+from mrvae.sizes import sides
 
 _RAW_SCALE, _VDVAE, _NONE = schema.RawScaleSpec(), schema.VDVAE(), spec.NoContextSpec()
 
@@ -75,7 +76,7 @@ def hierarchy(
             "one for each pixel; leave out the encoder's piece with 's', or the context"
         )
     ladder = _ladder(levels)
-    resampling = None if wavelet == "haar" else WaveletPooling(Wavelet(wavelet))
+    resampling = None if wavelet == "haar" else _pooling(wavelet, ladder)
     cells = make_cells(cell, levels, bottleneck, scale)
     if normalise:
         cells = [[NormalisedCell(one) for one in stage] for stage in cells]
@@ -108,7 +109,7 @@ def _stages(
         CellStage(
             level,
             cells[index],
-            bias=level.size <= bias_up_to,
+            bias=max(level.sides) <= bias_up_to,
             ladder=ladder,
             below=levels[index - 1] if index else None,
             resampling=resampling,
@@ -145,8 +146,17 @@ def pixel_family(channels: int, likelihood: schema.Likelihood) -> PixelFamily:
 
 def _ladder(levels: Sequence[Level]) -> Ladder:
     """Return the ladder on which all levels stand."""
-    coarse, fine = levels[0].size, levels[-1].size
-    depth = round(math.log2(fine / coarse))
-    if coarse << depth != fine:
-        raise ValueError(f"resolutions {coarse} … {fine} are not joined by steps of 2")
-    return Ladder(coarse, depth)
+    return Ladder.between(levels[0].size, levels[-1].size)
+
+
+def _pooling(wavelet: str, ladder: Ladder) -> WaveletPooling:
+    """Return the steps of a wavelet on a ladder of images or of signals."""
+    down, across = sides(ladder.depth)
+    if down == across:
+        return WaveletPooling(Wavelet(wavelet))
+    if sides(ladder.base)[0] > 1 or down:
+        raise ValueError(
+            f"wavelet is {wavelet}; a rectangle whose shorter side becomes one pixel before the "
+            "longer one needs haar, or fewer levels"
+        )
+    return WaveletPooling(Wavelet(wavelet, dims=1))

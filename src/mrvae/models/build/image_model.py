@@ -13,9 +13,10 @@ from mrvae.models.wavelet.surrogate import (
     WeightedLoss,
 )
 from mrvae.recipes import wavelet as spec
+from mrvae.sizes import ImageSize
 
 
-def image_frame(channels: int, size: int, likelihood: spec.ImageLikelihood) -> ImageFrame:
+def image_frame(channels: int, size: ImageSize, likelihood: spec.ImageLikelihood) -> ImageFrame:
     """Return the frame in which the network sees the image on [-1, 1]."""
     half = (likelihood.bins - 1) / 2
     return ImageFrame(channels, size, size, half, half, likelihood.bins)

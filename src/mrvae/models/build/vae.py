@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from mrvae.distributions import Gaussian
@@ -32,10 +30,10 @@ def make_vae(recipe: spec.VAE) -> HVAE:
         (((4, 2, 2),), torch.Size([3, 1, 8, 8]))
     """
     frame = image_frame(recipe.channels, recipe.size, recipe.likelihood)
-    ladder = Ladder(recipe.coarse, round(math.log2(recipe.size / recipe.coarse)))
+    ladder = Ladder.between(recipe.coarse, recipe.size)
     levels = [
         Level(ladder.size(index), recipe.width, recipe.latent, recipe.blocks, cells=0)
-        for index in range(ladder.depth + 1)
+        for index in range(ladder.steps + 1)
     ]
     levels[0] = Level(recipe.coarse, recipe.width, recipe.latent, recipe.blocks, cells=1)
     network = Encoder(levels, recipe.channels, recipe.bottleneck, ladder)
@@ -43,7 +41,7 @@ def make_vae(recipe: spec.VAE) -> HVAE:
     zero = torch.zeros(recipe.latent, 1, 1)
     prior = UnconditionalPrior(Gaussian, zero, zero.clone(), learnt=False, centred=True)
     expand = Expand(levels, ladder, recipe.latent, recipe.channels, recipe.bottleneck)
-    shape = (recipe.latent, recipe.coarse, recipe.coarse)
+    shape = (recipe.latent, *levels[0].sides)
     stage = SingleCellStage(levels[0], shape, BandCell(prior, expand))
     head = image_head(frame, recipe.likelihood, recipe.loss)
     objective = make_objective(recipe.loss, frame.bins, 1)

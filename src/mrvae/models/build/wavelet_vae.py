@@ -25,6 +25,7 @@ from mrvae.models.wavelet.bands import (
     SingleCellStage,
     Synthesis,
     UnconditionalPrior,
+    gain,
 )
 from mrvae.models.wavelet.couplings import CouplingFlow, CouplingPrior
 from mrvae.models.wavelet.encoder import WaveletEncoder
@@ -32,6 +33,7 @@ from mrvae.models.wavelet.noise import NoiseScales
 from mrvae.models.wavelet.refinement import Refinement
 from mrvae.recipes import wavelet as spec
 from mrvae.resolution import Ladder, Wavelet
+from mrvae.sizes import ImageSize, halved, kernel_for, simplest
 
 
 def make_wavelet_vae(recipe: spec.WaveletVAE) -> HVAE:
@@ -52,7 +54,7 @@ def make_wavelet_vae(recipe: spec.WaveletVAE) -> HVAE:
         True
     """
     frame = image_frame(recipe.channels, recipe.size, recipe.likelihood)
-    wavelet, shapes = Wavelet(recipe.wavelet), _shapes(recipe)
+    wavelet, shapes = Wavelet(recipe.wavelet, _dims(recipe)), _shapes(recipe)
     priors = _priors(recipe, shapes)
     detached = isinstance(recipe.loss, spec.Sparse)
     stages = []
@@ -60,8 +62,8 @@ def make_wavelet_vae(recipe: spec.WaveletVAE) -> HVAE:
         last = index == len(shapes) - 1
         finish = _finish(recipe) if last else nn.Identity()
         step = Synthesis(wavelet, finish) if index else CoarsestState()
-        size = shape[1] << (index > 0)
-        level = Level(size, recipe.channels, shape[0], blocks=0, cells=1)
+        size = halved(recipe.size, recipe.depth - index)
+        level = Level(simplest(size), recipe.channels, shape[0], blocks=0, cells=1)
         stages.append(SingleCellStage(level, shape, BandCell(prior, step, detached)))
     encoder = _encoder(recipe, wavelet, shapes)
     head = image_head(frame, recipe.likelihood, recipe.loss)
@@ -71,8 +73,14 @@ def make_wavelet_vae(recipe: spec.WaveletVAE) -> HVAE:
 
 def _shapes(recipe: spec.WaveletVAE) -> list[Shape]:
     """Return the shapes of the latents: the approximation, then the details, coarse to fine."""
-    channels, sides = recipe.channels, [recipe.size >> d for d in range(recipe.depth, 0, -1)]
-    return [(channels, sides[0], sides[0]), *((3 * channels, s, s) for s in sides)]
+    channels, bands = recipe.channels, 2 ** _dims(recipe) - 1
+    sizes = [halved(recipe.size, depth) for depth in range(recipe.depth, 0, -1)]
+    return [(channels, *sizes[0]), *((bands * channels, *size) for size in sizes)]
+
+
+def _dims(recipe: spec.WaveletVAE) -> int:
+    """Return the number of axes of the transform: 1 for a signal."""
+    return 1 if recipe.sides[0] == 1 else 2
 
 
 def _finish(recipe: spec.WaveletVAE) -> nn.Module:
@@ -99,21 +107,23 @@ def _priors(recipe: spec.WaveletVAE, shapes: Sequence[Shape]) -> list[nn.Module]
 
 def _first(recipe: spec.WaveletVAE) -> UnconditionalPrior:
     """Return a Gaussian of the approximation, free at every place; it begins at a grey image."""
-    side, gain = recipe.size >> recipe.depth, float(1 << recipe.depth)
-    location = torch.full((recipe.channels, side, side), gain / 2)
+    size = halved(recipe.size, recipe.depth)
+    location = torch.full((recipe.channels, *size), gain(recipe.depth, _dims(recipe)) / 2)
     return UnconditionalPrior(Gaussian, location, (location / 2).log(), learnt=True, centred=False)
 
 
-def _first_scale(channels: int, depth: int) -> Tensor:
+def _first_scale(recipe: spec.WaveletVAE, depth: int) -> Tensor:
     """Return the first log-scales of details, which grow with the depth as an image's do."""
-    return torch.full((3 * channels, 1, 1), math.log(0.05) + (depth - 1) * math.log(2.0))
+    dims = _dims(recipe)
+    value = math.log(0.05) + (depth - 1) * dims / 2 * math.log(2.0)
+    return torch.full(((2**dims - 1) * recipe.channels, 1, 1), value)
 
 
 def _unconditional(recipe: spec.WaveletVAE, family: spec.Family) -> list[nn.Module]:
     """Return a prior around 0 for the details of each level, one scale a band."""
     priors: list[nn.Module] = []
     for depth in range(recipe.depth, 0, -1):
-        scale = _first_scale(recipe.channels, depth)
+        scale = _first_scale(recipe, depth)
         priors.append(
             UnconditionalPrior(_family(family), torch.zeros_like(scale), scale, True, centred=True)
         )
@@ -125,17 +135,16 @@ def _conditional(
 ) -> list[nn.Module]:
     """Return a prior conditioned on the approximation for the details of each level."""
     channels, priors = recipe.channels, list[nn.Module]()
-    shared = (
-        ConditioningNet(channels, 6 * channels, prior.width, prior.blocks, 3)
-        if prior.shared
-        else None
-    )
-    for depth, (_, side, _) in zip(range(recipe.depth, 0, -1), shapes, strict=True):
-        kernel = 3 if side > 2 else 1
-        own = shared or ConditioningNet(channels, 6 * channels, prior.width, prior.blocks, kernel)
-        owned = shared is None or not priors
-        scale = _first_scale(channels, depth)
-        priors.append(ConditionalPrior(_family(prior.family), own, scale, depth, owned))
+
+    def network(outputs: int, kernel: ImageSize) -> nn.Module:
+        return ConditioningNet(channels, outputs, prior.width, prior.blocks, kernel)
+
+    shared = network(2 * shapes[0][0], kernel_for(recipe.size, 3)) if prior.shared else None
+    for depth, shape in zip(range(recipe.depth, 0, -1), shapes, strict=True):
+        own = shared or network(2 * shape[0], kernel_at(shape))
+        owned, dims = shared is None or not priors, _dims(recipe)
+        scale = _first_scale(recipe, depth)
+        priors.append(ConditionalPrior(_family(prior.family), own, scale, depth, owned, dims))
     return priors
 
 
@@ -144,11 +153,16 @@ def _coupled(
 ) -> list[nn.Module]:
     """Return couplings for the details of each level."""
     priors: list[nn.Module] = []
-    for depth, (_, side, _) in zip(range(recipe.depth, 0, -1), shapes, strict=True):
-        kernel, scale = 3 if side > 2 else 1, _first_scale(recipe.channels, depth)
+    for depth, shape in zip(range(recipe.depth, 0, -1), shapes, strict=True):
+        kernel, scale = kernel_at(shape), _first_scale(recipe, depth)
         sizes = (recipe.channels, prior.steps, prior.width, prior.blocks)
-        priors.append(CouplingPrior(CouplingFlow(*sizes, kernel, scale), depth))
+        priors.append(CouplingPrior(CouplingFlow(*sizes, kernel, scale), depth, _dims(recipe)))
     return priors
+
+
+def kernel_at(shape: Shape) -> ImageSize:
+    """Return the kernel for states of a shape (C, h, w)."""
+    return Level(simplest(shape[1:]), 1, 1, blocks=0, cells=0).kernel
 
 
 def _family(family: spec.Family) -> Family:
@@ -170,11 +184,11 @@ def _encoder(recipe: spec.WaveletVAE, wavelet: Wavelet, shapes: Sequence[Shape])
         case spec.Pyramid(width, blocks, bottleneck, residual):
             outputs = 2 if isinstance(recipe.noise, spec.NoiseFromImage) else 1
             levels = [
-                Level(shape[1], width, shape[0], blocks, cells=int(index == 0))
+                Level(simplest(shape[1:]), width, shape[0], blocks, cells=int(index == 0))
                 for index, shape in enumerate(shapes[1:])
             ]
-            ladder = Ladder(levels[0].size, recipe.depth - 1)
-            network = Encoder(levels, 4 * recipe.channels, bottleneck, ladder)
+            ladder = Ladder.between(levels[0].size, levels[-1].size)
+            network = Encoder(levels, recipe.channels + levels[0].latent, bottleneck, ladder)
             counts = [recipe.channels + levels[0].latent, *(level.latent for level in levels[1:])]
             heads = [
                 convolution(width, outputs * count, level.kernel)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mrvae.distributions import Gaussian
 from mrvae.layers import Bottleneck, convolution
 from mrvae.models.cells.base import LatentCell, Scale
+from mrvae.sizes import ImageSize
 
 
 class PlainCell(LatentCell):
@@ -30,14 +30,16 @@ class PlainCell(LatentCell):
         0.0
     """
 
-    def __init__(self, width: int, latent: int, middle: int, kernel: int, scale: Scale) -> None:
+    def __init__(
+        self, width: int, latent: int, middle: int, kernel: ImageSize, scale: Scale
+    ) -> None:
         super().__init__(width, latent, middle, kernel, scale, added=width)
         self.project = convolution(latent, width, 1)
         self.residual = Bottleneck(width, middle, width, kernel)
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
-        """Return p(z | h), and u in the place of h."""
-        return self.prior_and_added(h)
+    def add(self, h: Tensor, added: Tensor) -> Tensor:
+        """Return u in the place of h."""
+        return added
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return N(u + P z)."""

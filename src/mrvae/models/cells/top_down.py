@@ -22,6 +22,7 @@ function is the released one throughout.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 from mrvae.distributions import Gaussian
 from mrvae.layers import ReZero, Shortcut, activated_after, drawn_convolution, scale_weight
 from mrvae.models.cells.base import Scale, halves, read_gaussian
+from mrvae.sizes import ImageSize
 
 
 class TopDownCell(nn.Module):
@@ -43,6 +45,7 @@ class TopDownCell(nn.Module):
         scale: turns the networks' raw output into log σ.
         shortcut: whether the networks of posterior and prior have their skip.
         weight_norm: whether the convolutions of the networks, but for the last, have weight norm.
+        kernel: of the spatial convolutions; the prior's is larger by two pixels.
 
     Source: Kuzina & Tomczak 2023, figure 8 and the released code.
 
@@ -65,15 +68,14 @@ class TopDownCell(nn.Module):
         scale: Scale,
         shortcut: bool = True,
         weight_norm: bool = False,
+        kernel: ImageSize = 3,
     ) -> None:
         super().__init__()
         self.latent = latent
         self.scale = scale
-        posterior = activated_after(width, middle, 2 * latent, weight_norm=weight_norm)
-        prior = activated_after(
-            width, middle, 2 * latent + width, depthwise=True, weight_norm=weight_norm
-        )
-        residual = activated_after(width, middle, outputs, weight_norm=weight_norm)
+        network = partial(activated_after, width, middle, kernel=kernel, weight_norm=weight_norm)
+        posterior, prior = network(2 * latent), network(2 * latent + width, depthwise=True)
+        residual = network(outputs)
         self.project = drawn_convolution(latent, width, 1)
         nn.init.uniform_(_last(posterior).weight, -1.0, 1.0)
         nn.init.zeros_(_last(prior).weight)

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mrvae.distributions import Gaussian
 from mrvae.layers import Bottleneck, convolution, scale_weight
 from mrvae.models.cells.base import LatentCell, Scale
+from mrvae.sizes import ImageSize
 
 
 class VDVAECell(LatentCell):
@@ -31,7 +31,7 @@ class VDVAECell(LatentCell):
         width: channels of the state and of the encoder's features.
         latent: channels of z.
         middle: channels inside the bottlenecks.
-        kernel: side of their spatial convolutions.
+        kernel: side of their spatial convolutions, or (down, across).
         applied: number of cells on the whole way, for the 1/√n of the first weights.
         scale: turns the networks' raw output into log σ.
 
@@ -45,7 +45,7 @@ class VDVAECell(LatentCell):
     """
 
     def __init__(
-        self, width: int, latent: int, middle: int, kernel: int, applied: int, scale: Scale
+        self, width: int, latent: int, middle: int, kernel: ImageSize, applied: int, scale: Scale
     ) -> None:
         super().__init__(width, latent, middle, kernel, scale, added=width)
         self.project = convolution(latent, width, 1)
@@ -53,10 +53,9 @@ class VDVAECell(LatentCell):
         scale_weight(self.project, applied**-0.5)
         scale_weight(self.residual.leave, applied**-0.5)
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
-        """Return p(z | h) and h + u."""
-        gaussian, u = self.prior_and_added(h)
-        return gaussian, h + u
+    def add(self, h: Tensor, added: Tensor) -> Tensor:
+        """Return h + u."""
+        return h + added
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return h + P z + N_r(h + P z)."""

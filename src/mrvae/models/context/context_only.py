@@ -21,6 +21,7 @@ from mrvae.models.hierarchy.walk import Cell, Shape
 from mrvae.models.image import ImageFrame
 from mrvae.models.trace import Latents
 from mrvae.resolution import Ladder
+from mrvae.sizes import ImageSize
 
 
 class NoEncoder(nn.Module):
@@ -36,12 +37,12 @@ class EmptyStage(nn.Module):
 
     Args:
         channels: of the state.
-        size: pixels a side.
+        size: one number of pixels, or (height, width).
     """
 
     zero: Tensor
 
-    def __init__(self, channels: int, size: int) -> None:
+    def __init__(self, channels: int, size: ImageSize) -> None:
         super().__init__()
         self.level = Level(size, channels, latent=1, blocks=0, cells=0)
         # With the weights, so that a model that is built without values is given this one too.
@@ -58,9 +59,8 @@ class EmptyStage(nn.Module):
         return ()
 
     def enter(self, h: Tensor | None, batch: int) -> Tensor:
-        """Return the state, which begins as zeros (B, C, S, S)."""
-        size = self.level.size
-        return self.zero.expand(batch, -1, size, size) if h is None else h
+        """Return the state, which begins as zeros (B, C, H, W)."""
+        return self.zero.expand(batch, -1, *self.level.sides) if h is None else h
 
 
 class ImageConditioner(ContextConditioner):
@@ -75,6 +75,6 @@ class ImageConditioner(ContextConditioner):
         super().__init__(prior, (), frame, Ladder(frame.size, 0), everywhere=False)
 
     def conditioning(self, context: Latents) -> list[Tensor | None]:
-        """Return x̂(c) on [0, 1], (B, C, S, S)."""
+        """Return x̂(c) on [0, 1], (B, C, H, W)."""
         (c,) = context
         return [(self.transform.decode(c).to(next(self.parameters()).dtype) + 1) / 2]

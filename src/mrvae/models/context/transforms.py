@@ -9,7 +9,7 @@ and a quantiser (their algorithms 1 and 3); the decoder sees the decoded image
 
 the maximum taken for each coefficient and channel. Three maps A:
 
-    DCT        the lowest size × size frequencies of x on [0, 1], as published;
+    DCT        the lowest m × m' frequencies of x on [0, 1], as published;
     pooled     averages of blocks of x on [-1, 1], which nearest neighbours undo;
     wavelet    the coarse part of x on [-1, 1] after some steps of a wavelet: for Haar, the averages
                times 2^steps (theorem 2 of Falck et al. 2022), hence the same codes.
@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from mrvae.distributions import Bins, Grid, Quantiser
 from mrvae.models.hierarchy.walk import Shape
 from mrvae.resolution import DCT, Coefficients, Wavelet
+from mrvae.sizes import ImageSize, can_halve, halved, sides, size_text
 
 _UNIT = 2.0**-40
 _AT_ONCE = 4096
@@ -203,7 +204,7 @@ class DCTContext(LinearContext):
 
     Args:
         image: shape (C, H, W) of the images.
-        size: frequencies kept along each axis.
+        size: frequencies kept along each axis, or (down, across).
         quantiser: makes integers of the coefficients.
         bins: the number of values of a pixel.
         ycbcr: whether colour is changed to luminance and chrominance first, as JPEG does.
@@ -211,7 +212,7 @@ class DCTContext(LinearContext):
             zero, have S = 0, and in even steps no more than one code.
 
     Raises:
-        ValueError: if an image has fewer than ``size`` pixels a side, or ``ycbcr`` is set
+        ValueError: if an image has fewer pixels than frequencies along an axis, or ``ycbcr`` is set
             and there are not three channels.
 
     The published S is the maximum of |⌊A x⌋|; here there is no floor, so that S is attained by
@@ -233,22 +234,24 @@ class DCTContext(LinearContext):
     def __init__(
         self,
         image: Shape,
-        size: int,
+        size: ImageSize,
         quantiser: Quantiser,
         bins: int = 256,
         ycbcr: bool = False,
         chroma: int | None = None,
     ) -> None:
         channels, height, width = image
-        if size > min(height, width):
+        down, across = sides(size)
+        if down > height or across > width:
             raise ValueError(
-                f"size is {size}; images of {height}×{width} have no more than"
-                f" {min(height, width)} frequencies along an axis"
+                f"size is {size_text(size)}; images of {height}×{width} have no more than"
+                f" {height if down > height else width} frequencies along an axis"
             )
         if ycbcr and channels != 3:
             raise ValueError(f"images have {channels} channels; ycbcr is of red, green and blue")
-        super().__init__(image, (channels, size, size), quantiser, bins)
-        self.dct, self.ycbcr, self.chroma = DCT(size), ycbcr, size if chroma is None else chroma
+        super().__init__(image, (channels, down, across), quantiser, bins)
+        self.dct, self.ycbcr = DCT(size), ycbcr
+        self.chroma = max(down, across) if chroma is None else chroma
 
     def analyse(self, u: Tensor) -> Tensor:
         """Return the lowest frequencies of the images scaled to [0, 1]."""
@@ -256,8 +259,8 @@ class DCTContext(LinearContext):
         if not self.ycbcr:
             return self.dct.analysis(x)
         c = self.dct.analysis(_mix(_colours(x), x))
-        axis = torch.arange(c.shape[-1], device=c.device) < self.chroma
-        return torch.cat((c[:, :1], c[:, 1:] * (axis & axis[:, None])), dim=1)
+        down, across = (torch.arange(n, device=c.device) < self.chroma for n in c.shape[-2:])
+        return torch.cat((c[:, :1], c[:, 1:] * (across & down[:, None])), dim=1)
 
     def synthesise(self, c: Tensor) -> Tensor:
         """Return the images of these frequencies, the others being zero."""
@@ -273,7 +276,7 @@ class PooledContext(LinearContext):
 
     Args:
         image: shape (C, H, W) of the images.
-        factor: pixels of a block along each axis.
+        factor: pixels of a block along each axis, or (down, across).
         quantiser: makes integers of the averages.
         bins: the number of values of a pixel.
 
@@ -291,14 +294,18 @@ class PooledContext(LinearContext):
         tensor([ 1.0000,  1.0000, -0.5000, -0.5000])
     """
 
-    def __init__(self, image: Shape, factor: int, quantiser: Quantiser, bins: int = 256) -> None:
+    def __init__(
+        self, image: Shape, factor: ImageSize, quantiser: Quantiser, bins: int = 256
+    ) -> None:
         channels, height, width = image
-        if factor < 1 or height % factor or width % factor:
+        down, across = sides(factor)
+        if min(down, across) < 1 or height % down or width % across:
             raise ValueError(
-                f"factor is {factor}; it must divide both sides of images of {height}×{width}"
+                f"factor is {size_text(factor)}; it must divide both sides of images of"
+                f" {height}×{width}"
             )
-        super().__init__(image, (channels, height // factor, width // factor), quantiser, bins)
-        self.factor = factor
+        super().__init__(image, (channels, height // down, width // across), quantiser, bins)
+        self.factor = down, across
 
     def analyse(self, u: Tensor) -> Tensor:
         """Return the averages of blocks."""
@@ -306,7 +313,8 @@ class PooledContext(LinearContext):
 
     def synthesise(self, c: Tensor) -> Tensor:
         """Return the images that are constant on blocks."""
-        return nn.functional.interpolate(c, scale_factor=float(self.factor), mode="nearest")
+        factors = [float(side) for side in self.factor]
+        return nn.functional.interpolate(c, scale_factor=factors, mode="nearest")
 
 
 class WaveletContext(LinearContext):
@@ -315,7 +323,7 @@ class WaveletContext(LinearContext):
     Args:
         image: shape (C, H, W) of the images.
         name: of the wavelet, as :class:`mrvae.resolution.Wavelet` has it.
-        steps: of the transform; each halves the sides.
+        steps: of the transform; each halves the sides, of a signal (C, 1, T) its length.
         quantiser: makes integers of the coefficients.
         bins: the number of values of a pixel.
 
@@ -338,12 +346,13 @@ class WaveletContext(LinearContext):
         self, image: Shape, name: str, steps: int, quantiser: Quantiser, bins: int = 256
     ) -> None:
         channels, height, width = image
-        if steps < 0 or height % (1 << steps) or width % (1 << steps):
+        if steps < 0 or width == 1 or not can_halve((height, width), steps):
             raise ValueError(
                 f"steps is {steps}; images of {height}×{width} cannot be halved that often"
             )
-        super().__init__(image, (channels, height >> steps, width >> steps), quantiser, bins)
-        self.wavelet, self.steps = Wavelet(name), steps
+        shape = (channels, *halved((height, width), steps))
+        super().__init__(image, shape, quantiser, bins)
+        self.wavelet, self.steps = Wavelet(name, 1 if height == 1 else 2), steps
 
     def analyse(self, u: Tensor) -> Tensor:
         """Return the coarse part."""
@@ -351,11 +360,16 @@ class WaveletContext(LinearContext):
 
     def synthesise(self, c: Tensor) -> Tensor:
         """Return the images without details."""
+        return self.wavelet.synthesis(Coefficients(c, self._no_details(c)))
+
+    def _no_details(self, c: Tensor) -> tuple[Tensor, ...]:
+        """Return details of zero for a coarse part, coarse to fine."""
         *lead, height, width = c.shape
-        details = tuple(
+        if self.wavelet.dims == 1:
+            return tuple(c.new_zeros(*lead, height, 1, width << step) for step in range(self.steps))
+        return tuple(
             c.new_zeros(*lead, 3, height << step, width << step) for step in range(self.steps)
         )
-        return self.wavelet.synthesis(Coefficients(c, details))
 
 
 def _colours(like: Tensor) -> Tensor:

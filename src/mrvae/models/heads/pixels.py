@@ -26,8 +26,9 @@ from mrvae.distributions import (
     DiscretizedLogisticMixture,
     PixelDistribution,
 )
-from mrvae.layers import convolution
+from mrvae.layers import convolution, pointwise
 from mrvae.models.image import ImageFrame
+from mrvae.sizes import kernel_for
 
 
 class PixelFamily(Protocol):
@@ -103,7 +104,7 @@ class LogisticMixtureFamily:
 
 
 class Head(nn.Module):
-    """From states (B, width, S, S) to p(x | z), by a gain, a bias and a pointwise convolution.
+    """From states (B, width, H', W') to p(x | z), by a gain, a bias and a pointwise convolution.
 
     Example:
         >>> frame = ImageFrame(channels=1, size=2, network_size=4, mean=0.5, std=0.5)
@@ -122,12 +123,16 @@ class Head(nn.Module):
 
     def forward(self, h: Tensor) -> PixelDistribution:
         """Return the distribution of the image given the last state."""
-        parameters = self.leave(self.frame.crop_state(h) * self.gain + self.bias)
+        # W(a ⊙ h + b) + c = (W a) h + (W b + c): the few weights are scaled, not the many pixels.
+        weight = self.leave.weight * self.gain
+        shift = (self.leave.weight * self.bias).sum(dim=(1, 2, 3))
+        bias = shift if self.leave.bias is None else shift + self.leave.bias
+        parameters = self.frame.crop_state(pointwise(h, weight, bias))
         return self.family(self.frame.assemble(parameters))
 
 
 class SpatialHead(nn.Module):
-    """From states (B, width, S, S) to p(x | z), by one 3×3 convolution.
+    """From states (B, width, H', W') to p(x | z), by one 3×3 convolution, 1×3 for signals.
 
     Source: Kuzina & Tomczak 2023, the released code.
 
@@ -142,7 +147,8 @@ class SpatialHead(nn.Module):
         super().__init__()
         self.frame = frame
         self.family = family
-        self.leave = convolution(width, family.parameters * frame.space_to_depth**2, 3)
+        outputs = family.parameters * frame.space_to_depth**2
+        self.leave = convolution(width, outputs, kernel_for(frame.network_size, 3))
 
     def forward(self, h: Tensor) -> PixelDistribution:
         """Return the distribution of the image given the last state."""

@@ -28,12 +28,14 @@ class Decoder(nn.Module):
     Attributes:
         activation_checkpointing: whether the walk stores nothing inside a cell for the backward
             pass.
+        compiled: whether a cell is compiled once for each shape.
     """
 
     def __init__(self, stages: Sequence[nn.Module]) -> None:
         super().__init__()
         self.modules_ = nn.ModuleList(stages)
         self.activation_checkpointing = False
+        self.compiled = False
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -88,7 +90,8 @@ class Decoder(nn.Module):
             raise ValueError(f"{len(choices)} choices for {len(self.shapes)} latents")
         each: Sequence[Tensor | None] = features or [None] * len(choices)
         pieces = self.split_noise(noise)
-        return descend(stages, each, choices, pieces, conditioning, self.activation_checkpointing)
+        ways = self.activation_checkpointing, self.compiled
+        return descend(stages, each, choices, pieces, conditioning, *ways)
 
 
 class CellStage(nn.Module):
@@ -116,7 +119,7 @@ class CellStage(nn.Module):
         self.level = level
         self.resampling = resampling or ladder
         self.steps = 0 if below is None else ladder.level(level.size) - ladder.level(below.size)
-        shape = (1, level.width, level.size, level.size)
+        shape = (1, level.width, *level.sides)
         self.bias = nn.Parameter(torch.zeros(shape)) if bias else None
         self.cells = nn.ModuleList(cells)
 
@@ -131,7 +134,7 @@ class CellStage(nn.Module):
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """Shape of the latent of every visit."""
-        return ((self.level.latent, self.level.size, self.level.size),) * len(self.visits)
+        return ((self.level.latent, *self.level.sides),) * len(self.visits)
 
     def enter(self, h: Tensor | None, batch: int) -> Tensor:
         """Return b + E h, the coarser state cut to this level's width; b at the coarsest level."""
@@ -142,5 +145,5 @@ class CellStage(nn.Module):
             return embedded if self.bias is None else self.bias + embedded
         if self.bias is None:
             weight = next(self.parameters())
-            return weight.new_zeros(batch, self.level.width, self.level.size, self.level.size)
+            return weight.new_zeros(batch, self.level.width, *self.level.sides)
         return self.bias.expand(batch, -1, -1, -1)

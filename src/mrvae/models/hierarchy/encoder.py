@@ -13,14 +13,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mrvae.layers import Bottleneck, checkpointed, convolution, scale_weight, unit_norm
+from mrvae.layers import (
+    Bottleneck,
+    Region,
+    checkpointed,
+    convolution,
+    gelu,
+    scale_weight,
+    unit_norm,
+)
 from mrvae.models.hierarchy.level import Level
 from mrvae.resolution import Ladder, Resampling
+from mrvae.sizes import ImageSize, size_text
 
 Block = Callable[[Tensor], Tensor]
 Visit = Callable[[int, int, Tensor], None]
@@ -38,6 +48,7 @@ class BottomUp(nn.Module, ABC):
 
     Attributes:
         activation_checkpointing: whether nothing inside a block is stored for the backward pass.
+        compiled: whether a block is compiled once for each shape.
     """
 
     stacks: nn.ModuleList
@@ -57,17 +68,18 @@ class BottomUp(nn.Module, ABC):
         self.normalise = normalise
         self.synchronous = synchronous
         self.activation_checkpointing = False
+        self.compiled = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return one feature for each latent, coarse to fine; one tensor may serve several.
 
-        ``x`` has shape (B, C, S, S) with S the finest size, normalised.
+        ``x`` has shape (B, C, H, W) of the finest level, normalised.
         """
 
-    def states(self, x: Tensor) -> list[tuple[int, Tensor]]:
+    def states(self, x: Tensor) -> list[tuple[ImageSize, Tensor]]:
         """Return the size of its level and the state after every block, in the order of visits."""
-        visited: list[tuple[int, Tensor]] = []
+        visited: list[tuple[ImageSize, Tensor]] = []
 
         def visit(index: int, position: int, h: Tensor) -> None:
             if position:
@@ -82,7 +94,9 @@ class BottomUp(nn.Module, ABC):
         ``visit`` has the level's index, the number of its blocks that were applied, and the state.
         The last block of every level but the coarsest is the pooling one.
         """
-        advance = checkpointed(self._advance) if self.activation_checkpointing else self._advance
+        plain: Callable[[Block, Tensor], Tensor] = self.advance
+        plain = partial(compiled_advance, self) if self.compiled else plain
+        advance = checkpointed(plain) if self.activation_checkpointing else plain
         h = self._begin(x)
         for index in range(len(self.levels) - 1, -1, -1):
             visit(index, 0, h)
@@ -97,7 +111,7 @@ class BottomUp(nn.Module, ABC):
         """Return the first state."""
 
     @abstractmethod
-    def _advance(self, block: Block, h: Tensor) -> Tensor:
+    def advance(self, block: Block, h: Tensor) -> Tensor:
         """Return the state after a block."""
 
     @abstractmethod
@@ -128,6 +142,13 @@ class BottomUp(nn.Module, ABC):
         return level.visits + (index > 0 and level.mixes)
 
 
+def _advance(encoder: BottomUp, block: Block, h: Tensor) -> Tensor:
+    return encoder.advance(block, h)
+
+
+compiled_advance = Region(_advance)
+
+
 class Encoder(BottomUp):
     """Residual blocks from the finest level to the coarsest.
 
@@ -144,6 +165,7 @@ class Encoder(BottomUp):
 
     Attributes:
         activation_checkpointing: whether nothing inside a block is stored for the backward pass.
+        compiled: whether a block is compiled once for each shape.
 
     Raises:
         ValueError: if a width is too small for the bottleneck, or a synchronous level has not
@@ -170,7 +192,7 @@ class Encoder(BottomUp):
         super().__init__(levels, ladder, normalise, synchronous, resampling)
         if synchronous:
             _check_synchronous(levels)
-        self.enter = convolution(channels, levels[-1].width, 3)
+        self.enter = convolution(channels, levels[-1].width, levels[-1].full_kernel)
         self.stacks = nn.ModuleList(_stack(level, bottleneck, level.blocks) for level in levels)
         self.joints = nn.ModuleList(_stack(level, bottleneck, 1) for level in levels[1:])
         applied = sum(level.blocks * level.block_repeat for level in levels) + len(levels) - 1
@@ -181,7 +203,7 @@ class Encoder(BottomUp):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return one feature for each latent, coarse to fine; one tensor may serve several.
 
-        ``x`` has shape (B, C, S, S) with S the finest size, normalised.
+        ``x`` has shape (B, C, H, W) of the finest level, normalised.
         """
         features: list[Tensor] = []
 
@@ -189,9 +211,9 @@ class Encoder(BottomUp):
             own = self._own(index)
             if self.synchronous:
                 if 0 < position <= own or (position > own and self.levels[index].mixes):
-                    features.append(functional.gelu(h))
+                    features.append(gelu(h))
             elif position == own:
-                features.extend([functional.gelu(h)] * self._latents(index))
+                features.extend([gelu(h)] * self._latents(index))
 
         self._walk(x, visit)
         return tuple(reversed(features))
@@ -200,7 +222,8 @@ class Encoder(BottomUp):
         h: Tensor = self.enter(x)
         return h
 
-    def _advance(self, block: Block, h: Tensor) -> Tensor:
+    def advance(self, block: Block, h: Tensor) -> Tensor:
+        """Return h + f(h), f the block."""
         return self._normalised(h + block(h))
 
     def _pooling(self, index: int) -> list[Block]:
@@ -241,5 +264,5 @@ def _check_synchronous(levels: Sequence[Level]) -> None:
         if blocks != level.visits:
             raise ValueError(
                 f"a synchronous model needs as many encoder blocks as cells at each resolution; "
-                f"{level.size} has {blocks} and {level.visits}"
+                f"{size_text(level.size)} has {blocks} and {level.visits}"
             )

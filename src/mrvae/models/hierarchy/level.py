@@ -8,8 +8,15 @@ further cells. ``32x21r3`` visits each of the 21 three times in a row (weights s
 
 Every resolution but the finest is reached by exactly one ``d`` block, and every one but the
 coarsest begins with exactly one ``m`` cell, as in nearly all published models; so a ``Level`` need
-not say so. The exception is our piece ``28u14``: the embedded state of 14×14, and no cell. Kuzina &
-Tomczak (2023) have no latent as large as the image. Also ours is ``32s4``, which may begin an
+not say so. In the strings of a rectangle the numbers are those of its longer side. The finest
+shorter side is that of the image, padded so that it can be divided as the longer one is; a side
+that is shorter than that is padded to a power of two, and once it is one pixel it stays one. So a
+signal of 1×T samples has the strings of its length.
+
+The exception is our piece ``28u14``: the embedded state of 14×14, and no cell. Kuzina &
+Tomczak (2023) have no latent as large as the image.
+
+Also ours is ``32s4``, which may begin an
 encoder: 4×4 pixels of an image of 32×32 are one place, with their values as its channels (space to
 depth), and the finest resolution is 8×8.
 """
@@ -20,6 +27,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+from mrvae.sizes import ImageSize, Sides, kernel_for, sides, simplest, size_text
 
 _PIECE = re.compile(
     r"(\d{1,5})(?:x(\d{1,4})(?:r(\d{1,4}))?|r(\d{1,4})|d(\d{1,5})|([mu])(\d{1,5}))?"
@@ -38,7 +47,7 @@ class Level:
     """One resolution of a hierarchy.
 
     Attributes:
-        size: pixels a side.
+        size: pixels a side, or (height, width) of a rectangle in pixels.
         width: channels of the encoder's and decoder's states.
         latent: channels of each latent.
         blocks: residual blocks of the encoder, the pooling one not counted.
@@ -54,9 +63,11 @@ class Level:
     Example:
         >>> Level(size=8, width=32, latent=4, blocks=1, cells=2, repeat=3).visits
         6
+        >>> Level(size=(14, 10), width=32, latent=4, blocks=1, cells=2).sides
+        (14, 10)
     """
 
-    size: int
+    size: ImageSize
     width: int
     latent: int
     blocks: int
@@ -66,7 +77,10 @@ class Level:
     mixes: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("size", "width", "latent", "block_repeat", "repeat"):
+        for side in self.sides:
+            if not 1 <= side <= _WIDEST:
+                raise ValueError(f"size of a level is {self.size}; it must be in 1 … {_WIDEST}")
+        for name in ("width", "latent", "block_repeat", "repeat"):
             value = getattr(self, name)
             if not 1 <= value <= _WIDEST:
                 raise ValueError(f"{name} of a level is {value}; it must be in 1 … {_WIDEST}")
@@ -90,13 +104,33 @@ class Level:
         return self.mixes or self.visits > 0
 
     @property
-    def kernel(self) -> int:
-        """Side of its spatial convolutions: 1 where a 3×3 would see mostly padding."""
-        return 3 if self.size > 2 else 1
+    def sides(self) -> Sides:
+        """Height and width in pixels."""
+        return sides(self.size)
+
+    @property
+    def pixels(self) -> int:
+        """Height times width."""
+        return self.sides[0] * self.sides[1]
+
+    @property
+    def kernel(self) -> ImageSize:
+        """Of its spatial convolutions: 3, but 1 along an axis where 3 would see mostly padding."""
+        height, width = self.sides
+        return simplest((3 if height > 2 else 1, 3 if width > 2 else 1))
+
+    @property
+    def full_kernel(self) -> ImageSize:
+        """3, but 1 × 3 for a signal."""
+        return kernel_for(self.size, 3)
 
 
 def parse_levels(
-    encoder: str, decoder: str, width: Sequence[int], latent: Sequence[int]
+    encoder: str,
+    decoder: str,
+    width: Sequence[int],
+    latent: Sequence[int],
+    image: ImageSize | None = None,
 ) -> tuple[Level, ...]:
     """Read the papers' block strings into levels, coarse to fine.
 
@@ -105,17 +139,24 @@ def parse_levels(
         decoder: such as ``"1x1,16m1,16x10,32m16,32x21"``, coarse to fine.
         width: one number of channels, or one for each resolution, coarse to fine.
         latent: likewise for the latents.
+        image: size of the images; a square by default.
 
     Raises:
-        ValueError: if a piece cannot be read, the two strings name different resolutions, or a
-            resolution lacks its pooling block or its mixing cell.
+        ValueError: if a piece cannot be read, the two strings name different resolutions, a
+            resolution lacks its pooling block or its mixing cell, or a rectangle's longer side is
+            more than the finest resolution.
 
     Example:
         >>> [level.size for level in parse_levels("8x2,8d2,4x1", "4x1,8m4,8x3r2", [16], [4])]
         [4, 8]
+        >>> levels = parse_levels("32x2,32d4,8x2", "8x1,32m8", [16], [4], image=(28, 20))
+        >>> [level.size for level in levels]
+        [(8, 5), (32, 20)]
     """
-    match = _SPACE_TO_DEPTH.match(encoder) if space_to_depth(encoder) > 1 else None
+    places = space_to_depth(encoder)
+    match = _SPACE_TO_DEPTH.match(encoder) if places > 1 else None
     own = encoder[match.end() :] if match else encoder
+    shape = _in_places(image, places)
     below, blocks = _encoder_stacks(_pieces(own, "encoder"))
     decoding = _pieces(decoder, "decoder")
     above, cells = _decoder_stacks(decoding)
@@ -131,7 +172,7 @@ def parse_levels(
         raise ValueError(f"widths {widths}, coarse to fine, must not grow; reorder them")
     return tuple(
         Level(
-            size,
+            _level_size(size, sizes, shape),
             w,
             z,
             blocks[size][0],
@@ -142,6 +183,33 @@ def parse_levels(
         )
         for size, w, z in zip(sizes, widths, latents, strict=True)
     )
+
+
+def _level_size(longer: int, sizes: Sequence[int], image: ImageSize | None) -> ImageSize:
+    """Return the size of a resolution from its longer side and the shape of the images."""
+    if image is None or isinstance(image, int):
+        return longer
+    height, width = image
+    short = min(image)
+    if max(image) > sizes[-1]:
+        raise ValueError(
+            f"images of {size_text(image)} pixels do not fit into a hierarchy whose finest "
+            f"resolution is {sizes[-1]}; add a level, or resize the images"
+        )
+    factor = sizes[-1] // sizes[0]
+    padded = -(-short // factor) * factor if short >= factor else 1 << (short - 1).bit_length()
+    shorter = max(padded * longer // sizes[-1], 1)
+    return simplest((longer, shorter) if height > width else (shorter, longer))
+
+
+def _in_places(image: ImageSize | None, pixels: int) -> ImageSize | None:
+    """Return the size of images in places of so many pixels a side."""
+    if image is None or pixels == 1:
+        return image
+    if min(sides(image)) == 1:
+        raise ValueError("a signal has no places of several pixels a side; leave out that piece")
+    height, width = sides(image)
+    return simplest((-(-height // pixels), -(-width // pixels)))
 
 
 def space_to_depth(encoder: str) -> int:

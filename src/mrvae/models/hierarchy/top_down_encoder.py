@@ -23,6 +23,7 @@ from mrvae.layers import ReZero, activated_before, drawn_convolution
 from mrvae.models.hierarchy.encoder import Block, BottomUp, middle_width
 from mrvae.models.hierarchy.level import Level
 from mrvae.resolution import Ladder, Resampling
+from mrvae.sizes import size_text
 
 
 class TopDownEncoder(BottomUp):
@@ -40,6 +41,7 @@ class TopDownEncoder(BottomUp):
 
     Attributes:
         activation_checkpointing: whether nothing inside a block is stored for the backward pass.
+        compiled: whether a block is compiled once for each shape.
 
     Raises:
         ValueError: if a width is too small for the bottleneck, or a synchronous level has not as
@@ -72,7 +74,9 @@ class TopDownEncoder(BottomUp):
 
         def block(level: Level, outputs: int) -> ReZero:
             middle = middle_width(level, bottleneck)
-            net = activated_before(level.width, middle, outputs, weight_norm=weight_norm)
+            net = activated_before(
+                level.width, middle, outputs, kernel=level.full_kernel, weight_norm=weight_norm
+            )
             return ReZero(net, level.width, outputs)
 
         self.enter = drawn_convolution(channels, levels[-1].width, 1)
@@ -85,7 +89,7 @@ class TopDownEncoder(BottomUp):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return one state for each latent, coarse to fine; one tensor may serve several.
 
-        ``x`` has shape (B, C, S, S) with S the finest size, normalised.
+        ``x`` has shape (B, C, H, W) of the finest level, normalised.
         """
         features: list[Tensor] = []
         states: list[Tensor] = []
@@ -107,7 +111,8 @@ class TopDownEncoder(BottomUp):
         h: Tensor = self.enter(x).contiguous(memory_format=torch.channels_last)
         return h
 
-    def _advance(self, block: Block, h: Tensor) -> Tensor:
+    def advance(self, block: Block, h: Tensor) -> Tensor:
+        """Return the block of h."""
         return self._normalised(block(h))
 
     def _pooling(self, index: int) -> list[Block]:
@@ -122,5 +127,6 @@ def _check_states(levels: Sequence[Level]) -> None:
         if cells and states != cells:
             raise ValueError(
                 f"a synchronous model needs one state of the encoder for each cell; at "
-                f"{level.size} there are {states}, the pooled one counted, and {cells} cells"
+                f"{size_text(level.size)} there are {states}, the pooled one counted, and {cells} "
+                "cells"
             )

@@ -3,7 +3,7 @@
 The state is the approximation of the image at some depth. The first cell draws the coarsest one,
 c_L; each other draws the details of its depth and goes one step up,
 
-    h ← W⁻¹(h, z),        h: (B, C, s, s) → (B, C, 2s, 2s),
+    h ← W⁻¹(h, z),        h: (B, C, h, w) → (B, C, 2h, 2w),
 
 so that the walk ends with an image. The conditioning of the priors decides the model. A prior with
 parameters only is the independent prior p(c) = Π p(c_i) of Kiruluta (2025, equation 20); a prior
@@ -13,7 +13,8 @@ whose network reads the state is one from coarse to fine,
 
 with d_s the details of depth s and h_s the approximation of that depth. The posterior, N(c, s²),
 comes from the encoder only (equation 13): it does not depend on the state. A latent of details has
-the channels cH, cV, cD of each channel of the image, one channel after the other.
+the channels cH, cV, cD of each channel of the image, one channel after the other. One of a signal
+has one band, and each step multiplies its averages by √2, those of an image by 2.
 """
 
 from __future__ import annotations
@@ -30,9 +31,20 @@ from mrvae.layers import Bottleneck, convolution, scale_weight
 from mrvae.models.hierarchy.level import Level
 from mrvae.models.hierarchy.walk import Cell, Shape
 from mrvae.resolution import Wavelet
+from mrvae.sizes import ImageSize
 
 Family = Callable[[Tensor, Tensor], Distribution]
 """From a location and a log-scale to a distribution."""
+
+
+def gain(depth: int, dims: int = 2) -> float:
+    """Return by what the averages of ``depth`` steps are multiplied, 2^(dims·depth/2).
+
+    Example:
+        >>> gain(3), gain(2, dims=1)
+        (8.0, 2.0)
+    """
+    return float(2.0 ** (dims * depth / 2))
 
 
 class UnconditionalPrior(nn.Module):
@@ -85,27 +97,34 @@ class ConditionalPrior(nn.Module):
 
     Args:
         family: of the prior.
-        network: f, from (B, C, s, s) to (B, 6C, s, s).
+        network: f, from (B, C, h, w) to (B, 6C, h, w).
         log_scale: first β, (3C, 1, 1).
         depth: of the details, by which h is scaled.
         owned: whether the network is registered here; else another module owns it.
+        dims: 2 for images, 1 for signals.
 
     Source: ours.
     """
 
     def __init__(
-        self, family: Family, network: nn.Module, log_scale: Tensor, depth: int, owned: bool
+        self,
+        family: Family,
+        network: nn.Module,
+        log_scale: Tensor,
+        depth: int,
+        owned: bool,
+        dims: int = 2,
     ) -> None:
         super().__init__()
         self.family = family
-        self.size = float(1 << depth)
+        self.size = gain(depth, dims)
         self.log_scale = nn.Parameter(log_scale)
         # A module in a tuple is not registered a second time.
         self.network = network if owned else None
         self.borrowed = () if owned else (network,)
 
     def forward(self, h: Tensor) -> Distribution:
-        """Return the prior of details given the approximation h (B, C, s, s)."""
+        """Return the prior of details given the approximation h (B, C, h, w)."""
         (network,) = self.borrowed or (self.network,)
         location, spread = cast(nn.Module, network)(2 * h / self.size - 1).chunk(2, dim=1)
         return self.family(location * self.log_scale.exp(), self.log_scale + spread)
@@ -121,7 +140,9 @@ class ConditioningNet(nn.Module):
         0.0
     """
 
-    def __init__(self, channels: int, outputs: int, width: int, blocks: int, kernel: int) -> None:
+    def __init__(
+        self, channels: int, outputs: int, width: int, blocks: int, kernel: ImageSize
+    ) -> None:
         super().__init__()
         self.enter = convolution(channels, width, kernel)
         middle = max(width // 2, 1)
@@ -132,7 +153,7 @@ class ConditioningNet(nn.Module):
         scale_weight(self.leave, 0.0)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Map (B, channels, s, s) to (B, outputs, s, s)."""
+        """Map (B, channels, h, w) to (B, outputs, h, w)."""
         x = self.enter(h)
         for block in self.blocks:
             x = x + block(x)
@@ -169,8 +190,11 @@ class Synthesis(nn.Module):
         self.finish = finish
 
     def forward(self, h: Tensor, z: Tensor) -> Tensor:
-        """Return W⁻¹(h, z), (B, C, 2s, 2s), for h (B, C, s, s) and z (B, 3C, s, s)."""
-        made: Tensor = self.finish(self.wavelet.step.synthesis(h, torch.unflatten(z, 1, (-1, 3))))
+        """Return W⁻¹(h, z), (B, C, 2h, 2w), for h (B, C, h, w) and z (B, 3C, h, w)."""
+        bands = 2**self.wavelet.dims - 1
+        made: Tensor = self.finish(
+            self.wavelet.step.synthesis(h, torch.unflatten(z, 1, (-1, bands)))
+        )
         return made
 
 
@@ -225,7 +249,7 @@ class SingleCellStage(nn.Module):
         return (cast(Cell, self.cell),)
 
     def enter(self, h: Tensor | None, batch: int) -> Tensor:
-        """Return the state; before the first latent one without channels, (B, 0, s, s)."""
+        """Return the state; before the first latent one without channels, (B, 0, h, w)."""
         if h is not None:
             return h
         first = cast(UnconditionalPrior, cast(BandCell, self.cell).prior_net)

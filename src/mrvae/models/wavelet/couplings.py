@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from mrvae.distributions import Distribution, Gaussian
-from mrvae.models.wavelet.bands import ConditioningNet
+from mrvae.models.wavelet.bands import ConditioningNet, gain
+from mrvae.sizes import ImageSize
 
-_BANDS = 3
 # |a| of one coupling: it changes a scale by a factor of e at most, so that none overflows.
 _STEEPEST = 1.0
 
@@ -37,37 +37,45 @@ class CouplingFlow(nn.Module):
         width: channels inside each f_k.
         blocks: bottlenecks of each f_k.
         kernel: 3, or 1 where there is but one pixel.
-        log_scale: first β, (3C, 1, 1).
+        log_scale: first β, (3C, 1, 1), of a signal (C, 1, 1).
 
     Source: ours; Dinh et al. 2017, *Density estimation using Real NVP*, equations 7 and 8.
     """
 
     def __init__(
-        self, channels: int, steps: int, width: int, blocks: int, kernel: int, log_scale: Tensor
+        self,
+        channels: int,
+        steps: int,
+        width: int,
+        blocks: int,
+        kernel: ImageSize,
+        log_scale: Tensor,
     ) -> None:
         super().__init__()
+        self.bands = len(log_scale) // channels
         self.log_scale = nn.Parameter(log_scale)
         self.networks = nn.ModuleList(
-            ConditioningNet(_BANDS * channels, 2 * channels, width, blocks, kernel)
+            ConditioningNet(self.bands * channels, 2 * channels, width, blocks, kernel)
             for _ in range(steps)
         )
 
     def forward(self, noise: Tensor, conditioning: Tensor) -> Tensor:
-        """Return the details (B, 3C, s, s) of noise of this shape."""
-        bands = list(torch.unflatten(noise, 1, (-1, _BANDS)).unbind(2))
+        """Return the details (B, 3C, h, w) of noise of this shape."""
+        bands = list(torch.unflatten(noise, 1, (-1, self.bands)).unbind(2))
         for step, network in enumerate(self.networks):
             slope, shift = _slope_and_shift(network, bands, step, conditioning)
-            bands[step % _BANDS] = bands[step % _BANDS] * slope.exp() + shift
+            turn = step % self.bands
+            bands[turn] = bands[turn] * slope.exp() + shift
         return torch.stack(bands, dim=2).flatten(1, 2) * self.log_scale.exp()
 
     def inverse(self, details: Tensor, conditioning: Tensor) -> tuple[Tensor, Tensor]:
         """Return the noise of these details, and log |∂d/∂u| for each of them."""
         scaled = details * torch.exp(-self.log_scale)
-        bands = list(torch.unflatten(scaled, 1, (-1, _BANDS)).unbind(2))
+        bands = list(torch.unflatten(scaled, 1, (-1, self.bands)).unbind(2))
         slopes = [torch.zeros_like(band) for band in bands]
         for step in reversed(range(len(self.networks))):
             slope, shift = _slope_and_shift(self.networks[step], bands, step, conditioning)
-            turn = step % _BANDS
+            turn = step % self.bands
             bands[turn] = (bands[turn] - shift) * torch.exp(-slope)
             slopes[turn] = slopes[turn] + slope
         noise, slope = (torch.stack(parts, dim=2).flatten(1, 2) for parts in (bands, slopes))
@@ -78,7 +86,7 @@ def _slope_and_shift(
     network: nn.Module, bands: list[Tensor], step: int, conditioning: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return a and t of the band in turn, from the other bands and the conditioning."""
-    fixed = [band for index, band in enumerate(bands) if index != step % _BANDS]
+    fixed = [band for index, band in enumerate(bands) if index != step % len(bands)]
     raw, shift = network(torch.cat((conditioning, *fixed), dim=1)).chunk(2, dim=1)
     return _STEEPEST * torch.tanh(raw), shift
 
@@ -89,6 +97,7 @@ class CouplingPrior(nn.Module):
     Args:
         flow: the couplings.
         depth: of the details, by which the approximation is scaled.
+        dims: 2 for images, 1 for signals.
 
     Example:
         >>> flow = CouplingFlow(1, 3, 8, 1, kernel=3, log_scale=torch.zeros(3, 1, 1))
@@ -97,13 +106,13 @@ class CouplingPrior(nn.Module):
         tensor([-0.9189], grad_fn=<Unique2Backward0>)
     """
 
-    def __init__(self, flow: CouplingFlow, depth: int) -> None:
+    def __init__(self, flow: CouplingFlow, depth: int, dims: int = 2) -> None:
         super().__init__()
         self.flow = flow
-        self.size = float(1 << depth)
+        self.size = gain(depth, dims)
 
     def forward(self, h: Tensor) -> Distribution:
-        """Return the prior of details given the approximation h (B, C, s, s)."""
+        """Return the prior of details given the approximation h (B, C, h, w)."""
         return CoupledDistribution(self.flow, 2 * h / self.size - 1)
 
 

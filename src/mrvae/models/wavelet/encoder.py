@@ -29,8 +29,10 @@ from torch import Tensor, nn
 
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import unit_image
+from mrvae.models.wavelet.bands import gain
 from mrvae.models.wavelet.noise import NoiseScales
 from mrvae.resolution import Coefficients, Wavelet
+from mrvae.sizes import halved, simplest, size_text
 
 
 class WaveletEncoder(nn.Module):
@@ -82,7 +84,9 @@ class WaveletEncoder(nn.Module):
     ) -> list[tuple[Tensor, Tensor]]:
         """Return mean and log-scale, less the noise's own, of each latent."""
         coarse, fine = self.wavelet.step.analysis(v)
-        features = network(torch.cat((coarse / 2, fine.flatten(1, 2)), dim=1))
+        features = network(
+            torch.cat((coarse / gain(1, self.wavelet.dims), fine.flatten(1, 2)), dim=1)
+        )
         raw = [head(feature) for head, feature in zip(self.heads, features, strict=True)]
         # The coarsest feature serves two latents, the approximation and the details of its depth.
         split = [bands[0].shape[1], bands[1].shape[1]]
@@ -112,7 +116,9 @@ def stack(coefficients: Coefficients) -> list[Tensor]:
 def unstack(latents: Sequence[Tensor]) -> Coefficients:
     """Return latents as the coefficients that they are; the inverse of :func:`stack`."""
     coarse, *details = latents
-    return Coefficients(coarse, tuple(torch.unflatten(detail, 1, (-1, 3)) for detail in details))
+    bands = details[0].shape[1] // coarse.shape[1] if details else 1
+    parts = tuple(torch.unflatten(detail, 1, (-1, bands)) for detail in details)
+    return Coefficients(coarse, parts)
 
 
 def super_resolve(
@@ -124,32 +130,34 @@ def super_resolve(
     """Return images at the model's size whose approximation is a coarse image.
 
     The coarse image fixes the top latents; the details below come from the prior. With k steps
-    between the two sizes, its pixels times 2^k are read as scaling coefficients: for Haar, the
-    average over each block of the result is then the coarse pixel, up to rounding, noise of the
-    pixels and what a refinement adds.
+    between the two sizes, its pixels times 2^k, of a signal 2^(k/2), are scaling coefficients: for
+    Haar, the average over each block of the result is then the coarse pixel, up to rounding, noise
+    of the pixels and what a refinement adds.
 
     Args:
         model: a wavelet VAE, as :func:`mrvae.build` makes it of such a recipe.
-        coarse: uint8 images (B, C, s, s), s being the model's size, or its half, …, its coarsest.
+        coarse: uint8 images (B, C, h, w) of the model's size, or its half, …, its coarsest.
         temperature: of the details that are drawn.
         generator: of their noise.
 
     Returns:
-        uint8 (B, C, S, S).
+        uint8 (B, C, H, W).
 
     Raises:
-        ValueError: if the model is no wavelet VAE, or s no size of its approximations.
+        ValueError: if the model is no wavelet VAE, or the size none of its approximations.
 
     Source: ours.
     """
     encoder, frame = model.encoder, model.frame
     if not isinstance(encoder, WaveletEncoder):
         raise ValueError(f"{type(encoder).__name__} encodes no wavelets; give a wavelet VAE")
-    steps = [k for k in range(encoder.depth + 1) if coarse.shape[-1] << k == frame.size]
-    if not steps:
-        sizes = [frame.size >> k for k in range(encoder.depth + 1)]
-        raise ValueError(f"coarse has {coarse.shape[-1]} pixels a side; expected one of {sizes}")
+    sizes = [halved(frame.size, k) for k in range(encoder.depth + 1)]
+    found = tuple(coarse.shape[-2:])
+    if found not in sizes:
+        names = ", ".join(size_text(simplest(size)) for size in sizes)
+        raise ValueError(f"coarse has {found[0]}×{found[1]} pixels; expected one of {names}")
+    steps = sizes.index(found)
     weight = next(model.parameters())
     u = unit_image(coarse.to(weight.device), frame.bins, weight.dtype)
-    top = encoder.wavelet.analysis(u * (1 << steps[0]), encoder.depth - steps[0])
+    top = encoder.wavelet.analysis(u * gain(steps, encoder.wavelet.dims), encoder.depth - steps)
     return model.decode(stack(top), temperature, generator)

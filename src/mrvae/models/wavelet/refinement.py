@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from mrvae.layers import UNet
+from mrvae.sizes import ImageSize
 
 
 class Refinement(nn.Module):
     """A U-Net that adds to an image on [0, 1]; at the start it adds nothing.
 
     Args:
-        size: pixels a side.
+        size: one number of pixels, or (height, width).
         channels: of the image.
         width: channels inside.
         blocks: residual blocks per scale.
@@ -29,7 +30,9 @@ class Refinement(nn.Module):
         True
     """
 
-    def __init__(self, size: int, channels: int, width: int, blocks: int, scales: int) -> None:
+    def __init__(
+        self, size: ImageSize, channels: int, width: int, blocks: int, scales: int
+    ) -> None:
         super().__init__()
         self.network = UNet(size, channels, channels, width, scales, blocks)
 

@@ -21,7 +21,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.nn import functional
 
 from mrvae.models import HVAE
 from mrvae.papers.engine import Item, per_entry
@@ -86,9 +85,7 @@ def _pictures(workspace: Workspace, entry: Entry, model: HVAE) -> tuple[Tensor, 
 
 def _padded(x: Tensor, model: HVAE) -> Tensor:
     """Return pixels on [0, 1], in the middle of black ones of the network's size."""
-    before = (model.frame.network_size - model.frame.size) // 2
-    after = model.frame.network_size - model.frame.size - before
-    return functional.pad(x.double() / (model.frame.bins - 1), (before, after, before, after))
+    return model.frame.pad(x.double() / (model.frame.bins - 1), black=0.0)
 
 
 def bands_of(x: Tensor) -> dict[int, float]:

@@ -20,7 +20,8 @@ from mrvae.papers.entries import Entry, by_extent
 from mrvae.papers.falck2022 import figure5
 from mrvae.papers.outcome import Extent, Extents, Outcome, Row
 from mrvae.papers.workspace import Workspace
-from mrvae.report import groups, norms_figure
+from mrvae.reports.figures import groups, norms_figure
+from mrvae.sizes import ImageSize, sides
 
 EXTENTS: Extents = {
     "smoke": Extent(default=("x1",), images=20),
@@ -56,7 +57,7 @@ def _rows(model: str, name: str, norms: PassNorms) -> Iterator[Row]:
             "cell": model,
             "pass": name,
             "block": block,
-            "resolution": size,
+            "resolution": sides(size)[0],
             "norm": mean,
             "norm_sd": deviation,
         }
@@ -82,7 +83,7 @@ def findings(model: str, name: str, norms: PassNorms) -> list[str]:
     ]
 
 
-def _inside(sizes: Sequence[int]) -> list[tuple[int, int]]:
+def _inside(sizes: Sequence[ImageSize]) -> list[tuple[int, int]]:
     """Return the neighbouring blocks of one resolution."""
     neighbours = pairwise(range(len(sizes)))
     return [(before, after) for before, after in neighbours if sizes[before] == sizes[after]]

@@ -45,7 +45,7 @@ def make(workspace: Workspace, entries: Sequence[Entry]) -> Outcome:
 def _row(result: AnyResult, name: str, parameters: int, measures: Measures) -> Row:
     return {
         "cell": name,
-        "size": result.entry.job.recipe.model.size,
+        "size": result.entry.job.recipe.model.sides[0],
         "parameters": parameters,
         "images": int(result.bound("images") or 0),
         **{k: v if isinstance(v, int | float) else None for k, v in measures.items()},

@@ -19,6 +19,7 @@ from mrvae.papers.outcome import Budget
 from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import override, recipe
 from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, NoContextSpec
+from mrvae.sizes import sides
 
 KINDS = ("vdvae", "dct", "dct-explicit", "dct-ycbcr")
 _FOLDER = "kodak"
@@ -100,7 +101,9 @@ def frequencies(entry: Entry) -> tuple[int, int] | None:
     """
     model = entry.job.recipe.hierarchy
     context = model.context
-    return (model.size, context.frequencies) if isinstance(context, DCTSpec) else None
+    if not isinstance(context, DCTSpec):
+        return None
+    return model.sides[0], sides(context.frequencies)[0]
 
 
 def trained_on(entries: Sequence[Entry]) -> str:

@@ -27,7 +27,7 @@ from mrvae.papers.kuzina2023.runs import context_nats, context_size, kind_of
 
 def _share(run: AnyResult) -> float:
     model = run.entry.job.recipe.model
-    return context_size(run.entry) / (model.channels * model.size**2)
+    return context_size(run.entry) / model.dims
 
 
 def _gain(run: AnyResult) -> float | None:

@@ -17,6 +17,7 @@ from mrvae.papers.outcome import Budget, Extent, Extents
 from mrvae.papers.workspace import Job
 from mrvae.recipes import Recipe, override, recipe
 from mrvae.recipes.context import DCTSpec, NoContextSpec, PooledSpec, WaveletSpec
+from mrvae.sizes import sides
 
 KINDS = ("vdvae", "dct", "downsample", "wavelet")
 DEPTHS = (4, 6, 8, 10)
@@ -102,11 +103,11 @@ def context_size(entry: Entry) -> int:
         case NoContextSpec():
             side = 0
         case DCTSpec(frequencies=size):
-            side = size
+            side = sides(size)[0]
         case PooledSpec(factor=factor):
-            side = model.size // factor
+            side = model.sides[0] // factor
         case WaveletSpec(depth=depth):
-            side = model.size >> depth
+            side = model.sides[0] >> depth
     return model.channels * side**2
 
 
@@ -114,7 +115,7 @@ def _sized(name: str, known: Recipe) -> Entry:
     """Return a model with another size of its context."""
     side = int(name.partition("-")[2])
     pooled = isinstance(known.hierarchy.context, PooledSpec)
-    size = f"factor={known.model.size // side}" if pooled else f"frequencies={side}"
+    size = f"factor={known.model.sides[0] // side}" if pooled else f"frequencies={side}"
     changed = override(known, [f"model.context.{size}"])
     return _against_none(name, Job(changed, variation=f"side{side}"))
 

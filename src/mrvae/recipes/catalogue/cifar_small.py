@@ -20,10 +20,10 @@ from mrvae.recipes.context import (
     MidRiseSpec,
     MidTreadSpec,
 )
+from mrvae.recipes.data import Data
 from mrvae.recipes.optimizers import AdamW
 from mrvae.recipes.schema import (
     Cosine,
-    Data,
     LogisticMixturePixels,
     Model,
     Normalise,

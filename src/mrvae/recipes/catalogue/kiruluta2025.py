@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from mrvae.recipes.data import Data
 from mrvae.recipes.optimizers import AdamW
-from mrvae.recipes.schema import Cosine, Data, Network, Recipe, Training
+from mrvae.recipes.schema import Cosine, Network, Recipe, Training
 from mrvae.recipes.wavelet import (
     VAE,
     CoarseToFine,
@@ -62,7 +63,7 @@ def _recipes(
     name: str, data: Data, training: Training, budget: str, baseline: VAE, counts: _Counts
 ) -> tuple[Recipe, ...]:
     """Return the recipes of one kind of image; fixed noise has a parameter less than learnt."""
-    size = baseline.size
+    size = baseline.sides[0]
     levels, all_levels = (size // 4).bit_length() - 1, size.bit_length() - 1
     paper = WaveletVAE(
         channels=3,

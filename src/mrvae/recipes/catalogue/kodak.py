@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.cut import Patches
+from mrvae.recipes.data import Data
 from mrvae.recipes.optimizers import AdamW
-from mrvae.recipes.schema import Cosine, Data, Recipe, Training
+from mrvae.recipes.schema import Cosine, Recipe, Training
 
 _STEP = 96 / 255
 

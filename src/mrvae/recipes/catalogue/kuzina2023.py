@@ -46,12 +46,12 @@ from mrvae.recipes.context import (
     PooledSpec,
     WaveletSpec,
 )
+from mrvae.recipes.data import Data
 from mrvae.recipes.optimizers import AdamW
 from mrvae.recipes.schema import (
     BernoulliPixels,
     BoundedScaleSpec,
     Cosine,
-    Data,
     LogisticMixturePixels,
     Model,
     Normalise,

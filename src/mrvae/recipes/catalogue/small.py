@@ -9,12 +9,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mrvae.recipes.context import DCTSpec, DiffusionSpec
+from mrvae.recipes.data import Data
 from mrvae.recipes.optimizers import AdamW, Muon
 from mrvae.recipes.schema import (
     BernoulliPixels,
     CategoricalPixels,
     Cosine,
-    Data,
     LogisticMixturePixels,
     Model,
     Normalise,
@@ -36,7 +36,7 @@ DIGITS = Recipe(
     about="the built-in 8 x 8 handwritten digits; nothing to download",
     paper="Child 2021",
     row="our own size",
-    budget="a minute on 2 cores",
+    budget="1 to 5 minutes on 1 core",
     parameters=305_169,
     depth=7,
     data=Data(source="digits"),
@@ -80,7 +80,7 @@ DIGITS_WAVELET = Recipe(
     about="the digits by their wavelet coefficients, with a prior from coarse to fine",
     paper="Kiruluta 2025",
     row="our own size",
-    budget="a minute on 2 cores",
+    budget="1 to 5 minutes on 1 core",
     parameters=138_271,
     depth=4,
     data=Data(source="digits"),

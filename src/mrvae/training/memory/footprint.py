@@ -22,6 +22,7 @@ measures the difference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -34,10 +35,12 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from mrvae.meter import Meter
-from mrvae.models import HVAE, Elbo, parse_levels
+from mrvae.models import HVAE, Elbo
 from mrvae.models.build import build
+from mrvae.models.build.size import levels_of
 from mrvae.recipes.optimizers import Adamax, Muon, Optimizer
 from mrvae.recipes.schema import Model, Recipe
+from mrvae.sizes import sides
 from mrvae.training.loss import loss_of
 from mrvae.training.optimizer import is_matrix
 
@@ -127,9 +130,9 @@ def _spared(optimizer: Optimizer, model: nn.Module) -> int:
 def at_most(model: HVAE, recipe: Recipe, processes: int = 1) -> int:
     """Return a quick upper bound in bytes on the peak of a step.
 
-    Let c_i and c_o be the input and output channels of a convolution, S the side of the finest
+    Let c_i and c_o be the input and output channels of a convolution, S the pixels of the finest
     level, D the values of an image and v the largest number of visits of a block. Then B images
-    keep less than 4 B (S² v Σ (c_i + c_o) + 256 D) bytes. It holds for every recipe of the package,
+    keep less than 4 B (S v Σ (c_i + c_o) + 256 D) bytes. It holds for every recipe of the package,
     and is two to ten times the peak.
 
     Example:
@@ -141,13 +144,13 @@ def at_most(model: HVAE, recipe: Recipe, processes: int = 1) -> int:
     """
     training, frame = recipe.training, model.frame
     images = training.batch // (processes * training.accumulate) or 1
-    side = frame.network_size // frame.space_to_depth
+    pixels = math.prod(sides(frame.network_size)) // frame.space_to_depth**2
     channels = sum(
         module.weight.shape[0] + module.weight.shape[1]
         for module in model.modules()
         if isinstance(module, nn.Conv2d)
     )
-    activations = images * (side**2 * _visits(recipe) * channels + 256 * frame.dims)
+    activations = images * (pixels * _visits(recipe) * channels + 256 * frame.dims)
     parameters = sum(p.numel() for p in (*model.parameters(), *model.buffers()))
     return 4 * (activations + 8 * parameters)
 
@@ -156,7 +159,7 @@ def _visits(recipe: Recipe) -> int:
     """Return the largest number of visits of a block or a cell."""
     match recipe.model:
         case Model() as model:
-            levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
+            levels = levels_of(model)
             return max(max(level.repeat, level.block_repeat) for level in levels)
         case _:
             return 1
@@ -165,7 +168,7 @@ def _visits(recipe: Recipe) -> int:
 def _passes(model: HVAE, recipe: Recipe, images: int) -> tuple[int, int, int]:
     """Return the FLOPs of one part, what it keeps, and the most bytes alive in one or two parts."""
     training, frame = recipe.training, model.frame
-    shape = (images, frame.channels, frame.size, frame.size)
+    shape = (images, *frame.shape)
     counts = []
     with ExitStack() as modes:
         meter = modes.enter_context(Meter())

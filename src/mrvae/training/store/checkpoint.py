@@ -114,7 +114,7 @@ def restore(folder: Path, updater: Updater, run: RunIdentity) -> TrainingProgres
                 problem = " ".join(str(error).split())[:300]
                 notice(f"{path} cannot be read ({problem}); trying the previous one")
             continue
-        if state.run.data != run.data:
+        if not state.run.data.is_of(run.data):
             raise ValueError(
                 f"{folder.parent} was trained on other data: {state.run.data}, not {run.data}; "
                 "give the same data, or choose another --out"

@@ -1,6 +1,6 @@
 """The files of a run directory, and the conditions of ``--resume``.
 
-    recipe.json           the recipe and the seed
+    recipe.json           the recipe, the seed, and on a CPU the number of threads
     weights.safetensors   averaged weights of the last checkpoint
     best.safetensors      averaged weights of the best validation
     state/                checkpoints to resume from
@@ -28,6 +28,9 @@ from mrvae.recipes.schema import Recipe
 from mrvae.recipes.serial import to_json
 from mrvae.training.store.lock import NAME, RunLock
 
+MOST_THREADS = 1024
+"""Threads of a run, at most."""
+
 _PICTURES = ("loss.png", "samples.png")
 _SAFETENSORS = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 
@@ -40,7 +43,7 @@ class RunDirectory:
 
     @property
     def recipe(self) -> Path:
-        """The recipe and the seed."""
+        """The recipe, the seed and the number of threads."""
         return self.path / "recipe.json"
 
     @property
@@ -77,6 +80,16 @@ class RunDirectory:
         """Return the recipe of the run here, if there is one and it is resumed."""
         return read_recipe(self.path) if resume and self.recipe.exists() else None
 
+    @property
+    def threads(self) -> int | None:
+        """The number of threads of the run here; None if there is no run, or it names none."""
+        if not self.recipe.exists():
+            return None
+        count = json.loads(self.recipe.read_text()).get("threads")
+        # The file may come from elsewhere, and threads are taken by the number in it.
+        known = isinstance(count, int) and 1 <= count <= MOST_THREADS
+        return count if known else None
+
     def check(self, recipe: Recipe, seed: int, resume: bool) -> None:
         """Refuse a run that may not be written here; change nothing.
 
@@ -99,8 +112,8 @@ class RunDirectory:
             )
         self._check_same(recipe, seed)
 
-    def begin(self, recipe: Recipe, seed: int) -> None:
-        """Create the directory, and write the recipe and the seed unless they are there.
+    def begin(self, recipe: Recipe, seed: int, threads: int | None = None) -> None:
+        """Create the directory, and write recipe, seed and threads unless they are there.
 
         Half-written files of a killed process are deleted.
         """
@@ -109,6 +122,8 @@ class RunDirectory:
         for path in filter(_is_left_by_safetensors, self.path.iterdir()):
             path.unlink(missing_ok=True)
         content: dict[str, object] = {"recipe": to_json(recipe), "seed": seed}
+        if threads is not None:
+            content["threads"] = threads
         if not self.recipe.exists() or json.loads(self.recipe.read_text()) != content:
             write_json(self.recipe, content)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from mrvae.data.files.formats import bmp, jpeg, netpbm, png, tiff, webp
-from mrvae.data.files.formats.declared import Declared, unread
+from mrvae.data.files.formats.declared import Declared, Excess, unread
 
-__all__ = ["Declared", "declare", "unread"]
+__all__ = ["Declared", "Excess", "declare", "unread"]
 
 _LONGEST_MAGIC = 12
 
@@ -20,13 +20,13 @@ _LONGEST_MAGIC = 12
 def declare(stream: BinaryIO, name: str) -> Declared:
     """Return what a picture's file declares, without decoding it.
 
-    Raises ``ValueError`` that begins with ``name`` if it is of no known format, or if a uint8 grey
-    or RGB image cannot hold exactly its values.
+    ``excess`` of the result has what a uint8 grey or RGB image cannot hold. Raises ``ValueError``
+    that begins with ``name`` if the picture is of no known format, or no conversion is known.
 
     Example:
         >>> import io
         >>> declare(io.BytesIO(b"P5 3 2 16 ......"), "grey.pgm")
-        Declared(format='PPM', channels=1, height=2, width=3, largest=16)
+        Declared(format='PPM', channels=1, height=2, width=3, largest=16, orientation=1, excess=())
 
     """
     magic = stream.read(_LONGEST_MAGIC)

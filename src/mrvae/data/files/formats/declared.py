@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import BinaryIO
 
 MOST_PIXELS = 1 << 26
 """Pixels that one picture may have (8192 × 8192)."""
 
 
+class Excess(Enum):
+    """What a file may hold and a uint8 grey or RGB image cannot."""
+
+    DEEP = "of 16 bits"
+    BILEVEL = "of 1 bit"
+    PALETTE = "with a palette"
+    ALPHA = "with transparency"
+    CMYK = "in CMYK"
+    INVERTED = "with white as 0"
+    SEVERAL = "of several frames"
+
+
 @dataclass(frozen=True)
 class Declared:
-    """A grey or RGB picture whose values are integers 0 … ``largest``, with ``largest`` ≤ 255.
+    """A picture as its file declares it: its values are integers 0 … ``largest``.
 
-    ``format`` is Pillow's name of the file's format.
+    Args:
+        format: Pillow's name of the file's format.
+        channels: 1 for grey, 3 for colours, opacity not counted.
+        height: in pixels, as they are stored.
+        width: likewise.
+        largest: at most 255 unless there is an ``Excess.DEEP``.
+        orientation: of EXIF, 1 … 8; 1 if the stored pixels are upright.
+        excess: what a uint8 grey or RGB image cannot hold, and the words for it.
     """
 
     format: str
@@ -21,11 +41,23 @@ class Declared:
     height: int
     width: int
     largest: int = 255
+    orientation: int = 1
+    excess: tuple[tuple[Excess, str], ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+        """(C, H, W), as the pixels are stored."""
         return self.channels, self.height, self.width
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """(H, W), once the picture is turned as EXIF asks for."""
+        turned = self.orientation >= 5
+        return (self.width, self.height) if turned else (self.height, self.width)
+
+    def has(self, excess: Excess) -> bool:
+        """Whether the file has a property that a uint8 grey or RGB image lacks."""
+        return any(own is excess for own, _ in self.excess)
 
 
 def unread(name: str, what: str) -> ValueError:

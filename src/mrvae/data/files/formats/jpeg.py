@@ -16,7 +16,14 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from mrvae.data.files.formats.declared import Declared, check_pixels, exactly, unread
+from mrvae.data.files.formats.declared import (
+    Declared,
+    Excess,
+    check_pixels,
+    exactly,
+    unread,
+)
+from mrvae.data.files.formats.tiff import exif_orientation
 
 MAGIC = b"\xff\xd8\xff"
 
@@ -26,7 +33,7 @@ MOST_SCANS = 32
 _MOST_SEGMENTS = 10_000
 _MOST_WORK = 1 << 30
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SCAN, _END, _APP2 = 0xDA, 0xD9, 0xE2
+_SCAN, _END, _APP1, _APP2 = 0xDA, 0xD9, 0xE1, 0xE2
 _NEXT = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]", re.DOTALL)
 _RESTART = re.compile(rb"(?=\xff[\xd0-\xd7])", re.DOTALL)
 # The last byte of a scan holds at least one bit that is needed.
@@ -38,16 +45,21 @@ _PADDING = bytes((97 * i + 199) % 255 for i in range(256))
 def declare(stream: BinaryIO, name: str) -> Declared:
     """Return what a JPEG file declares; see :func:`mrvae.data.files.formats.declare`."""
     exactly(stream, 2)
+    orientation, several = 1, False
     for _ in range(_MOST_SEGMENTS):
         marker = _marker(stream)
         length = int.from_bytes(exactly(stream, 2), "big") - 2
-        if marker == _APP2 and exactly(stream, min(length, 4)) == b"MPF\0":
-            raise unread(name, "holds several pictures (MPF)")
         if marker in _FRAMES:
-            return _declared(exactly(stream, 6), name)
+            excess = ((Excess.SEVERAL, "holds several pictures (MPF)"),) if several else ()
+            return _declared(exactly(stream, 6), name, orientation, excess)
         if marker in (_SCAN, _END) or length < 0:
             break
-        stream.seek(length - (min(length, 4) if marker == _APP2 else 0), 1)
+        following = stream.tell() + length
+        if marker == _APP2:
+            several |= exactly(stream, min(length, 4)) == b"MPF\0"
+        if marker == _APP1 and stream.read(min(length, 6)) == b"Exif\0\0":
+            orientation = exif_orientation(stream.read(length - 6))
+        stream.seek(following)
     raise ValueError(f"{name}: cannot be read (it has no frame header); get the file again")
 
 
@@ -85,16 +97,20 @@ def probes(data: bytes, name: str, pixels: int) -> Probes:
     return Probes(padded, data[: scans[0][1] - _SLACK] if len(scans) == 1 else b"")
 
 
-def _declared(frame: bytes, name: str) -> Declared:
+def _declared(
+    frame: bytes, name: str, orientation: int, excess: tuple[tuple[Excess, str], ...]
+) -> Declared:
     depth, components = frame[0], frame[5]
     height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
     if depth != 8:
         raise unread(name, f"has {depth} bits a channel")
-    if components not in (1, 3):
-        kind = "is CMYK" if components == 4 else f"has {components} components"
-        raise unread(name, kind)
+    if components not in (1, 3, 4):
+        raise unread(name, f"has {components} components")
     check_pixels(name, width, height)
-    return Declared("JPEG", components, height, width)
+    if components == 4:
+        excess = ((Excess.CMYK, "is CMYK"), *excess)
+    channels = 1 if components == 1 else 3
+    return Declared("JPEG", channels, height, width, 255, orientation, excess)
 
 
 def _marker(stream: BinaryIO) -> int:

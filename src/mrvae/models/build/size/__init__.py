@@ -68,7 +68,7 @@ def levels_of(model: schema.Model, repeat: int | None = None) -> tuple[Level, ..
     Raises:
         ValueError: if the block strings cannot be read, or ``repeat`` is out of range.
     """
-    levels = parse_levels(model.encoder, model.decoder, model.width, model.latent)
+    levels = parse_levels(model.encoder, model.decoder, model.width, model.latent, model.size)
     if repeat is None:
         return levels
     return tuple(replace(level, repeat=repeat, block_repeat=repeat) for level in levels)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
-from mrvae.models.build.context import side_of_codes
+from mrvae.models.build.context import sides_of_codes
 from mrvae.models.build.size.layers import Size, convolution, linear, total, unet
 from mrvae.models.hierarchy.level import Level
 from mrvae.recipes import context as spec
 from mrvae.recipes.context_only import ContextOnly
+from mrvae.sizes import ImageSize, simplest
 
 
-def prior_size(context: spec.SomeContext, channels: int, size: int) -> Size:
-    """Return the size of the prior of a context of images (channels, size, size)."""
-    side = side_of_codes(context, size)
-    codes = channels * side**2
+def prior_size(context: spec.SomeContext, channels: int, size: ImageSize) -> Size:
+    """Return the size of the prior of a context of images."""
+    lengths = sides_of_codes(context, size)
+    codes = channels * prod(lengths)
     match context.prior:
         case spec.FactorisedSpec():
             return Size(parameters=2 * codes)
@@ -24,7 +26,7 @@ def prior_size(context: spec.SomeContext, channels: int, size: int) -> Size:
             return total(first, second, linear(hidden, 3 * components * codes))
         case spec.DiffusionSpec() as prior:
             sizes = (prior.unet_width, prior.unet_scales, prior.unet_blocks)
-            network = unet(side, channels, 2 * channels, *sizes)
+            network = unet(simplest(lengths), channels, 2 * channels, *sizes)
             # All steps of an image go through the network in one batch.
             return replace(network, operations=network.operations * prior.length)
 

@@ -26,7 +26,8 @@ from mrvae.recipes import schema
 
 def hierarchy_size(model: schema.Model, levels: Sequence[Level]) -> Size:
     """Return the size of the model that a recipe's values and levels make."""
-    biases = sum(level.width * level.size**2 for level in levels if level.size <= model.bias_up_to)
+    biased = [level for level in levels if max(level.sides) <= model.bias_up_to]
+    biases = sum(level.width * level.pixels for level in biased)
     context = model.context
     return total(
         _encoder(model, levels),
@@ -49,7 +50,7 @@ def encoder_size(levels: Sequence[Level], channels: int, bottleneck_ratio: float
         return bottleneck(level.width, middle, level.width, level.kernel, level.size)
 
     return total(
-        convolution(channels, levels[-1].width, 3, levels[-1].size),
+        convolution(channels, levels[-1].width, levels[-1].full_kernel, levels[-1].size),
         *(block(level).times(level.blocks, level.block_repeat) for level in levels),
         *(block(level) for level in levels[1:]),
     )
@@ -132,7 +133,7 @@ def _head(model: schema.Model, level: Level) -> Size:
     outputs = pixel_family(model.channels, model.likelihood).parameters * pixels_of_a_place
     match model.cell:
         case schema.TopDown():
-            return convolution(level.width, outputs, 3, level.size)
+            return convolution(level.width, outputs, level.full_kernel, level.size)
         case _:
             side = model.size if pixels_of_a_place == 1 else level.size
             pixels = convolution(level.width, outputs, 1, side)

@@ -1,15 +1,18 @@
 """Parameters, layers and multiply-adds of the parts that models are made of.
 
-With i and o the channels of a convolution, k its side, and s the side of what it is applied to, it
-has k²io + o parameters and takes k²io·s² multiply-adds. Those of linear maps and convolutions are
-counted, and no others.
+With i and o the channels of a convolution, k the pixels of its kernel, and s those of what it is
+applied to, it has kio + o parameters and takes kio·s multiply-adds. Those of linear maps and
+convolutions are counted, and no others.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from math import prod
 from operator import add
+
+from mrvae.sizes import ImageSize, Sides, kernel_for, sides, simplest
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Size:
         operations: the multiply-adds of these calls and of attention.
 
     Example:
-        >>> convolution(2, 4, kernel=3, side=8) + Size(parameters=1)
+        >>> convolution(2, 4, kernel=3, size=8) + Size(parameters=1)
         Size(parameters=77, layers=1, calls=1, operations=4608)
     """
 
@@ -57,92 +60,108 @@ def total(*sizes: Size) -> Size:
 
 
 def convolution(
-    inputs: int, outputs: int, kernel: int, side: int, weight_norm: bool = False
+    inputs: int, outputs: int, kernel: ImageSize, size: ImageSize, weight_norm: bool = False
 ) -> Size:
-    """Return the size of a convolution on images of ``side`` pixels a side."""
-    weights = inputs * outputs * kernel**2
-    return Size(weights + outputs * (1 + weight_norm), 1, 1, weights * side**2)
+    """Return the size of a convolution on images of ``size``."""
+    weights = inputs * outputs * prod(sides(kernel))
+    return Size(weights + outputs * (1 + weight_norm), 1, 1, weights * prod(sides(size)))
 
 
 def linear(inputs: int, outputs: int) -> Size:
     """Return the size of a linear map with a bias."""
-    return convolution(inputs, outputs, kernel=1, side=1)
+    return convolution(inputs, outputs, kernel=1, size=1)
 
 
-def bottleneck(inputs: int, middle: int, outputs: int, kernel: int, side: int) -> Size:
+def bottleneck(inputs: int, middle: int, outputs: int, kernel: ImageSize, size: ImageSize) -> Size:
     """Return the size of a :class:`~mrvae.layers.Bottleneck`."""
     return total(
-        convolution(inputs, middle, 1, side),
-        convolution(middle, middle, kernel, side).times(2),
-        convolution(middle, outputs, 1, side),
+        convolution(inputs, middle, 1, size),
+        convolution(middle, middle, kernel, size).times(2),
+        convolution(middle, outputs, 1, size),
     )
 
 
-def activated_before(inputs: int, middle: int, outputs: int, side: int, weight_norm: bool) -> Size:
+def activated_before(
+    inputs: int, middle: int, outputs: int, size: ImageSize, weight_norm: bool
+) -> Size:
     """Return the size of what :func:`mrvae.layers.activated_before` makes."""
-    last = convolution(middle, outputs, 1, side, weight_norm)
-    return _inside(inputs, middle, side, weight_norm) + last
+    last = convolution(middle, outputs, 1, size, weight_norm)
+    return _inside(inputs, middle, size, weight_norm) + last
 
 
-def activated_after(inputs: int, middle: int, outputs: int, side: int, weight_norm: bool) -> Size:
+def activated_after(
+    inputs: int, middle: int, outputs: int, size: ImageSize, weight_norm: bool
+) -> Size:
     """Return the size of what :func:`mrvae.layers.activated_after` makes."""
-    last = convolution(middle, outputs, 1, side)
-    return _inside(inputs, middle, side, weight_norm) + last
+    last = convolution(middle, outputs, 1, size)
+    return _inside(inputs, middle, size, weight_norm) + last
 
 
-def _inside(inputs: int, middle: int, side: int, weight_norm: bool) -> Size:
+def _inside(inputs: int, middle: int, size: ImageSize, weight_norm: bool) -> Size:
     """Return the size of a network but for its last convolution."""
-    enter = convolution(inputs, middle, 1, side, weight_norm)
-    return enter + convolution(middle, middle, 3, side, weight_norm).times(2)
+    enter = convolution(inputs, middle, 1, size, weight_norm)
+    return enter + convolution(middle, middle, kernel_for(size, 3), size, weight_norm).times(2)
 
 
-def depthwise(inputs: int, middle: int, outputs: int, side: int, weight_norm: bool) -> Size:
+def depthwise(inputs: int, middle: int, outputs: int, size: ImageSize, weight_norm: bool) -> Size:
     """Return the size of what :func:`mrvae.layers.activated_after` makes with ``depthwise``."""
-    inside = Size(middle * (25 + 1 + weight_norm), 1, 1, 25 * middle * side**2)
+    taps = prod(sides(kernel_for(size, 5)))
+    inside = Size(middle * (taps + 1 + weight_norm), 1, 1, taps * middle * prod(sides(size)))
     return total(
-        convolution(inputs, middle, 1, side, weight_norm),
+        convolution(inputs, middle, 1, size, weight_norm),
         inside,
-        convolution(middle, outputs, 1, side),
+        convolution(middle, outputs, 1, size),
     )
 
 
-def rezero(inputs: int, outputs: int, side: int) -> Size:
+def rezero(inputs: int, outputs: int, size: ImageSize) -> Size:
     """Return what a :class:`~mrvae.layers.ReZero` has beside its network."""
-    skip = Size() if inputs == outputs else convolution(inputs, outputs, 1, side)
+    skip = Size() if inputs == outputs else convolution(inputs, outputs, 1, size)
     return Size(parameters=1) + skip
 
 
-def shortcut(inputs: int, outputs: int, side: int) -> Size:
+def shortcut(inputs: int, outputs: int, size: ImageSize) -> Size:
     """Return what a :class:`~mrvae.layers.Shortcut` has beside its network."""
-    return Size(parameters=1) + convolution(inputs, outputs, 1, side)
+    return Size(parameters=1) + convolution(inputs, outputs, 1, size)
 
 
-def unet(size: int, channels: int, outputs: int, width: int, scales: int, blocks: int) -> Size:
-    """Return the size of a :class:`~mrvae.layers.UNet` on images of ``size`` pixels a side."""
-    sides = [size >> scale for scale in range(scales)]
+def unet(
+    size: ImageSize, channels: int, outputs: int, width: int, scales: int, blocks: int
+) -> Size:
+    """Return the size of a :class:`~mrvae.layers.UNet` on images of ``size``."""
+    sizes = [simplest(_halved(size, scale)) for scale in range(scales)]
+    kernel = kernel_for(size, 3)
     # Of n pixels attention makes two products with n² numbers.
-    attention = Size(operations=2 * width * sides[-1] ** 4)
+    attention = Size(operations=2 * width * prod(sides(sizes[-1])) ** 2)
     return total(
         attention,
         linear(width, width).times(2),
-        convolution(channels, width, 3, size),
-        *(_timed(width, width, side).times(blocks) for side in sides),
-        _timed(width, width, sides[-1]).times(2),
+        convolution(channels, width, kernel, size),
+        *(_timed(width, width, kernel, each).times(blocks) for each in sizes),
+        _timed(width, width, kernel, sizes[-1]).times(2),
         Size(parameters=2 * width),
-        convolution(width, 3 * width, 1, sides[-1]),
-        convolution(width, width, 1, sides[-1]),
-        *(_timed(2 * width, width, side).times(blocks + 1) for side in sides),
+        convolution(width, 3 * width, 1, sizes[-1]),
+        convolution(width, width, 1, sizes[-1]),
+        *(_timed(2 * width, width, kernel, each).times(blocks + 1) for each in sizes),
         Size(parameters=2 * width),
-        convolution(width, outputs, 3, size),
+        convolution(width, outputs, kernel, size),
     )
 
 
-def _timed(inputs: int, outputs: int, side: int) -> Size:
+def _halved(size: ImageSize, steps: int) -> Sides:
+    """Return the size after so many halvings, rounded down where it cannot be halved."""
+    height, width = sides(size)
+    return (height if 1 == height < width else height >> steps), (
+        width if 1 == width < height else width >> steps
+    )
+
+
+def _timed(inputs: int, outputs: int, kernel: ImageSize, size: ImageSize) -> Size:
     """Return the size of a :class:`~mrvae.layers.TimedBlock`."""
     return total(
         Size(parameters=2 * inputs + 2 * outputs),
-        convolution(inputs, outputs, 3, side),
+        convolution(inputs, outputs, kernel, size),
         linear(outputs, 2 * outputs),
-        convolution(outputs, outputs, 3, side),
-        Size() if inputs == outputs else convolution(inputs, outputs, 1, side),
+        convolution(outputs, outputs, kernel, size),
+        Size() if inputs == outputs else convolution(inputs, outputs, 1, size),
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrvae.files import atomic
+from mrvae.sizes import ImageSize, sides
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 Event = Mapping[str, object]
 Curve = tuple[list[int], list[float]]
-Norms = tuple[Sequence[int], Sequence[float], Sequence[float]]
+Norms = tuple[Sequence[ImageSize], Sequence[float], Sequence[float]]
 Keeping = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 # Smaller KL of a unit is drawn here: below it, a closed form is zero but for rounding.
@@ -46,12 +47,12 @@ class Group:
 
     """
 
-    size: int
+    size: ImageSize
     start: int
     stop: int
 
 
-def groups(sizes: Sequence[int]) -> list[Group]:
+def groups(sizes: Sequence[ImageSize]) -> list[Group]:
     """Return the runs of equal sizes, in order."""
     runs: list[Group] = []
     for size, run in groupby(sizes):
@@ -60,12 +61,14 @@ def groups(sizes: Sequence[int]) -> list[Group]:
     return runs
 
 
-def latents_figure(kl: Sequence[float], sizes: Sequence[int], units: Sequence[float]) -> Figure:
+def latents_figure(
+    kl: Sequence[float], sizes: Sequence[ImageSize], units: Sequence[float]
+) -> Figure:
     """Draw nats per latent, and beside them the empirical CDF of the nats per unit.
 
     Args:
         kl: KL(q‖p) of each latent, in nats per image.
-        sizes: side of each latent, in pixels.
+        sizes: of each latent in pixels: its side, or (height, width) of a rectangle.
         units: KL of each unit, in nats per image.
 
     Raises:
@@ -73,7 +76,7 @@ def latents_figure(kl: Sequence[float], sizes: Sequence[int], units: Sequence[fl
 
     """
     width = max(6.0, 2.0 + 0.18 * len(kl))
-    figure = _new_figure(width + 5.0, 4.0)
+    figure = new_figure(width + 5.0, 4.0)
     left, right = figure.subplots(1, 2, width_ratios=(width, 5.0))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -82,11 +85,19 @@ def latents_figure(kl: Sequence[float], sizes: Sequence[int], units: Sequence[fl
     return figure
 
 
+def bars_figure(kl: Sequence[float], sizes: Sequence[ImageSize]) -> Figure:
+    """Draw nats per latent by themselves; see :func:`latents_figure`."""
+    figure, axes = empty_figure(width=max(6.0, 2.0 + 0.18 * len(kl)))
+    _bars(axes, kl, sizes)
+    return figure
+
+
 def cdf_figure(curves: Mapping[str, Sequence[float]]) -> Figure:
     """Draw the empirical CDF of the KL per unit of one or more models (in nats), by name."""
     figure, axes = empty_figure(width=6.0)
     _cdf(axes, curves)
-    axes.legend(frameon=False)
+    if len(curves) > 1:
+        axes.legend(frameon=False)
     return figure
 
 
@@ -104,7 +115,7 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
     if not panels:
         raise ValueError("no measure is given; name at least one")
     count = len(panels) + len(pictures)
-    figure = _new_figure(4.2 * count, 4.0)
+    figure = new_figure(4.2 * count, 4.0)
     every = figure.subplots(1, count, squeeze=False)[0]
     for axes, (name, curves) in zip(every, panels.items(), strict=False):
         for label, (means, errors) in curves.items():
@@ -113,7 +124,8 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
         axes.set(xlabel="latents of the posterior, from the top", ylabel=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        if len(curves) > 1:
+            axes.legend(frameon=False)
     for axes, (title, picture) in zip(every[len(panels) :], pictures.items(), strict=True):
         axes.imshow(picture, interpolation="nearest")
         axes.set_title(title, fontsize="medium")
@@ -121,7 +133,25 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
     return figure
 
 
-def _bars(axes: Axes, kl: Sequence[float], sizes: Sequence[int]) -> None:
+def pictures_figure(pictures: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """Draw pictures (H, W, 3) side by side, each below its title.
+
+    Raises:
+        ValueError: if there is none.
+
+    """
+    if not pictures:
+        raise ValueError("no picture is given; give at least one")
+    figure = new_figure(1.6 * len(pictures), 1.9)
+    every = figure.subplots(1, len(pictures), squeeze=False)[0]
+    for axes, (title, picture) in zip(every, pictures.items(), strict=True):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(title, fontsize="medium")
+        axes.set_axis_off()
+    return figure
+
+
+def _bars(axes: Axes, kl: Sequence[float], sizes: Sequence[ImageSize]) -> None:
     """Draw one bar a latent."""
     from matplotlib.ticker import MaxNLocator
 
@@ -134,7 +164,7 @@ def _bars(axes: Axes, kl: Sequence[float], sizes: Sequence[int]) -> None:
             indices,
             kl[group.start : group.stop],
             color=f"C{color}",
-            label=f"{group.size}×{group.size}: {total:.1f}",
+            label=f"{'×'.join(map(str, sides(group.size)))}: {total:.1f}",
         )
     axes.set_xlabel("latent, coarse to fine")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -155,7 +185,7 @@ def _cdf(axes: Axes, curves: Mapping[str, Sequence[float]]) -> None:
 
 
 def norms_figure(
-    passes: Mapping[str, tuple[Sequence[int], Sequence[float], Sequence[float]]],
+    passes: Mapping[str, Norms],
 ) -> Figure:
     """Draw the norm of the state after every block, one picture for each pass over the hierarchy.
 
@@ -163,7 +193,7 @@ def norms_figure(
     resolution changes.
 
     Args:
-        passes: by its name: side, mean norm and standard deviation for every block.
+        passes: by its name: size, mean norm and standard deviation for every block.
 
     Raises:
         ValueError: if there is no pass, or the three differ in length.
@@ -171,7 +201,7 @@ def norms_figure(
     """
     if not passes:
         raise ValueError("no pass is given; name at least one")
-    figure = _new_figure(4.5 * len(passes), 3.6)
+    figure = new_figure(4.5 * len(passes), 3.6)
     every = figure.subplots(1, len(passes), squeeze=False)[0]
     for axes, (name, (sizes, means, deviations)) in zip(every, passes.items(), strict=True):
         triples = list(zip(sizes, means, deviations, strict=True))
@@ -184,7 +214,8 @@ def norms_figure(
             if group is not parts[-1]:
                 axes.axvline(group.stop + 0.5, color="0.7", linestyle=":", linewidth=0.8)
             middle = (group.start + group.stop + 1) / 2
-            side = f"{group.size}²"
+            square = isinstance(group.size, int)
+            side = f"{group.size}²" if square else "×".join(map(str, sides(group.size)))
             axes.text(middle, 1.0, side, transform=axes.get_xaxis_transform(), ha="center")
         axes.set(xlabel=f"block, {name}", ylabel="‖Z‖₂", yscale="log")
         axes.spines[["top", "right"]].set_visible(False)
@@ -204,7 +235,7 @@ def band_figure(maps: Sequence[Sequence[Sequence[float]]], depth: int) -> Figure
     """
     if not maps:
         raise ValueError("no map is given; give the mean over images at least")
-    figure = _new_figure(3.6 * len(maps) + 0.8, 3.6)
+    figure = new_figure(3.6 * len(maps) + 0.8, 3.6)
     from matplotlib.colors import LogNorm
 
     grid = figure.subplots(1, len(maps), squeeze=False)[0]
@@ -249,7 +280,18 @@ def loss_figure(events: Sequence[Event], dims: int | None = None) -> Figure:
     return figure
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def run_kl_figure(events: Sequence[Event]) -> Figure:
+    """Draw the KL of all latents over the steps of training, smoothed, in nats per image."""
+    steps, kl = curve(events, "kl")
+    figure, axes = empty_figure(width=7.0)
+    axes.plot(steps, kl, color="C2", alpha=0.3, linewidth=0.7)
+    axes.plot(steps, smoothed(kl), color="C2")
+    axes.set_xlabel("step")
+    axes.set_ylabel("KL in nats per image")
+    return figure
+
+
+def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure in inches, whatever window system or notebook is configured.
 
     matplotlib reads ``MPLBACKEND`` when it is imported, and fails on one that is not installed
@@ -266,7 +308,7 @@ def _new_figure(width: float, height: float) -> Figure:
 
 def empty_figure(width: float) -> tuple[Figure, Axes]:
     """Return an empty figure, ``width`` by 4 inches, without a window."""
-    figure = _new_figure(width, 4.0)
+    figure = new_figure(width, 4.0)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

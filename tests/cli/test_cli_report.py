@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cli_tools import STEPS, Capture, ask, lively, refuse, trained
+
+SMALL = ["--split", "validation", "--limit", "8", "--importance-samples", "2"]
+
+
+def test_the_page_has_the_numbers_of_evaluate_and_the_command_of_the_run(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "page.html"
+    values = ask(capsys, "report", lively(), *SMALL, "--out", out)
+    same = ask(capsys, "evaluate", lively(), *SMALL, "--quiet")
+    html = out.read_text("utf-8")
+    for key in ("nats", "importance_nats", "nats_se"):
+        assert values[key] == same[key]
+        assert f"<td>{same[key]:.2f}</td>" in html
+    command = re.search(r"mrvae train digits-vdvae --seed 0 ([^\n]*)", html)
+    assert command is not None
+    assert {f"training.steps={STEPS}", "model.width=8", "model.latent=1"} <= set(command[1].split())
+    assert html.count("<img ") == 4
+
+
+def test_a_page_of_a_model_without_a_log_has_no_curves(tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "page.html"
+    ask(capsys, "report", "digits-vdvae", *SMALL, "--out", out)
+    html = out.read_text("utf-8")
+    assert ">Training</h2>" not in html
+    assert ">Latents</h2>" in html
+
+
+def test_a_page_that_cannot_be_written_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "file").write_text("a file")
+    for name, reason in (("page.png", "end its name in .html"), ("file/page.html", "file")):
+        assert reason in refuse(capsys, "report", trained(), "--out", tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -325,7 +325,8 @@ def picture(results: list[Result], path: Path) -> None:
         runs = [result for result in results if result.steps == steps]
         for index, run in enumerate(runs):
             seconds, nats = zip(*(point[1:] for point in run.points), strict=True)
-            label = None if index else f"{run.recipe}, {steps:,} steps, {len(runs)} seed(s)"
+            seeds = f"{len(runs)} seed{'s' * (len(runs) > 1)}"
+            label = None if index else f"{run.recipe}, {steps:,} steps, {seeds}"
             axes.plot(seconds, nats, color=color, linewidth=1.2, label=label)
     theirs = published(results)
     for points, style, weights in ((theirs.raw, "-", "raw"), (theirs.averaged, "--", "averaged")):
@@ -344,10 +345,11 @@ def _name(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_ylim(80, 160)
     axes.set_yticks([*TARGETS, 120, 140, 160])
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_xlabel("CPU seconds of training (one thread)")
     axes.set_ylabel("−ELBO of validation images, nats")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=8)
 
 
 def main() -> None:

@@ -218,12 +218,12 @@ def test_a_curve_reaches_a_quality_where_its_line_first_crosses_it() -> None:
 
 def test_a_quality_is_that_of_the_shortest_runs_that_all_reach_it() -> None:
     points = [(2, 1.0, 120.0), (4, 2.0, 90.0)]
-    quick = time_to_quality.Result("r", 0, 4, "", [], points, [0.5], 2.0, 9, 90.0, 1.0)
+    quick = time_to_quality.Result("r", 0, 4, "", [], points, [0.25], 2.0, 9, 90.0, 1.0)
     slow = replace(quick, seed=1, points=[(2, 1.0, 120.0), (4, 2.0, 98.0)])
     long = replace(quick, steps=9, points=[(5, 3.0, 100.0), (9, 5.0, 87.0)])
     lines = {line[0]: line[1:] for line in time_to_quality.rows([quick, slow, long])}
     assert lines["110"][:3] == ("4 steps, 2 seeds", "3 (3–3)", "1.4 (1.3–1.5)")
     assert lines["90"][:3] == ("9 steps, 1 seed", f"{9 - 4 * 3 / 13:.0f}", f"{5 - 2 * 3 / 13:.1f}")
     assert lines["86"][:3] == ("not reached", "–", "–")
-    # 5,000 steps of half a second, against 3 + 2 · 2.35/13 seconds.
-    assert lines["97.65"][3:] == ("5,000", "2,500", f"{2500 / (3 + 2 * 2.35 / 13):.1f}")
+    # 5,000 steps of a quarter of a second, against 3 + 2 · 2.35/13 seconds.
+    assert lines["97.65"][3:] == ("5,000", "1,250", f"{1250 / (3 + 2 * 2.35 / 13):.1f}")

@@ -138,7 +138,7 @@ MNIST_FAST = Recipe(
     about="binary MNIST in minutes of one core: 4 x 4 pixels are a place, and Muon",
     paper="Child 2021",
     row="our own size",
-    budget="a few minutes of a core",
+    budget="two minutes of a core",
     parameters=364_752,
     depth=4,
     data=Data(source="mnist", binary=True),

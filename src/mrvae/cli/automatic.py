@@ -43,7 +43,7 @@ _CHUNK = 256
 
 
 @dataclass(frozen=True)
-class Choice:
+class RecipeChoice:
     """What the arguments name: a recipe, and whether it was chosen for the data."""
 
     recipe: Recipe
@@ -65,7 +65,7 @@ def choose(
     scale: str = "small",
     data_dir: Path | None = None,
     steps: int | None = None,
-) -> Choice:
+) -> RecipeChoice:
     """Return the recipe of a name, or that of the data, with its overrides.
 
     If the size of the images is assigned and the block strings are not, the ladder is rebuilt.
@@ -79,13 +79,13 @@ def choose(
         name, assignments = AUTO, (name, *assignments)
     more = assignments if steps is None else (*assignments, f"training.steps={steps}")
     if name != AUTO and not _is_path(name):
-        return Choice(_resized(recipe(name), (*_of(source), *more)), chosen=False)
+        return RecipeChoice(_resized(recipe(name), (*_of(source), *more)), chosen=False)
     where = source or (name if _is_path(name) else None) or _assigned(more, ("data", "data.source"))
     if where is None:
         raise ValueError(
             "give a recipe (mrvae recipes lists them), or --data PATH to have one chosen"
         )
-    return Choice(_chosen(where, more, scale, data_dir), chosen=True)
+    return RecipeChoice(_chosen(where, more, scale, data_dir), chosen=True)
 
 
 def summary(chosen: Recipe) -> list[str]:

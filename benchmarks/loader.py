@@ -44,7 +44,8 @@ WIDTH = 100
 def stored(recipe: Recipe, folder: Path, count: int) -> Images:
     """Return training images of a recipe's shape that lie in a file."""
     model, levels = recipe.model, 256 if recipe.data.binary else recipe.model.likelihood.bins
-    shape = (count, model.size, model.size, model.channels)
+    channels, height, width = model.image
+    shape = (count, height, width, channels)
     pixels = np.random.default_rng(0).integers(0, levels, shape, dtype=np.uint8)
     path = folder / f"{recipe.name}.npy"
     np.save(path, pixels[..., 0] if model.channels == 1 else pixels)

@@ -80,7 +80,7 @@ def two_updates(recipe: Recipe) -> None:
     """Make the first two updates of a run of random images."""
     model = recipe.model
     levels, count = model.likelihood.bins, 64
-    shape = (count, model.channels, model.size, model.size)
+    shape = (count, *model.image)
     pixels = torch.randint(0, levels, shape, dtype=torch.uint8)
     images = Images(pixels, "random", "train", levels)
     stream = Stream(images, recipe.training.batch, 0)

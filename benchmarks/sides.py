@@ -128,7 +128,7 @@ def _as_child(found: Case) -> Case:
 def synthetic(recipe_: Recipe) -> Images:
     """Return random images; how long anything takes does not depend on their values."""
     model, generator = recipe_.model, torch.Generator().manual_seed(0)
-    shape = (_IMAGES, model.channels, model.size, model.size)
+    shape = (_IMAGES, *model.image)
     pixels = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     return Images(pixels, "synthetic", "train")
 
@@ -179,7 +179,7 @@ def literal_inputs(case_: Case, x: Tensor) -> tuple[Tensor, Tensor]:
     target = torch.bernoulli(grey / 255)
     if case_.sees_grey:
         return grey / 127.5 - 1, target
-    edge = (case_.padded - model.size) // 2
+    edge = (case_.padded - model.image[1]) // 2
     target = functional.pad(target, (edge, edge, edge, edge))
     return (target - model.input.mean) / model.input.std, target
 

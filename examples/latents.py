@@ -19,9 +19,9 @@ from torch import Tensor
 
 import mrvae
 from mrvae.data import images_for
-from mrvae.image_grid import arrange, write_png
 from mrvae.models import HVAE
 from mrvae.models.build.weights import locate, read_recipe
+from mrvae.reports.image_grid import arrange, write_png
 
 
 @dataclass(frozen=True)

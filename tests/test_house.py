@@ -19,7 +19,7 @@ ROOT = Path(mrvae.__file__).parent
 
 SCIENCE = {"resolution", "distributions", "layers", "models", "objectives", "data", "recipes"}
 SCIENCE |= {"sizes"}
-WRITING = {"files", "image_grid", "report", "html_report", "run_log", "processes"}
+WRITING = {"files", "reports", "run_log", "processes"}
 WRITING |= {"streams", "forecast"}
 COUNTING = {"meter"}
 USING = {"suggestions", "devices"}
@@ -47,22 +47,21 @@ ALLOWED: dict[str, set[str]] = {
         "files",
         "sizes",
     },
-    "image_grid": {"files"},
     "run_log": {"files"},
-    "report": {"files", "sizes"},
-    "html_report": {"image_grid"},
+    "reports": {"files", "sizes"},
     "training": SCIENCE | WRITING | COUNTING | {"devices"},
     "evaluation": SCIENCE | WRITING | COUNTING,
     "compression": SCIENCE | WRITING,
+    "restoration": SCIENCE,
     "papers": SCIENCE | WRITING | USING | {"training", "evaluation", "compression"},
     "cli": SCIENCE
     | WRITING
     | USING
-    | {"training", "evaluation", "compression", "papers", "__init__"},
-    "__init__": {"recipes", "models"},
+    | {"training", "evaluation", "compression", "restoration", "papers", "__init__"},
+    "__init__": {"recipes", "models", "evaluation", "restoration"},
     "__main__": {"cli"},
 }
-TORCH_FREE = {"recipes", "files", "image_grid", "run_log", "report", "html_report", "suggestions"}
+TORCH_FREE = {"recipes", "files", "run_log", "reports", "suggestions"}
 TORCH_FREE |= {"streams", "forecast", "sizes"}
 
 

@@ -8,6 +8,8 @@ TYPING_ERRORS = [
     for name in COMMANDS
     for i in range(len(name))
     for change in ("", "x", name[i] * 2)
+    # Their other letters are the same, so that either may be meant.
+    if (name, i) not in {("encode", 0), ("encode", 1), ("decode", 0)}
 ]
 
 

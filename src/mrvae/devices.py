@@ -36,6 +36,24 @@ def choose_device(name: str | None = None) -> torch.device:
     return torch.device(name)
 
 
+def check_float64(device: torch.device, needed: bool) -> None:
+    """Refuse a device without float64 for a model that needs it, which one with a context does.
+
+    Raises:
+        ValueError: if the device is MPS, and the model needs float64.
+
+    Example:
+        >>> check_float64(torch.device("mps"), needed=True)
+        Traceback (most recent call last):
+        ValueError: the device is mps, without the float64 that a context needs; use the CPU ...
+    """
+    if needed and device.type == "mps":
+        raise ValueError(
+            "the device is mps, without the float64 that a context needs; use the CPU (--device "
+            "cpu) or CUDA"
+        )
+
+
 def _fastest() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")

@@ -43,3 +43,14 @@ def duration(seconds: float) -> str:
     rounded = float(f"{seconds / unit:.2g}")
     number = f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
     return f"{number} {name}" if number == "1" else f"{number} {name}s"
+
+
+def counted(count: int, name: str) -> str:
+    """Return a number and what is counted, in the plural unless there is one.
+
+    Example:
+        >>> counted(1, "thread"), counted(2, "thread")
+        ('1 thread', '2 threads')
+
+    """
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"

@@ -29,7 +29,7 @@ _GELUS = (torch.ops.aten.gelu.default, torch.ops.aten.gelu_backward.default)
 
 
 class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts FLOPs as PyTorch's ``FlopCounterMode`` does, in half its time, on meta tensors only.
+    """Counts FLOPs as PyTorch's ``FlopCounterMode`` does, in half its time; values may be wrong.
 
     A model 235 cells deep makes 15,000 operations, and only the overhead of the calls takes time.
     GELU is a third of it, because PyTorch computes its shape from a decomposition.
@@ -47,6 +47,11 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # What is counted is never compiled, and a mode that skips the compiler imports it.
+        return False
 
     def __torch_dispatch__(
         self,

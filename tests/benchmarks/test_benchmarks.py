@@ -19,6 +19,7 @@ import operators
 import sampling
 import stability
 import startup
+import time_to_quality
 import train_step
 from helpers.members import for_all
 from mrvae.models.build import build
@@ -204,3 +205,25 @@ def test_a_run_that_diverges_ends_and_is_marked() -> None:
     assert isinstance(wild["made"], int)
     assert 24 <= wild["made"] < 40
     assert [line[-1] == "diverged" for line in stability.rows([calm, wild])] == [False, True]
+
+
+def test_a_curve_reaches_a_quality_where_its_line_first_crosses_it() -> None:
+    curve = [(2.0, 130.0), (4.0, 110.0), (6.0, 114.0), (10.0, 98.0), (12.0, 99.0)]
+    for x, nats in ((2.0, 130.0), (3.0, 120.0), (4.0, 110.0), (8.0, 106.0), (10.0, 98.0)):
+        assert time_to_quality.crossing(curve, nats) == pytest.approx(x)
+    assert time_to_quality.crossing(curve, 140.0) == 2.0
+    assert time_to_quality.crossing(curve, 97.9) is None
+    assert time_to_quality.crossing([], 140.0) is None
+
+
+def test_a_quality_is_that_of_the_shortest_runs_that_all_reach_it() -> None:
+    points = [(2, 1.0, 120.0), (4, 2.0, 90.0)]
+    quick = time_to_quality.Result("r", 0, 4, "", [], points, [0.5], 2.0, 9, 90.0, 1.0)
+    slow = replace(quick, seed=1, points=[(2, 1.0, 120.0), (4, 2.0, 98.0)])
+    long = replace(quick, steps=9, points=[(5, 3.0, 100.0), (9, 5.0, 87.0)])
+    lines = {line[0]: line[1:] for line in time_to_quality.rows([quick, slow, long])}
+    assert lines["110"][:3] == ("4 steps, 2 seeds", "3 (3–3)", "1.4 (1.3–1.5)")
+    assert lines["90"][:3] == ("9 steps, 1 seed", f"{9 - 4 * 3 / 13:.0f}", f"{5 - 2 * 3 / 13:.1f}")
+    assert lines["86"][:3] == ("not reached", "–", "–")
+    # 5,000 steps of half a second, against 3 + 2 · 2.35/13 seconds.
+    assert lines["97.65"][3:] == ("5,000", "2,500", f"{2500 / (3 + 2 * 2.35 / 13):.1f}")

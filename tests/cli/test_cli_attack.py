@@ -11,7 +11,7 @@ from PIL import Image
 from mrvae.cli import main
 from mrvae.cli.runs import open_run
 from mrvae.evaluation import SignGradient, attack
-from mrvae.image_grid import ImageGrid, grey
+from mrvae.reports.image_grid import ImageGrid, grey
 
 FEW = ["--images", 2, "--restarts", 2, "--radius", 0.125, "--latents", 2]
 

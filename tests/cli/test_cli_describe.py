@@ -15,6 +15,8 @@ def test_a_step_is_described_when_it_is_asked_for(capsys: Capture) -> None:
     assert "step" not in plain
     found = ask(capsys, *SMALL, "--batch", 16, "--precision", "bfloat16", "--device-flops", "1e9")
     step = found.pop("step")
+    assert found.pop("forecast")["seconds"] > 0
+    assert plain.pop("forecast")["seconds"] > 0
     assert found == plain
     assert (step["batch"], step["precision"], step["checkpoint"]) == (16, "bfloat16", False)
     # A backward pass takes twice its forward pass, but for the gradient in the image.

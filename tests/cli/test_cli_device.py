@@ -15,16 +15,22 @@ Capture = pytest.CaptureFixture[str]
 # What a command needs besides --device; {run} and {out} are filled in.
 NEEDED = {
     "train": "digits-vdvae --steps 1 --out {out}/run",
+    "describe": "digits-vdvae",
     "evaluate": "{run}",
     "sample": "{run} --out {out}/a.png",
     "reconstruct": "{run} --out {out}/a.png",
     "inspect": "{run} latents --out {out}/a.png",
     "attack": "{run} --out {out}/a.png",
+    "score": "{run} digits --out {out}/a.png",
+    "encode": "{run} digits --out {out}/a.npz",
+    "decode": "{run} {run}/samples.png --out {out}/folder",
+    "restore": "{run} digits denoise --sigma 0.1 --out {out}/folder",
+    "report": "{run} --out {out}/a.html",
     "compress": "{run} {run}/samples.png --out {out}/a.mrv",
     "decompress": "{run}/samples.png --out {out}/folder",
     "reproduce": "falck2022 theory --budget smoke --out {out}/paper",
 }
-COMPUTE_NOTHING = {"recipes", "describe", "cut"}
+COMPUTE_NOTHING = {"recipes", "cut"}
 
 
 def test_every_command_that_computes_refuses_a_device_that_is_not_there(

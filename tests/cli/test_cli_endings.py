@@ -224,7 +224,7 @@ def test_a_mistake_leaves_no_folder(capsys: Capture, tmp_path: Path) -> None:
 @for_all(
     ("arguments", "message"),
     [
-        (["sample", "--n", 2_000_000], "holds at most 30,276 images of 8×8 pixels"),
+        (["sample", "--n", 200_000], "holds at most 30,276 images of 8×8 pixels"),
         (["evaluate", "--importance-samples", 10**12], "at most 1,000,000"),
         (["evaluate", "--context-samples", 10**12], "at most 1,000,000"),
         (["evaluate", "--context-samples", 2], "has no context; leave it out"),

@@ -99,7 +99,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["zzzz"], ["no command 'zzzz'", "there are recipes, describe, train"]),
     (["--verbose"], ["no command '--verbose'"]),
     # what must be given
-    (["train"], ["give a recipe", "or --data PATH"]),
+    (["train"], ["RECIPE", "--data"]),
     (["reproduce", "falck2022"], ["required: ITEM"]),
     (["inspect", "r"], ["required: {latents,partial,norms,wavelets}"]),
     (["compress", "r", "a.png"], ["required: --out"]),

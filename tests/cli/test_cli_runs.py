@@ -18,11 +18,11 @@ from mrvae.cli.reconstruct import interleave
 from mrvae.cli.runs import open_run
 from mrvae.data import load, normal
 from mrvae.evaluation import latent_units, unit_report
-from mrvae.image_grid import ImageGrid, grey
 from mrvae.models.build.weights import save_weights
 from mrvae.models.hierarchy.walk import from_posterior
 from mrvae.recipes import ALL
 from mrvae.recipes.wavelet import WaveletVAE
+from mrvae.reports.image_grid import ImageGrid, grey
 from mrvae.training import Diverged, Interrupted
 
 SIDE = 8

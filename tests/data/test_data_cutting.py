@@ -62,7 +62,7 @@ def test_the_mean_of_a_patch_is_its_lowest_frequency() -> None:
 def test_wrong_shapes_and_sides_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(4, 4\); expected \(C, H, W\)"):
         cut_patches(torch.zeros(4, 4), 2)
-    with pytest.raises(ValueError, match="side is 0"):
+    with pytest.raises(ValueError, match="size is 0"):
         cut_patches(torch.zeros(1, 4, 4), 0)
     with pytest.raises(ValueError, match="5×4 has 3 × 2 square ones of 2"):
         join_patches(torch.zeros(4, 1, 2, 2), 5, 4)

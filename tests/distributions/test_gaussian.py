@@ -35,6 +35,20 @@ def test_kl_is_torchs() -> None:
     torch.testing.assert_close(q.kl(p), kl_divergence(twin(q), twin(p)), rtol=1e-12, atol=1e-12)
 
 
+def test_slopes_of_kl_are_those_of_torchs() -> None:
+    """Also where one Gaussian is broadcast over the elements of the other."""
+    for shapes in (((7, 5), (7, 5)), ((7, 5), (5,)), ((1,), (7, 5))):
+        q, p = (
+            Gaussian(*(t.requires_grad_() for t in gaussian(seed, *shape)))
+            for seed, shape in enumerate(shapes)
+        )
+        weights = gaussian(2, 7, 5).mean
+        found = torch.autograd.grad((q.kl(p) * weights).sum(), (*q, *p))
+        expected = torch.autograd.grad((kl_divergence(twin(q), twin(p)) * weights).sum(), (*q, *p))
+        for mine, exact in zip(found, expected, strict=True):
+            torch.testing.assert_close(mine, exact, rtol=1e-12, atol=1e-12)
+
+
 def test_kl_is_the_mean_log_ratio() -> None:
     q, p = gaussian(2, 8), gaussian(3, 8)
     noise = torch.randn(200_000, 8, generator=torch.Generator().manual_seed(4), dtype=torch.float64)

@@ -124,7 +124,7 @@ def standardised(x: Tensor) -> Tensor:
 def pictures(count: int, seed: int = 0) -> Images:
     """Draw ``count`` random images."""
     stream = torch.Generator().manual_seed(seed)
-    shape = (count, FRAME.channels, FRAME.size, FRAME.size)
+    shape = (count, *FRAME.shape)
     pixels = torch.randint(64, 192, shape, generator=stream, dtype=torch.uint8)
     return Images(pixels, "noise", "test")
 

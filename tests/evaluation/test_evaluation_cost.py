@@ -46,4 +46,4 @@ def check(recipe: Recipe) -> None:
     found = describe(recipe)
     assert (found.parameters, found.stochastic_depth) == (recipe.parameters, recipe.depth)
     context = sum(channels * height * width for channels, height, width in model.context.shapes)
-    assert sum(level["latents"] for level in found.levels) == model.latent_noise_size + context
+    assert found.latents == model.latent_noise_size + context

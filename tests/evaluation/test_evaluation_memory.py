@@ -16,7 +16,7 @@ WAVELET = ["digits-wavelet", "kiruluta2025-cifar10-32-vae", "kiruluta2025-cifar1
 def peak(model: HVAE, rows: int) -> int:
     """Return the most bytes that are alive while ``rows`` draws are weighed."""
     frame = model.frame
-    x = torch.zeros(rows, frame.channels, frame.size, frame.size, dtype=torch.uint8)
+    x = torch.zeros(rows, *frame.shape, dtype=torch.uint8)
     with torch.no_grad(), Alive() as alive:
         observed = model.observe(x)
         noise = model.noise(rows)

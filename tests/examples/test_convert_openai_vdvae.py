@@ -160,7 +160,7 @@ def test_published_recipes_have_every_published_tensor(name: str) -> None:
         width=model.width[0],
         zdim=model.latent[0],
         image_channels=3,
-        image_size=model.size,
+        image_size=model.image[1],
     )
     with torch.device("meta"):
         theirs, mine = VAE(H).state_dict(), build(recipe)

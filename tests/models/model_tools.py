@@ -82,7 +82,7 @@ def images(model: HVAE, count: int, seed: int = 0) -> Tensor:
     """Draw uint8 images of the model's shape over all its bins."""
     frame = model.frame
     stream = torch.Generator().manual_seed(seed)
-    shape = (count, frame.channels, frame.size, frame.size)
+    shape = (count, *frame.shape)
     return torch.randint(0, frame.bins, shape, generator=stream).to(torch.uint8)
 
 

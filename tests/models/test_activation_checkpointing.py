@@ -47,7 +47,7 @@ def test_so_are_those_of_every_other_cell(cell: Cell) -> None:
 def peak(model: HVAE, batch: int) -> int:
     """Return the most bytes alive during one forward and backward pass, weights not counted."""
     frame = model.frame
-    x = torch.zeros(batch, frame.channels, frame.size, frame.size, dtype=torch.uint8)
+    x = torch.zeros(batch, *frame.shape, dtype=torch.uint8)
     drawn = model.noise(batch)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)

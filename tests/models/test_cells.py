@@ -10,6 +10,7 @@ from torch import Tensor
 from helpers.narrow import gaussian
 from mrvae.distributions import Gaussian
 from mrvae.models import HVAE, Encoder
+from mrvae.models.cells.base import LatentCell
 from mrvae.models.hierarchy.walk import Choose, given
 from mrvae.recipes.schema import NVAE, VDVAE, Cell, Markov, Plain
 
@@ -50,6 +51,20 @@ def test_every_parameter_of_every_cell_is_used(cell: Cell, normalise: bool) -> N
     model.elbo(x, noise(model, 3)).nats.mean().backward()  # type: ignore[no-untyped-call]
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert idle == []
+
+
+def test_posterior_and_prior_together_are_the_two_by_themselves() -> None:
+    h, _ = state_and_latent()
+    for cell in CELLS:
+        for visit in cell_model(cell).decoder.stages[0].visits:
+            if not isinstance(visit, LatentCell):
+                pytest.fail(f"{cell} has no cell whose posterior and prior share operations")
+            posterior, prior, state = visit.posterior_and_prior(h, h.square())
+            expected, after = visit.prior(h)
+            assert torch.equal(state, after)
+            for mine, own in ((posterior, visit.posterior(h, h.square())), (prior, expected)):
+                assert torch.equal(gaussian(mine).mean, gaussian(own).mean)
+                assert torch.equal(gaussian(mine).log_scale, gaussian(own).log_scale)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: type(cell).__name__)

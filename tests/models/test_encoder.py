@@ -10,11 +10,12 @@ from torch.nn import functional
 
 from mrvae.models import HVAE, Encoder, ImageFrame
 from mrvae.resolution import Wavelet, WaveletPooling
+from mrvae.sizes import ImageSize
 
 TWINS = {"encoder": "8x2,8d2,4x1r3,4d4,1x1", "decoder": "1x1,4m1,4x3,8m4,8x2"}
 
 
-def states(model: HVAE, x: Tensor) -> list[tuple[int, Tensor]]:
+def states(model: HVAE, x: Tensor) -> list[tuple[ImageSize, Tensor]]:
     encoder = model.encoder
     assert isinstance(encoder, Encoder)
     return list(encoder.states(model.frame.prepare(x, torch.float64)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from model_tools import COLOUR, GREY, LIKELIHOODS, images, make, noise, posterior_trace
+from model_tools import BINARY, COLOUR, GREY, LIKELIHOODS, images, make, noise, posterior_trace
 from torch import Tensor
 
 from helpers.narrow import gaussian
 from mrvae.distributions import Gaussian
-from mrvae.models import HVAE, Encoder
+from mrvae.models import HVAE, Encoder, ImageFrame, parse_levels
+from mrvae.models.build import hierarchy
+from mrvae.models.heads.pixels import CategoricalFamily, Head
 from mrvae.models.hierarchy.walk import from_prior
 from mrvae.recipes.schema import Likelihood, SoftplusScaleSpec
 
@@ -88,6 +90,33 @@ def test_every_parameter_receives_a_gradient_where_the_image_is_padded() -> None
     model.elbo(x, noise(model, 3)).nats.mean().backward()  # type: ignore[no-untyped-call]
     missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert missing == []
+
+
+def test_binary_pixels_begin_at_the_mean_of_the_recipe() -> None:
+    for mean in (0.13, 0.5):
+        frame = ImageFrame(1, 8, 8, mean, 0.3, 2)
+        model = hierarchy(parse_levels("8x1,8d2,4x1", "4x1,8m4", [8], [2]), frame, BINARY)
+        bias = model.head.get_parameter("leave.bias")
+        assert bias.sigmoid().item() == pytest.approx(mean, abs=1e-6)
+
+
+def test_space_to_depth_is_an_order_of_the_pixels() -> None:
+    """Pixels come back where they were, and a place has the parameters of its own ones."""
+    generator = torch.Generator().manual_seed(0)
+    for channels, size, n in ((1, 8, 2), (3, 7, 2), (2, 6, 4)):
+        frame = ImageFrame(channels, size, 8, 8.0, 8.0, 17, space_to_depth=n)
+        x = torch.randint(17, (2, channels, size, size), generator=generator, dtype=torch.uint8)
+        seen = frame.prepare(x, torch.float64)
+        assert seen.shape == (2, frame.inputs, 8 // n, 8 // n)
+        assert torch.equal(frame.assemble(frame.crop_state(seen)) * 8 + 8, x.double())
+        head = Head(5, frame, CategoricalFamily(channels, 17)).double()
+        h = torch.randn(2, 5, 8 // n, 8 // n, generator=generator, dtype=torch.float64)
+        changed = h.clone()
+        changed[:, :, -1, -1] += 1
+        moved = (head(changed).mean() - head(h).mean()).abs().sum(dim=(0, 1)) > 0
+        own = torch.zeros(8, 8, dtype=torch.bool)
+        own[-n:, -n:] = True
+        assert torch.equal(moved, frame.crop(own[None, None])[0, 0])
 
 
 def test_the_image_is_padded_with_black_and_scored_on_its_own_pixels() -> None:

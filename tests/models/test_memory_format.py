@@ -46,7 +46,7 @@ def backward_orders(model: HVAE) -> list[tuple[str, bool]]:
         if isinstance(module, nn.Conv2d):
             watch(name)
     frame = model.frame
-    x = torch.randint(0, frame.bins, (3, frame.channels, frame.size, frame.size))
+    x = torch.randint(0, frame.bins, (3, *frame.shape))
     model.elbo(x.to(torch.uint8)).nats.sum().backward()  # type: ignore[no-untyped-call]
     return found
 

@@ -34,7 +34,7 @@ def stream(seed: int = 0) -> torch.Generator:
 
 
 def pictures(count: int, recipe: spec.WaveletVAE | spec.VAE = SMALL, seed: int = 0) -> Tensor:
-    shape = (count, recipe.channels, recipe.size, recipe.size)
+    shape = (count, *recipe.image)
     return torch.randint(0, recipe.likelihood.bins, shape, generator=stream(seed)).byte()
 
 

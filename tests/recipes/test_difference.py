@@ -5,7 +5,7 @@ from __future__ import annotations
 import mrvae
 from helpers.members import for_all
 from mrvae.recipes import ALL, Recipe, override
-from mrvae.recipes.difference import assignments
+from mrvae.recipes.overrides import assignments
 
 CHANGES = [
     [],

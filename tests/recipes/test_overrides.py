@@ -10,15 +10,9 @@ from msgspec.structs import replace
 
 from helpers.members import for_all
 from mrvae.recipes import ALL, Recipe, from_json, override, recipe, to_json
+from mrvae.recipes.optimizers import Adamax
 from mrvae.recipes.overrides import resolve
-from mrvae.recipes.schema import (
-    Adamax,
-    CategoricalPixels,
-    Constant,
-    Cosine,
-    LogisticMixturePixels,
-    Model,
-)
+from mrvae.recipes.schema import CategoricalPixels, Constant, Cosine, LogisticMixturePixels, Model
 
 DIGITS = recipe("digits-vdvae")
 

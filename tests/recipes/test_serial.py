@@ -13,9 +13,8 @@ from msgspec.structs import replace
 
 from helpers.members import for_all
 from mrvae.recipes import ALL, Recipe, from_json, override, recipe, to_json
+from mrvae.recipes.optimizers import Adamax, AdamW, Muon
 from mrvae.recipes.schema import (
-    Adamax,
-    AdamW,
     BoundedScaleSpec,
     CategoricalPixels,
     Constant,
@@ -40,6 +39,7 @@ moment = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
 optimizers = st.one_of(
     st.builds(AdamW, rate=positive, beta1=moment, beta2=moment, weight_decay=positive),
     st.builds(Adamax, rate=positive, beta1=moment, beta2=moment, weight_decay=positive),
+    st.builds(Muon, rate=positive, momentum=moment, beta1=moment, adamw_share=moment),
 )
 trainings = st.builds(
     Training,

@@ -15,14 +15,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from msgspec.structs import replace
 
 from helpers.tiny_run import after_step, everything, kill_after, outcome, tiny, train_until, updater
+from mrvae.data import images_for
 from mrvae.run_log import read_log
 from mrvae.streams import discard, notice
 from mrvae.training import Diverged, Failed, Interrupted, train
 from mrvae.training.progress import ProgressBar
 from mrvae.training.stop import PATIENCE, StopRequest
 from mrvae.training.store import checkpoint
+from mrvae.training.store.identity import DataIdentity, identity
 from mrvae.training.store.metrics import Metrics
 from mrvae.training.store.state import read_state
 from mrvae.training.update import Updater
@@ -242,6 +245,30 @@ def test_a_run_is_not_resumed_on_other_data(tmp_path: Path) -> None:
         assert everything(out) == before
     np.save(source, images)
     assert train(recipe, out, resume=True, quiet=True).steps == 4
+
+
+def test_other_files_of_a_large_set_are_other_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 32 training images 4 are compared; a file that none of them is in has another name."""
+    monkeypatch.setattr("mrvae.training.store.identity._SAMPLED", 4)
+    for number in range(40):
+        np.save(tmp_path / f"{number:03}.npy", np.full((1, 8, 8), number % 17, np.uint8))
+    recipe = tiny(f"data.source={tmp_path}")
+
+    def found() -> DataIdentity:
+        return identity(recipe, 0, *(images_for(recipe, s) for s in ("train", "validation"))).data
+
+    before = found()
+    for old, new in (("039.npy", "040.npy"), ("000.npy", "00.npy")):
+        (tmp_path / old).rename(tmp_path / new)
+        assert not before.is_of(found())
+        (tmp_path / new).rename(tmp_path / old)
+    assert before.is_of(found())
+    # A checkpoint of an older version knows no files.
+    assert replace(before, files="").is_of(before)
+    assert before.is_of(replace(before, files=""))
+    assert not replace(before, files="").is_of(replace(before, count=31))
 
 
 # --------------------------------------------------------------------------------- the disk

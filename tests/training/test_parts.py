@@ -11,7 +11,8 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
-from mrvae.recipes.schema import Adamax, AdamW, Constant, Cosine, Training
+from mrvae.recipes.optimizers import Adamax, AdamW, Muon, Optimizer
+from mrvae.recipes.schema import Constant, Cosine, Training
 from mrvae.training.ema import Ema
 from mrvae.training.optimizer import make_optimizer, rate_factor, set_rate
 from mrvae.training.store.metrics import Metrics
@@ -77,7 +78,7 @@ def test_short_runs_have_a_rate(schedule: Constant | Cosine) -> None:
         assert max(factors) > 0
 
 
-def one_step(spec: AdamW | Adamax, gradients: list[float]) -> float:
+def one_step(spec: Optimizer, gradients: list[float]) -> float:
     """Return a weight that began at 1, after steps along the gradients."""
     weight = nn.Parameter(torch.ones(1, dtype=torch.float64))
     optimizer = make_optimizer(spec, [weight])
@@ -112,6 +113,36 @@ def test_adamax_is_its_formula() -> None:
         weight -= rate / (1 - 0.9**n) * first / norm
     found = one_step(Adamax(rate=rate, beta2=0.99), gradients)
     assert found == pytest.approx(weight, rel=1e-9)
+
+
+def test_muon_turns_a_matrix_by_its_singular_vectors() -> None:
+    """The update is U f(S) Vᵀ of the momentum, f near 1, at the size of AdamW's, for any shape."""
+    spec, generator = Muon(rate=0.01, weight_decay=0.0), torch.Generator().manual_seed(0)
+    for shape in ((16, 24), (24, 16), (16, 4, 3, 3)):
+        weight = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
+        optimizer = make_optimizer(spec, [weight])
+        momentum = torch.zeros(shape, dtype=torch.float64)
+        for _ in range(3):
+            before = weight.detach().clone()
+            gradient = torch.randn(shape, generator=generator, dtype=torch.float64)
+            weight.grad = gradient
+            momentum.lerp_(gradient, 0.05)
+            optimizer.step()
+        left, singular, right = torch.linalg.svd(
+            torch.lerp(gradient, momentum, 0.95).flatten(1), full_matrices=False
+        )
+        moved = left.mT @ (before - weight.detach()).flatten(1) @ right.mT
+        moved /= 0.01 * 0.2 * math.sqrt(max(weight.flatten(1).shape))
+        assert singular.max() > 3 * singular.min()
+        assert ((moved.diag() > 0.6) & (moved.diag() < 1.2)).all()
+        assert (moved - moved.diag().diag()).abs().max() < 1e-9
+
+
+def test_muon_leaves_what_is_no_matrix_to_adamw() -> None:
+    spec = Muon(rate=0.01, adamw_share=0.5, weight_decay=0.1)
+    gradients = [0.3, -2.0, 0.7, 5.0]
+    share = AdamW(rate=0.005, beta1=spec.beta1, beta2=spec.beta2, weight_decay=0.1)
+    assert one_step(spec, gradients) == one_step(share, gradients) != 1.0
 
 
 def test_events_are_read_exactly_as_they_were_written(tmp_path: Path) -> None:

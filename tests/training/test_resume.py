@@ -31,6 +31,7 @@ from mrvae.training.store import checkpoint
 
 STEPS, STOP = 24, 12
 ADAMAX = ("optimizer=adamax", "optimizer.rate=0.004")
+MUON = ("optimizer=muon", "optimizer.rate=0.004")
 LAST = "state/step-00000024"
 
 
@@ -62,8 +63,12 @@ def same(run: Path, expected: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "number"),
-    [((), signal.SIGINT), pytest.param(ADAMAX, signal.SIGTERM, marks=pytest.mark.slow)],
-    ids=["adamw", "adamax"],
+    [
+        ((), signal.SIGINT),
+        pytest.param(ADAMAX, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(MUON, signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+    ids=["adamw", "adamax", "muon"],
 )
 def test_an_interrupted_run_ends_as_a_whole_one(
     out: Path, changes: tuple[str, ...], number: int

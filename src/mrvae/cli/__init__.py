@@ -20,8 +20,10 @@ from mrvae.cli.attack import Attack
 from mrvae.cli.command import Answer, Command, Stopped
 from mrvae.cli.compress import Compress
 from mrvae.cli.cut import Cut
+from mrvae.cli.decode import Decode
 from mrvae.cli.decompress import Decompress
 from mrvae.cli.describe import Describe
+from mrvae.cli.encode import Encode
 from mrvae.cli.evaluate import Evaluate
 from mrvae.cli.inspect import Inspect
 from mrvae.cli.parse import overview, parse
@@ -29,7 +31,9 @@ from mrvae.cli.recipes import Recipes
 from mrvae.cli.reconstruct import Reconstruct
 from mrvae.cli.report import Report
 from mrvae.cli.reproduce import Reproduce
+from mrvae.cli.restore import Restore
 from mrvae.cli.sample import Sample
+from mrvae.cli.score import Score
 from mrvae.cli.train import Train
 from mrvae.files import DISK_FULL, is_stdout, reason
 from mrvae.streams import (
@@ -49,7 +53,11 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate": Evaluate,
     "sample": Sample,
     "reconstruct": Reconstruct,
+    "restore": Restore,
     "inspect": Inspect,
+    "score": Score,
+    "encode": Encode,
+    "decode": Decode,
     "attack": Attack,
     "report": Report,
     "compress": Compress,

@@ -14,10 +14,12 @@ from mrvae.cli.checks import (
     check_radius,
     check_seed,
 )
+from mrvae.cli.coding_bar import progress_bar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.forecast import forecast
-from mrvae.cli.options import Best, DataDir, Device, Json, Picture, RunPath, Seed, Split
+from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
+from mrvae.cli.options import Best, DataDir, Device, Json, Picture, Quiet, RunPath, Seed, Split
 from mrvae.cli.pictures import draw_picture
 from mrvae.cli.tables import table
 
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
 _SHOWN = 8
 _MOST_RESTARTS = 10_000
 _MOST_BYTES = 1 << 30
+_GRADIENTS = {"published": 50, "pgd": 100}
 # A step with a gradient takes about three forward passes.
-_PASSES = {"published": 3 * 50, "pgd": 3 * 100}
+_PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Attack:
     """
 
     run_path: RunPath
+    paths: Paths = ()
     latents: Annotated[
         int | None, Option("number of top latents to attack, counting a context; by default all")
     ] = None
@@ -62,7 +66,10 @@ class Attack:
     seed: Seed = 0
     split: Split = "test"
     data_dir: DataDir = None
+    fit: Fit = False
+    cut: CutLarger = False
     out: Picture = Path("attack.png")
+    quiet: Quiet = False
     best: Best = False
     device: Device = None
     json: Json = False
@@ -74,26 +81,34 @@ class Attack:
         check_radius(self.radius)
         check_seed(self.seed)
         check_picture(self.out)
+        inputs = InputOptions(
+            self.paths, self.split, self.data_dir, self.images, self.fit, self.cut
+        )
+        inputs.check(self.out)
         from mrvae.cli.runs import open_run
         from mrvae.evaluation import attack, usual
 
         run = open_run(self.run_path, self.best, device=self.device)
         keep = self._keep(run.model.stochastic_depth)
-        images = run.images(self.split, self.data_dir, self.images)
+        images = inputs.read(run).images
         self._check_memory(run, len(images))
-        forecast(run.model, images, _PASSES[self.optimizer] * self.restarts)
-        report = attack(
-            run.model,
-            images,
-            self._ascent(),
-            radius=self.radius,
-            keep=keep,
-            restarts=self.restarts,
-            seed=self.seed,
-        )
+        forecast(run.model, images, _PASSES * _GRADIENTS[self.optimizer] * self.restarts)
+        gradients = _GRADIENTS[self.optimizer] * self.restarts * len(images)
+        with progress_bar("attack", gradients, "gradients", self.quiet) as advance:
+            report = attack(
+                run.model,
+                images,
+                self._ascent(),
+                radius=self.radius,
+                keep=keep,
+                restarts=self.restarts,
+                seed=self.seed,
+                progress=advance,
+            )
         problems = draw_picture(self.out, lambda: _write(self.out, run, images, report, keep))
         values: dict[str, object] = {
             "run": str(self.run_path),
+            "paths": list(self.paths),
             "split": self.split,
             "latents": keep,
             "radius": self.radius,
@@ -103,7 +118,7 @@ class Attack:
             **report.summary(),
             "out": None if problems else str(self.out),
         }
-        return Answer(values, _text(values, bool(run.model.context.shapes)), problems)
+        return Answer(values, _text(values, inputs.title, bool(run.model.context.shapes)), problems)
 
     def _check_memory(self, run: Run, images: int) -> None:
         """Refuse more attacked images than are held in memory until the strongest is known."""
@@ -134,7 +149,6 @@ def _write(path: Path, run: Run, images: Images, report: AttackReport, keep: int
     """Write some images, the strongest attack on each, and reconstructions of both."""
     import torch
 
-    from mrvae.cli.runs import write_images
     from mrvae.evaluation import read, reconstruction
 
     attacked = report.worst(report.images)[:_SHOWN]
@@ -144,7 +158,7 @@ def _write(path: Path, run: Run, images: Images, report: AttackReport, keep: int
         for row in (x, attacked):
             u = (row / (run.levels - 1)).to(run.device)
             rows.append(_shown(reconstruction(run.model, read(run.model, u, keep).latents), run))
-    write_images(path, torch.cat(rows), run.levels, len(x))
+    run.show(path, torch.cat(rows), len(x))
 
 
 def _shown(pictures: Tensor, run: Run) -> Tensor:
@@ -152,7 +166,7 @@ def _shown(pictures: Tensor, run: Run) -> Tensor:
     return pictures.cpu() * (run.levels - 1)
 
 
-def _text(values: Mapping[str, object], context: bool) -> str:
+def _text(values: Mapping[str, object], title: str, context: bool) -> str:
     """Write what the attacks reached, on average and at their strongest."""
     number = {name: value for name, value in values.items() if isinstance(value, int | float)}
     kl, similarity, measure = number["symmetric_kl"], number["similarity"], values["measure"]
@@ -167,7 +181,7 @@ def _text(values: Mapping[str, object], context: bool) -> str:
         rows.append(["levels of the context moved", f"{number['context_moved']:.1f}", ""])
     written = "no picture" if values["out"] is None else f"wrote {values['out']}"
     return f"""\
-{values["images"]} images, {values["split"]}; {values["restarts"]} attacks on each
+{values["images"]} images, {title}; {values["restarts"]} attacks on each
 {values["optimizer"]}, top {values["latents"]} latents, radius {values["radius"]}
 
 {table(rows)}

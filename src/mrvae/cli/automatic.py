@@ -17,6 +17,7 @@ from mrvae.sizes import ImageSize, size_text
 
 if TYPE_CHECKING:
     from mrvae.data import Images
+    from mrvae.data.signals.facts import SignalFacts
 
 AUTO = "auto"
 
@@ -43,7 +44,7 @@ _CHUNK = 256
 
 
 @dataclass(frozen=True)
-class RecipeChoice:
+class ChosenRecipe:
     """What the arguments name: a recipe, and whether it was chosen for the data."""
 
     recipe: Recipe
@@ -65,7 +66,7 @@ def choose(
     scale: str = "small",
     data_dir: Path | None = None,
     steps: int | None = None,
-) -> RecipeChoice:
+) -> ChosenRecipe:
     """Return the recipe of a name, or that of the data, with its overrides.
 
     If the size of the images is assigned and the block strings are not, the ladder is rebuilt.
@@ -79,13 +80,13 @@ def choose(
         name, assignments = AUTO, (name, *assignments)
     more = assignments if steps is None else (*assignments, f"training.steps={steps}")
     if name != AUTO and not _is_path(name):
-        return RecipeChoice(_resized(recipe(name), (*_of(source), *more)), chosen=False)
+        return ChosenRecipe(_resized(recipe(name), (*_of(source), *more)), chosen=False)
     where = source or (name if _is_path(name) else None) or _assigned(more, ("data", "data.source"))
     if where is None:
         raise ValueError(
             "give a recipe (mrvae recipes lists them), or --data PATH to have one chosen"
         )
-    return RecipeChoice(_chosen(where, more, scale, data_dir), chosen=True)
+    return ChosenRecipe(_chosen(where, more, scale, data_dir), chosen=True)
 
 
 def summary(chosen: Recipe) -> list[str]:
@@ -136,10 +137,38 @@ def _resized(known: Recipe, assignments: tuple[str, ...]) -> Recipe:
 
 
 def _chosen(source: str, assignments: tuple[str, ...], scale: str, data_dir: Path | None) -> Recipe:
-    """Return the recipe of the rule for the images of a source, with its overrides."""
+    """Return the recipe of the rule for the images or signals of a source, with its overrides."""
+    from mrvae.data.signals.facts import signal_facts
+
+    signals = signal_facts(source, data_dir)
+    if signals is not None:
+        return override(_chosen_signal(source, signals, assignments, scale, data_dir), assignments)
     size, data = _size_and_data(source, assignments)
     facts = _facts(data, size, data_dir)
     return override(automatic(data.source, facts, scale), assignments)
+
+
+def _chosen_signal(
+    source: str, facts: SignalFacts, assignments: tuple[str, ...], scale: str, data_dir: Path | None
+) -> Recipe:
+    """Return the recipe of the rule for windows of signals, of the length that is assigned if any.
+
+    Its likelihood has 256 bins whatever they are used for, as the quantiser has.
+    """
+    from msgspec.structs import replace
+
+    from mrvae.data.signals.load import load_signals
+
+    given = _assigned(assignments, _SIZE)
+    size = (1, facts.window)
+    if given is not None:
+        blank = automatic(source, ImageFacts(facts.channels, size, 256, 127.5, 64.0), scale)
+        size = override(blank, [f"model.size={given}"]).hierarchy.sides
+    image = (facts.channels, *size)
+    images = load_signals(source, "train", data_dir, facts.spec, image, 256)
+    _, mean, deviation = _values(images)
+    made = automatic(source, ImageFacts(facts.channels, size, 256, mean, deviation), scale)
+    return replace(made, data=Data(source, signal=facts.spec))
 
 
 def _size_and_data(source: str, assignments: tuple[str, ...]) -> tuple[ImageSize | None, Data]:

@@ -97,16 +97,23 @@ def check_output(path: Path, inputs: Iterable[Path] = (), option: str = "--out")
         raise ValueError(f"{option} is {path}, a file of a run; give another name")
 
 
-def check_folder(path: Path) -> None:
+def check_folder(path: Path, option: str = "--out") -> None:
     """Refuse a folder to write to whose name is that of a file, or that is part of a run."""
     if path.exists() and not path.is_dir():
-        raise ValueError(f"--out is {path}, which is a file; name a folder")
+        raise ValueError(f"{option} is {path}, which is a file; name a folder")
     if _in_a_state(path):
-        raise ValueError(f"--out is {path}, in the checkpoints of a run; name another folder")
+        raise ValueError(f"{option} is {path}, in the checkpoints of a run; name another folder")
     place = Path(os.path.realpath(path))
     existing = next(folder for folder in (place, *place.parents) if folder.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise ValueError(f"--out is {path}, and the folder {existing} is read-only")
+        raise ValueError(f"{option} is {path}, and the folder {existing} is read-only")
+
+
+def check_new_folder(path: Path, option: str = "--out") -> None:
+    """Refuse what :func:`check_folder` refuses, and a folder whose parent does not exist."""
+    check_folder(path, option)
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} is {path}, and {path.parent} does not exist; make it")
 
 
 def _belongs_to_a_run(path: Path) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrvae.cli.tables import table
-from mrvae.report import keep_figure, latents_figure
+from mrvae.reports.figures import keep_figure, latents_figure
 from mrvae.sizes import simplest
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mrvae.cli.runs import Run
     from mrvae.data import Images
     from mrvae.evaluation import Partial, UnitReport, UnitTotal
-    from mrvae.image_grid import Pixels
+    from mrvae.reports.image_grid import Pixels
 
 _EXAMPLES = 4
 _COLUMNS = 5
@@ -28,11 +28,13 @@ with the latents above at their means, without a draw; layers are counted from 1
 Measurement = tuple[dict[str, object], Callable[[], "Figure"], str]
 
 
-def latents(run: Run, images: Images, draws: int, seed: int) -> Measurement:
+def latents(
+    run: Run, images: Images, draws: int, seed: int, progress: Callable[[int], None]
+) -> Measurement:
     """Measure the nats and the active units of each layer, and the nats of each unit."""
     from mrvae.evaluation import latent_units, unit_report
 
-    report = unit_report(run.model, images, draws=draws, seed=seed)
+    report = unit_report(run.model, images, draws=draws, seed=seed, progress=progress)
     at_means = latent_units(run.model, images)
     sizes = [simplest(shape[1:]) for shape in report.shapes]
     kl = [layer.nats for layer in report.layers]
@@ -41,11 +43,11 @@ def latents(run: Run, images: Images, draws: int, seed: int) -> Measurement:
     return values, lambda: latents_figure(kl, sizes, report.kl.tolist()), text
 
 
-def partial(run: Run, images: Images, how: Partial) -> Measurement:
+def partial(run: Run, images: Images, how: Partial, progress: Callable[[int], None]) -> Measurement:
     """Measure the similarity of images and their partial reconstructions."""
     from mrvae.evaluation import partial_report
 
-    curves = partial_report(run.model, images, how).summary()
+    curves = partial_report(run.model, images, how, progress=progress).summary()
     panels = {name: {run.recipe.name: (c["mean"], c["se"])} for name, c in curves.items()}
     values: dict[str, object] = {"keep": list(range(1, run.model.stochastic_depth + 1)), **curves}
     head = ["latents", *(part for name in curves for part in (name, "se"))]
@@ -68,7 +70,7 @@ def examples(run: Run, images: Images, how: Partial) -> tuple[str, Pixels]:
     """Return a row for each of a few images: the image and its partial reconstructions."""
     import torch
 
-    from mrvae.image_grid import arrange
+    from mrvae.reports.image_grid import arrange
 
     keep = spaced(run.model.stochastic_depth, _COLUMNS)
     x = images.first(_EXAMPLES).tensor()

@@ -14,6 +14,7 @@ from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.notes import note
 from mrvae.cli.options import DataDir, Device, Json, Quiet, RunPath
+from mrvae.recipes.data import Signal, SignalSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compress:
-    """Compress pictures into one file with a trained model, without loss unless asked.
+    """Compress pictures or signals into one file with a model, without loss unless asked.
 
-    Pictures may have any size; they are cut into patches of the model's size. The shorter of two
-    ways of coding is used. The file is decoded and compared with the pictures' files before it gets
-    its name. The first layers of a progressive file decode to coarser pictures, so it can be cut: a
-    cut must fall between two chunks. --json lists where, as "cuts", and mrvae cut makes one.
+    Signals are WAV files of the recipe's rate, whose samples are values of its bins; --quantise
+    rounds others to these values. Pictures and signals may have any size; they are cut into patches
+    of the model's size. The shorter of two ways of coding is used. The file is decoded and compared
+    with what was given before it gets its name. The first layers of a progressive file decode to
+    coarser pictures, so it can be cut: a cut must fall between two chunks. --json lists where, as
+    "cuts", and mrvae cut makes one.
     """
 
     run_path: RunPath
@@ -36,7 +39,7 @@ class Compress:
         tuple[Path, ...],
         Argument(
             "pictures of 8-bit grey or RGB, whose pixels are the model's values, or folders of "
-            "pictures, taken in the order of names",
+            "pictures, taken in the order of names; of a model of signals WAV files",
             metavar="IMAGE…",
         ),
     ]
@@ -54,6 +57,9 @@ class Compress:
     max_bpp: Annotated[
         float | None, Option("write as many layers as fit into R bits per pixel; progressive")
     ] = None
+    quantise: Annotated[
+        bool, Option("round the samples of recordings to the values of the recipe's bins; lossy")
+    ] = False
     data_dir: DataDir = None
     device: Device = None
     quiet: Quiet = False
@@ -70,20 +76,35 @@ class Compress:
         if self.max_bpp is not None and not 0 < self.max_bpp < math.inf:
             raise ValueError(f"--max-bpp is {self.max_bpp}; give a number above 0")
         check_coding_device(self.device)
-        images = picture_paths(self.images)
-        check_output(self.out, images)
-        from mrvae.compression import Pictures, open_model, remember_model, training_images
+        check_output(self.out, self.images)
+        from mrvae.compression import open_model, remember_model, training_images
         from mrvae.models.build.weights import read_recipe
 
         model = open_model(self.run_path)
-        pictures = Pictures(images, model.network)
+        recipe = read_recipe(model.run)
+        pictures = self._pictures(model, recipe.data.signal)
+        check_output(self.out, pictures.paths)
         self._expect(model, pictures)
-        calibration = training_images(read_recipe(model.run), self.data_dir)
+        calibration = training_images(recipe, self.data_dir)
         with CodingBar("compress", self._work(pictures), self.quiet) as bar:
             pack = self._layers if self.layered else self._whole
             answer = pack(model, pictures, calibration, bar)
         remember_model(model)
         return answer
+
+    def _pictures(self, model: CodingModel, signal: Signal) -> Pictures:
+        """Return the pictures to be coded, or the recordings."""
+        from mrvae.compression import Pictures, wav_files
+
+        if not isinstance(signal, SignalSpec):
+            if self.quantise:
+                raise ValueError("--quantise is for recordings, and this model is of pictures")
+            return Pictures(picture_paths(self.images), model.network)
+        from mrvae.data.signals.wav import SUFFIXES
+
+        paths = picture_paths(self.images, SUFFIXES)
+        bins = model.network.model.frame.bins
+        return Pictures(paths, model.network, wav_files(paths, signal, bins, self.quantise))
 
     def _work(self, pictures: Pictures) -> int:
         """Return how many patches are coded, and decoded to compare them."""
@@ -183,8 +204,10 @@ class Compress:
         )
 
 
-def picture_paths(given: Sequence[Path]) -> tuple[Path, ...]:
+def picture_paths(given: Sequence[Path], suffixes: Sequence[str] = ()) -> tuple[Path, ...]:
     """Return the given pictures, and in the place of a folder those in it, in the order of names.
+
+    ``suffixes`` are those of files of a folder that are taken; by default of pictures.
 
     What is left out of a folder, other files and further folders, is counted on stderr.
 
@@ -193,18 +216,19 @@ def picture_paths(given: Sequence[Path]) -> tuple[Path, ...]:
     """
     paths: list[Path] = []
     for path in given:
-        paths += _pictures_of(path) if path.is_dir() else [path]
+        paths += _pictures_of(path, suffixes) if path.is_dir() else [path]
     return tuple(paths)
 
 
-def _pictures_of(folder: Path) -> list[Path]:
+def _pictures_of(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     from mrvae.data.files.image_files import SUFFIXES
 
+    wanted = suffixes or SUFFIXES
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    pictures = [path for path in visible if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if not pictures:
-        raise ValueError(f"{folder} holds no pictures; name a folder of {', '.join(SUFFIXES)}")
-    if len(pictures) < len(visible):
-        left = len(visible) - len(pictures)
-        note(f"{folder}: {len(pictures)} pictures are taken, {left} other files or folders are not")
-    return pictures
+    chosen = [path for path in visible if path.suffix.lower() in wanted and path.is_file()]
+    if not chosen:
+        raise ValueError(f"{folder} holds no pictures; name a folder of {', '.join(wanted)}")
+    if len(chosen) < len(visible):
+        left = len(visible) - len(chosen)
+        note(f"{folder}: {len(chosen)} pictures are taken, {left} other files or folders are not")
+    return chosen

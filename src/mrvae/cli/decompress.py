@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decompress:
-    """Write the pictures of a compressed file as PNG; lossless ones are as they were.
+    """Write what a compressed file holds as it was: pictures as PNG, recordings as WAV.
 
     The model is found by the hash in the file: among those that ship with mrvae, then among those
     that compress has noted on this machine. Of a file that was cut, the pictures before the cut are
@@ -67,7 +67,8 @@ class Decompress:
             "chunks": len(container.places),
             "run": str(model.run),
         }
-        return Answer(values, f"wrote {len(written)} pictures to {folder}")
+        what = "pictures" if header.signal is None else "recordings"
+        return Answer(values, f"wrote {len(written)} {what} to {folder}")
 
 
 def _cut(container: Container, missing: int) -> str:

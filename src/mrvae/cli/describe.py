@@ -10,11 +10,13 @@ from mrvae.cli.automatic import AnyRecipe, Scale, Source, blocks_of, choose
 from mrvae.cli.checks import check_positive
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
-from mrvae.cli.options import DataDir, Json, Large, Overrides
+from mrvae.cli.options import DataDir, Device, Json, Large, Overrides
 from mrvae.cli.tables import table
+from mrvae.forecast import counted, duration
 from mrvae.recipes import Recipe, override
 
 if TYPE_CHECKING:
+    from mrvae.training.machine.step_time import StepTime
     from mrvae.training.memory.footprint import Footprint
 
 
@@ -23,8 +25,8 @@ class Describe:
     """Count a recipe's parameters, latents, floating-point operations and memory.
 
     Instead of a recipe, give a file or a folder of images: the model is the one that mrvae train
-    --data would choose for it. With any of --batch, --precision and --device-flops also predict a
-    training step.
+    --data would choose for it. The forecast is of this machine, from a calibration of under a
+    second. With any of --batch, --precision and --device-flops also predict the memory of a step.
     """
 
     recipe: AnyRecipe = None
@@ -43,18 +45,25 @@ class Describe:
         float | None,
         Option("FLOP/s that the device sustains, such as 5e13; also predict the days of training"),
     ] = None
+    device: Device = None
     large: Large = False
     json: Json = False
 
     def run(self) -> Answer:
-        """Build the model on the meta device and count."""
+        """Build the model on the meta device and count; time a few images of a small one."""
         check_positive(batch=self.batch)
         _check_rate(self.device_flops)
         choice = choose(self.recipe, self.overrides, self.data, self.scale, self.data_dir)
         recipe = override(choice.recipe, self._changes())
-        from mrvae.evaluation import describe
+        from mrvae.devices import choose_device
+        from mrvae.evaluation.cost import describe
+        from mrvae.training.machine.precision import settled
+        from mrvae.training.machine.step_time import step_time
 
+        device = choose_device(self.device)
         values = describe(recipe, self.large)
+        recipe = settled(recipe, device, None)
+        time = step_time(recipe, device, values.parameters, values.flops_per_image)
         lines = [
             ["recipe", recipe.name],
             ["about", recipe.about],
@@ -64,15 +73,17 @@ class Describe:
             ["latents per image", f"{values.latents:,}"],
             ["FLOPs per image", f"{values.flops_per_image:,} (one bound, forward)"],
             ["memory per image", f"{_mebibytes(values.bytes_per_image)} (training)"],
+            ["forecast", _forecast(time, recipe)],
         ]
         text = "\n".join(f"{name:<18} {value}" for name, value in lines)
         head = ["resolution", "width", "latent channels", "layers", "latents"]
         rows = [[level[key] for key in _COLUMNS] for level in values.levels]
         text = f"{text}\n\n{table([head, *rows])}"
+        known: dict[str, object] = {**vars(values), "forecast": vars(time)}
         if not self._asks_for_a_step():
-            return Answer(vars(values), text)
+            return Answer(known, text)
         step, more = self._step(recipe)
-        return Answer(vars(values) | {"step": step}, f"{text}\n\n{more}")
+        return Answer(known | {"step": step}, f"{text}\n\n{more}")
 
     def _changes(self) -> list[str]:
         """Return what the options change of the recipe."""
@@ -86,11 +97,8 @@ class Describe:
 
     def _step(self, recipe: Recipe) -> tuple[dict[str, object], str]:
         """Return what a step costs, as values and as text."""
-        from mrvae.devices import choose_device
-        from mrvae.training.machine.precision import settled
         from mrvae.training.memory.footprint import footprint
 
-        recipe = settled(recipe, choose_device(), None)
         cost, training = footprint(recipe), recipe.training
         days = None
         if self.device_flops is not None:
@@ -134,6 +142,15 @@ def _text(cost: Footprint, recipe: Recipe, precision: str, days: float | None) -
         unit = "day" if number == "1" else "days"
         lines.append(["training", f"{number} {unit} for {training.steps:,} steps"])
     return "\n".join(f"{name:<18} {value}" for name, value in lines)
+
+
+def _forecast(time: StepTime, recipe: Recipe) -> str:
+    """Return what a step takes here, and all of them."""
+    how = "at least" if time.bound else "about"
+    threads = "" if time.threads is None else f" with {counted(time.threads, 'thread')}"
+    steps = recipe.training.steps
+    whole = duration(time.seconds * steps)
+    return f"{how} {time.seconds:.2g} s per step here{threads}; {whole} for {steps:,} steps"
 
 
 def _mebibytes(count: int) -> str:

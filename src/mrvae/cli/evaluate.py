@@ -19,7 +19,9 @@ from mrvae.cli.checks import (
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.forecast import forecast
+from mrvae.cli.inputs import CutLarger, Fit, InputOptions, Paths
 from mrvae.cli.options import Best, DataDir, Device, Json, Large, Quiet, RunPath, Seed, Split
+from mrvae.cli.signals import unit_of
 from mrvae.files import atomic, reason, write_json
 from mrvae.recipes.validation import shown
 from mrvae.streams import tolerant_stderr
@@ -37,7 +39,7 @@ _NO_BOUND = "published estimator (Kuzina & Tomczak 2023), no bound"
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure the likelihood bounds of a trained model over every image of a split.
+    """Measure the likelihood bounds of a trained model over every image of a split or PATH.
 
     Both are upper bounds of -log p(x) in nats per image, lower is better: -ELBO from one draw of
     the latents, and the importance-weighted bound from K draws, which is tighter. Measured over all
@@ -48,6 +50,7 @@ class Evaluate:
     """
 
     run_path: RunPath
+    paths: Paths = ()
     split: Split = "test"
     importance_samples: Annotated[int, Option("draws K of the importance-weighted bound")] = 16
     limit: Annotated[int | None, Option("number of images, from the first; by default all")] = None
@@ -71,6 +74,8 @@ class Evaluate:
     ] = None
     device: Device = None
     large: Large = False
+    fit: Fit = False
+    cut: CutLarger = False
     json: Json = False
 
     def run(self) -> Answer:
@@ -88,7 +93,7 @@ class Evaluate:
             with raise_together():
                 run = open_run(self.run_path, self.best, self.repeat, self.large, self.device)
                 self._check_context(run)
-                images = run.images(self.split, self.data_dir, self.limit)
+                images = self._inputs().read(run).images
                 if first and not self.quiet:
                     passes = (1 + self.importance_samples) / process_state().num_processes
                     forecast(run.model, images, passes)
@@ -99,6 +104,7 @@ class Evaluate:
             return Answer({}, "")
         values: dict[str, object] = {
             "run": str(self.run_path),
+            "paths": list(self.paths),
             "split": self.split,
             **report.summary(),
             **_published(report),
@@ -107,10 +113,12 @@ class Evaluate:
             "repeat": self.repeat,
             "stochastic_depth": run.model.stochastic_depth,
         }
-        whole = self.split == "test" and self.limit is None and self.repeat is None
+        whole = self.split == "test" and not self.paths and self.limit is self.repeat is None
         record = run.path / "evaluation.json" if whole and run.trained_here else None
         problems = self._write(report, record, values)
-        text = _text(values, float(report.kl.sum(dim=1).mean()))
+        text = _text(values, self._inputs().title, float(report.kl.sum(dim=1).mean()))
+        meaning = unit_of(run.recipe)
+        text = text if meaning is None else f"{text}\n{meaning}"
         return Answer(values, text, problems, code=1 if problems else 0)
 
     def _write(
@@ -151,8 +159,12 @@ class Evaluate:
         if self.estimator not in (None, _ESTIMATOR):
             found = shown(self.estimator)
             raise ValueError(f"--estimator is {found}; the only one is {_ESTIMATOR}")
+        self._inputs().check(self.csv)
         if self.csv is not None:
             check_output(self.csv, option="--csv")
+
+    def _inputs(self) -> InputOptions:
+        return InputOptions(self.paths, self.split, self.data_dir, self.limit, self.fit, self.cut)
 
     def _check_context(self, run: Run) -> None:
         """Refuse trajectories of a context that the model does not have."""
@@ -218,7 +230,7 @@ def _bar(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
         yield lambda made: progress.advance(task, made)
 
 
-def _text(values: Mapping[str, object], kl: float) -> str:
+def _text(values: Mapping[str, object], title: str, kl: float) -> str:
     name = f"importance, K = {values['importance_samples']}"
     if values["context_samples"] is not None:
         name += f", J = {values['context_samples']}"
@@ -228,7 +240,7 @@ def _text(values: Mapping[str, object], kl: float) -> str:
         else ""
     )
     return f"""\
-{values["images"]} images, {values["split"]}
+{values["images"]} images, {title}
 {"−ELBO":<22} {_bound(values, "")}
 {name:<22} {_bound(values, "importance_")}
 {"of which KL":<22} {kl:.2f} nats

@@ -27,6 +27,10 @@ RunPath = Annotated[
 Split = Annotated[Literal["train", "validation", "test"], Option("which images")]
 Seed = Annotated[int, Option("seed of all random numbers")]
 Picture = Annotated[Path, Option("picture to write")]
+Each = Annotated[
+    Path | None,
+    Option("folder for a file of each image, PNG, or of each signal, WAV"),
+]
 DataDir = Annotated[
     Path | None, Option("local folder with the data; by default MRVAE_DATA, else a download")
 ]

@@ -10,7 +10,7 @@ from mrvae.cli.checks import check_at_most, check_output, check_positive, check_
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Option
 from mrvae.cli.forecast import forecast
-from mrvae.cli.options import Best, DataDir, Json, RunPath, Seed, Split
+from mrvae.cli.options import Best, DataDir, Device, Json, RunPath, Seed, Split
 from mrvae.files import atomic, is_stream
 
 _MOST_SAMPLES = 1_000_000
@@ -33,6 +33,7 @@ class Report:
     data_dir: DataDir = None
     out: Annotated[Path, Option("page to write")] = Path("report.html")
     best: Best = False
+    device: Device = None
     json: Json = False
 
     def run(self) -> Answer:
@@ -45,9 +46,9 @@ class Report:
         check_output(self.out)
         from mrvae.cli.report_page import ReportOptions, made_page
         from mrvae.cli.runs import open_run
-        from mrvae.html_report import render
+        from mrvae.reports.page import render
 
-        run = open_run(self.run_path, self.best)
+        run = open_run(self.run_path, self.best, device=self.device)
         images = run.images(self.split, self.data_dir, self.limit)
         # Both bounds, the units, and the partial reconstructions.
         forecast(run.model, images, 1 + self.importance_samples + 2 * run.model.stochastic_depth)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import mrvae
 from mrvae.cli import collapse
-from mrvae.html_report import Page, PageImage, Section, figure_picture, grid_picture
 from mrvae.recipes import recipe as known_recipe
-from mrvae.recipes.difference import assignments
-from mrvae.report import (
+from mrvae.recipes.overrides import assignments
+from mrvae.reports.figures import (
     bars_figure,
     cdf_figure,
     curve,
@@ -21,6 +20,8 @@ from mrvae.report import (
     loss_figure,
     run_kl_figure,
 )
+from mrvae.reports.page import Page, PageImage, Section
+from mrvae.reports.page_images import figure_picture, grid_picture
 from mrvae.run_log import read_log
 from mrvae.sizes import simplest
 
@@ -125,7 +126,7 @@ def _training(run: Run) -> list[Section]:
 def _samples(run: Run, seed: int) -> Section:
     """Return samples at three temperatures of the prior."""
     from mrvae.cli.runs import draw
-    from mrvae.image_grid import arrange
+    from mrvae.reports.image_grid import arrange
 
     pictures = []
     for temperature in _TEMPERATURES:

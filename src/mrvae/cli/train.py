@@ -21,8 +21,9 @@ from mrvae.cli.options import (
     Seed,
 )
 from mrvae.cli.pictures import draw_picture
+from mrvae.cli.signals import unit_of
 from mrvae.recipes import Recipe
-from mrvae.report import loss_figure, write_figure
+from mrvae.reports.figures import loss_figure, write_figure
 from mrvae.run_log import read_events
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ def _pictures_exist(out: Path) -> bool:
 
 
 def _draw(out: Path, large: bool, device: str | None) -> tuple[str, ...]:
-    """Write the loss curve and 64 samples into the run directory; return what failed."""
-    from mrvae.cli.runs import draw, open_run, write_images
+    """Write the loss curve and samples into the run directory; return what failed."""
+    from mrvae.cli.runs import draw, open_run
 
     def losses() -> None:
         run = open_run(out, large=large, device=device)
@@ -126,7 +127,8 @@ def _draw(out: Path, large: bool, device: str | None) -> tuple[str, ...]:
 
     def samples() -> None:
         run = open_run(out, large=large, device=device)
-        write_images(out / "samples.png", draw(run, 64, (1.0,), seed=0), run.levels)
+        count = 64 if run.signal is None else 16
+        run.show(out / "samples.png", draw(run, count, (1.0,), seed=0))
 
     return draw_picture(out / "loss.png", losses) + draw_picture(out / "samples.png", samples)
 
@@ -144,10 +146,11 @@ def _answer(recipe: Recipe, summary: RunSummary, problems: tuple[str, ...]) -> A
         "recipe": recipe.name,
     }
     pictures = "" if problems else ", with loss.png and samples.png"
-    bits = bits_per_dim(summary.nats, dims)
+    bits, meaning = bits_per_dim(summary.nats, dims), unit_of(recipe)
+    unit = "" if meaning is None else f"\n{meaning}"
     text = f"""\
 trained {summary.steps} steps in {summary.seconds:.0f} s
-validation −ELBO {summary.nats:.2f} nats per image, {bits:.3f} bits/dim
+validation −ELBO {summary.nats:.2f} nats per image, {bits:.3f} bits/dim{unit}
 run directory {summary.run}{pictures}
 
 next: mrvae evaluate {summary.run}

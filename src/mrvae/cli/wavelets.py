@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mrvae.cli.tables import table
-from mrvae.report import band_figure
+from mrvae.reports.figures import band_figure
 
 if TYPE_CHECKING:
     from mrvae.cli.collapse import Measurement
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     from mrvae.evaluation import Band
 
 
-def wavelets(run: Run, images: Images) -> Measurement:
+def wavelets(run: Run, images: Images, progress: Callable[[int], None]) -> Measurement:
     """Measure energy, sparsity, noise and prior of each band, and the error without it."""
     from mrvae.evaluation import band_report
 
-    report = band_report(run.model, images)
+    report = band_report(run.model, images, progress=progress)
     head = ["band", "depth", "energy", "share", "sparsity", "MSE without", "s", "scale", "λ"]
     text = table([head, *map(_line, report.bands)])
     values: dict[str, object] = {"bands": [asdict(b) for b in report.bands], "mse": report.mse}

@@ -13,6 +13,7 @@ from __future__ import annotations
 from mrvae.compression.calibration import codec_for, training_images
 from mrvae.compression.codec import Codec
 from mrvae.compression.coding.stack import Stack
+from mrvae.compression.format.coded_files import wav_files
 from mrvae.compression.format.container import Container, read_container
 from mrvae.compression.format.header import FileHeader, Mode
 from mrvae.compression.format.packing import PackedFile, pack
@@ -49,4 +50,5 @@ __all__ = [
     "search",
     "training_images",
     "unpack",
+    "wav_files",
 ]

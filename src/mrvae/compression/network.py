@@ -53,7 +53,7 @@ class CodingNetwork:
             ValueError: if the prior of the model's context only bounds its probabilities.
         """
         check_conditioner(model.context)
-        return cls(copy.deepcopy(model).to("cpu", torch.float64).eval())
+        return cls(copy.deepcopy(model).to("cpu").to(torch.float64).eval())
 
     @property
     def shapes(self) -> tuple[Shape, ...]:

@@ -10,6 +10,7 @@ declared size is checked before memory is allocated, and an error is one line th
     stream, prefetch        training batches as a function of the step
     randomness, splits      noise, and which images are held out
     prepare, loading        from a recipe, or a source's name, to images
+    inputs                  images that a user names beside a trained model
     location                the data folder
     sources/                data sets by name: digits, MNIST, OMNIGLOT, CIFAR-10, the hub
     files/                  image files and their conversion, folders, arrays, shards, galleries,
@@ -20,6 +21,7 @@ from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.gallery import Picture, gallery
 from mrvae.data.framing import Crop, Pad
 from mrvae.data.images import Images, all_batches
+from mrvae.data.inputs import Inputs, Sizes, read_inputs, read_whole
 from mrvae.data.loading import NAMES, load
 from mrvae.data.location import data_folder
 from mrvae.data.prefetch import Prefetch
@@ -35,11 +37,13 @@ __all__ = [
     "Conversion",
     "Crop",
     "Images",
+    "Inputs",
     "Pad",
     "Picture",
     "Prefetch",
     "Purpose",
     "Rows",
+    "Sizes",
     "Stream",
     "all_batches",
     "data_folder",
@@ -48,5 +52,7 @@ __all__ = [
     "images_for",
     "load",
     "normal",
+    "read_inputs",
+    "read_whole",
     "whole",
 ]

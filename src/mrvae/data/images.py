@@ -36,6 +36,8 @@ _CHUNK = 256
 class Images:
     """Uint8 images of shape (N, C, H, W) whose pixels are integers 0 … bins-1.
 
+    ``files`` is a digest of the names and sizes of the files of a folder, if they come from one.
+
     Raises ``ValueError`` for another type or shape, for no images, and for a value that is too
     large: at once for a tensor, when it is taken for images that are read when asked for.
 
@@ -52,6 +54,7 @@ class Images:
     name: str
     split: str
     bins: int = 256
+    files: str = ""
 
     def __post_init__(self) -> None:
         if not 2 <= self.bins <= 256:

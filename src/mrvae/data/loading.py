@@ -9,6 +9,7 @@ what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mrvae.data.files.arrays import load_npy, load_npz
@@ -33,6 +34,8 @@ NAMES = ("digits", "mnist", "omniglot", "cifar10")
 Shape = tuple[int, int, int]
 
 _AS_STORED = Conversion()
+OTHERS = "a folder of images, a .npy or .npz file, or hf:owner/name"
+"""What a source of images may be besides."""
 
 
 def load(
@@ -95,7 +98,7 @@ def _load_path(
     """Load a file, a folder or a hub data set."""
     if source.startswith("hf:"):
         return load_hub(source.removeprefix("hf:"), split, conversion)
-    path = _existing(source, root)
+    path = existing(source, root, NAMES, OTHERS)
     if path.is_dir():
         if not is_sharded(path):
             return load_folder(path, split, conversion, expected)
@@ -110,17 +113,20 @@ def _load_path(
     return _converted(images, conversion)
 
 
-def _existing(source: str, root: Path | None) -> Path:
-    """Return the path of a source, or refuse it with the nearest known name."""
+def existing(source: str, root: Path | None, names: Sequence[str], others: str) -> Path:
+    """Return the path of a source: from the current folder, else from the data folder.
+
+    Raises ``ValueError`` if there is none, with the nearest known name, and what ``others`` may be.
+    """
     candidates = [Path(source)] if root is None else [Path(source), root / source]
     for path in candidates:
         if source and _exists(path):
             return path
-    hint = did_you_mean(source, NAMES, otherwise="check its path")
+    hint = did_you_mean(source, names, otherwise="check its path")
     tried = " or ".join(str(path) for path in candidates)
     raise ValueError(
         f"{source!r} is no known source, and there is no {tried}; known are "
-        f"{', '.join(NAMES)}, a folder of images, a .npy or .npz file, or hf:owner/name; {hint}"
+        f"{', '.join(names)}, {others}; {hint}"
     )
 
 

@@ -14,8 +14,9 @@ from mrvae.data.files.patches import load_patches
 from mrvae.data.framing import Crop, Framing, Pad
 from mrvae.data.images import Images, check_shape
 from mrvae.data.loading import load
+from mrvae.data.signals.load import load_signals
 from mrvae.recipes.cut import Patches
-from mrvae.recipes.data import Data
+from mrvae.recipes.data import Data, SignalSpec
 from mrvae.recipes.schema import Recipe
 
 _BINARISATION_SEED = 0
@@ -37,18 +38,32 @@ def images_for(recipe: Recipe, split: str, data_dir: Path | str | None = None) -
     """
     data, model = recipe.data, recipe.model
     expected = model.image
+    if isinstance(data.signal, SignalSpec):
+        bins = model.likelihood.bins
+        return load_signals(data.source, split, data_dir, data.signal, expected, bins)
     conversion = conversion_of(data, *expected[1:])
     if isinstance(data.cut, Patches):
         images = load_patches(data.source, split, data_dir, data.cut, expected, conversion)
     else:
         images = load(data.source, split, data_dir, conversion, expected)
     check_shape(images.name, images.shape, expected)
-    if data.binary:
-        return images if split == "train" else images.binarised(_BINARISATION_SEED)
-    if data.bits < 8:
-        images = images.keep_bits(data.bits)
+    if data.binary and split == "train":
+        return images
+    return with_bins_of(recipe, images)
+
+
+def with_bins_of(recipe: Recipe, images: Images) -> Images:
+    """Return images with the values that the recipe's model sees: binarised, or its leading bits.
+
+    Raises:
+        ValueError: if a value is not one of the model's.
+    """
+    if recipe.data.binary:
+        return images.binarised(_BINARISATION_SEED)
+    if recipe.data.bits < 8:
+        images = images.keep_bits(recipe.data.bits)
     # A file does not say how many bins its values have; reading it with fewer checks them all.
-    bins = model.likelihood.bins
+    bins = recipe.model.likelihood.bins
     return images if images.bins == bins else images.with_bins(bins)
 
 

@@ -33,6 +33,7 @@ class Purpose(IntEnum):
     FIXED_PIXELS = 3
     NOISE = 4
     TERM = 5
+    RESTORATION = 6
 
 
 def generator(*words: int, device: torch.device | str = "cpu") -> torch.Generator:

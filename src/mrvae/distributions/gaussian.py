@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
 from mrvae.distributions.pixels import widen
@@ -48,10 +49,11 @@ class Gaussian(NamedTuple):
 
     def kl(self, other: Gaussian) -> Tensor:
         """Return KL(self ‖ other) in nats for each element."""
-        other_log_scale = widen(other.log_scale)
-        ratio = widen(self.log_scale) - other_log_scale
-        shift = (widen(self.mean) - widen(other.mean)) * torch.exp(-other_log_scale)
-        return 0.5 * (torch.expm1(2 * ratio) + shift.square()) - ratio
+        parameters = (*map(widen, self), *map(widen, other))
+        if torch.compiler.is_compiling():
+            return _divergence(*parameters)[0]
+        divergence: Tensor = _Divergence.apply(*parameters)  # type: ignore[no-untyped-call]
+        return divergence
 
     @property
     def exact_kl(self) -> bool:
@@ -64,7 +66,56 @@ class Gaussian(NamedTuple):
 
     def sample(self, noise: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
         """Return μ + σ·temperature·noise, a draw if ``noise`` is standard normal."""
-        return widen(self.mean) + torch.exp(widen(self.log_scale)) * temperature * noise
+        scale = torch.exp(widen(self.log_scale))
+        spread = (
+            scale if isinstance(temperature, float) and temperature == 1 else scale * temperature
+        )
+        return widen(self.mean) + spread * noise
+
+
+def _divergence(
+    mean: Tensor, log_scale: Tensor, other_mean: Tensor, other_log_scale: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return KL(q ‖ p), and what its gradient needs: e^{-s_p}, the shift by it, and e^{2r} - 1."""
+    precision = torch.exp(-other_log_scale)
+    shift = (mean - other_mean) * precision
+    ratio = log_scale - other_log_scale
+    growth = torch.expm1(2 * ratio)
+    return 0.5 * (growth + shift.square()) - ratio, precision, shift, growth
+
+
+class _Divergence(torch.autograd.Function):
+    """KL(q ‖ p) of means and log-scales, and its gradient in six passes.
+
+    With d = (μ_q - μ_p) e^{-s_p},
+
+        ∂μ_q = d e^{-s_p} = -∂μ_p,    ∂s_q = e^{2r} - 1,    ∂s_p = -(e^{2r} - 1 + d²).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, mean: Tensor, log_scale: Tensor, other_mean: Tensor, other_scale: Tensor
+    ) -> Tensor:
+        """Return the divergence of each element."""
+        value, *saved = _divergence(mean, log_scale, other_mean, other_scale)
+        ctx.save_for_backward(*saved)
+        # The four may be broadcast to one shape.
+        ctx.shapes = [  # type: ignore[attr-defined]
+            each.shape for each in (mean, log_scale, other_mean, other_scale)
+        ]
+        return value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradients of the four parameters."""
+        precision, shift, growth = ctx.saved_tensors  # type: ignore[attr-defined]
+        weighted = gradient * shift
+        of_mean, of_scale = weighted * precision, gradient * growth
+        of_other_scale = torch.addcmul(of_scale, weighted, shift).neg_()
+        slopes = (of_mean, of_scale, -of_mean, of_other_scale)
+        shapes: list[torch.Size] = ctx.shapes  # type: ignore[attr-defined]
+        return tuple(s.sum_to_size(shape) for s, shape in zip(slopes, shapes, strict=True))
 
 
 @dataclass(frozen=True)

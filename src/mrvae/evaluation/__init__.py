@@ -7,19 +7,35 @@ neither on the machine nor on the size of the batches.
     likelihood, published   bounds on log p(x), and a published estimator that is none
     cost, memory            parameters and FLOPs; rows of a batch within a memory bound
     statistics              standard errors, also by the jackknife
-    latents/                active units, nats, state norms, bands, partial reconstructions
+    latents/                active units, nats, state norms, bands, partial reconstructions, files
     quality/                similarity, pixel errors, distortion, Fréchet distance
     rate_distortion/        sketches from the top latents, image codecs
     robustness/             attacks on the latents
+    out_of_distribution/    whether an image is of the kind that the model knows
 """
 
 from mrvae.evaluation.cost import Description, describe
 from mrvae.evaluation.latents.active_units import LatentUnits, latent_units, layer_nats
+from mrvae.evaluation.latents.archive import (
+    LatentArchive,
+    check_latent_shapes,
+    decode_latents,
+    encode_images,
+    read_archive,
+    weights_digest,
+)
 from mrvae.evaluation.latents.bands import Band, BandReport, band_report, layout
 from mrvae.evaluation.latents.partial import Partial, PartialReport, partial_report
 from mrvae.evaluation.latents.state_norms import PassNorms, state_norms
 from mrvae.evaluation.latents.unit_report import UnitReport, UnitTotal, unit_report
 from mrvae.evaluation.likelihood import LikelihoodReport, draws, evaluate
+from mrvae.evaluation.out_of_distribution.detection import (
+    Detection,
+    Interval,
+    detect,
+    detection_rates,
+)
+from mrvae.evaluation.out_of_distribution.likelihood_ratio import ScoreReport, descents, score
 from mrvae.evaluation.published import KUZINA2023, Defects
 from mrvae.evaluation.quality.distortion import ms_ssim, psnr
 from mrvae.evaluation.quality.frechet import BandFeatures, frechet_distance, inception
@@ -70,8 +86,11 @@ __all__ = [
     "BandReport",
     "Defects",
     "Description",
+    "Detection",
     "File",
     "ImageCodec",
+    "Interval",
+    "LatentArchive",
     "LatentUnits",
     "LikelihoodReport",
     "PaperMSSSIM",
@@ -79,6 +98,7 @@ __all__ = [
     "PartialReport",
     "PassNorms",
     "PlainGradient",
+    "ScoreReport",
     "SignGradient",
     "Similarity",
     "Sketch",
@@ -89,12 +109,18 @@ __all__ = [
     "attack",
     "available",
     "band_report",
+    "check_latent_shapes",
     "comparable",
     "context_clipped",
     "context_picture",
     "cross_entropy",
+    "decode_latents",
+    "descents",
     "describe",
+    "detect",
+    "detection_rates",
     "draws",
+    "encode_images",
     "evaluate",
     "fitting",
     "frechet_distance",
@@ -106,12 +132,15 @@ __all__ = [
     "partial_report",
     "psnr",
     "read",
+    "read_archive",
     "reconstruction",
+    "score",
     "sketch",
     "sketches",
     "squared_error",
     "state_norms",
     "unit_report",
     "usual",
+    "weights_digest",
     "written",
 ]

@@ -14,12 +14,16 @@ the estimate with the tensors that are alive.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from mrvae.data import Images, all_batches
 from mrvae.models import HVAE
+
+Progress = Callable[[int], None]
+"""What is called with the number of images, or of other units, that were just done."""
 
 _LATENT_COPIES = 10
 _STATE_COPIES = 8
@@ -44,6 +48,19 @@ def rows_within(memory: int, model: HVAE) -> int:
         raise ValueError(f"memory is {memory} bytes; give a positive bound, such as 2**30")
     features = _features(model)
     return max(min(memory // _bytes(model, features), _useful_rows(model, features)), 1)
+
+
+def batches_within(
+    memory: int, model: HVAE, images: Images, progress: Progress | None = None, share: int = 1
+) -> Iterator[tuple[range, Tensor]]:
+    """Visit all images in batches of a part 1 / ``share`` of the rows that fit into memory.
+
+    ``progress`` is called with the length of each batch, once its use has ended.
+    """
+    for indices, x in all_batches(images, max(rows_within(memory, model) // share, 1)):
+        yield indices, x
+        if progress is not None:
+            progress(len(indices))
 
 
 def row_bytes(model: HVAE) -> int:

@@ -22,9 +22,8 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mrvae.layers.convolution import Depthwise, drawn_convolution, normed
+from mrvae.layers.convolution import Depthwise, drawn_convolution, normed, pointwise
 from mrvae.sizes import ImageSize, sides, simplest
 
 
@@ -89,7 +88,7 @@ class Shortcut(nn.Module):
 def _times(beta: Tensor, layer: nn.Conv2d, x: Tensor) -> Tensor:
     """Return β times what a pointwise convolution makes of x."""
     bias = None if layer.bias is None else beta * layer.bias
-    return functional.conv2d(x, beta * layer.weight, bias)
+    return pointwise(x, beta * layer.weight, bias)
 
 
 def activated_before(

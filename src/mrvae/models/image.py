@@ -10,6 +10,10 @@ image's channels: with v the pixel on [-1, 1] and n each of a few exponents,
     sin(2ⁿπ v),   cos(2ⁿπ v),
 
 which separate neighbouring values. Of binary images they are constant, since v = ±1.
+
+With ``space_to_depth`` n the network sees n × n pixels as one place with n² times the channels, and
+its output at a place holds the parameters of all these pixels. Both are orders of the same numbers,
+so the likelihood is that of the pixels.
 """
 
 from __future__ import annotations
@@ -30,7 +34,8 @@ class ImageFrame:
     """An image of ``channels`` and ``size`` in a network of ``network_size``.
 
     A size is one number for a square, or (height, width). Pixels take the values 0 … bins-1;
-    ``fourier`` are the exponents of the image's features.
+    ``fourier`` are the exponents of the image's features, and ``space_to_depth`` pixels a side,
+    which divide ``network_size``, are one place of the network.
 
     Raises:
         ValueError: if the image does not fit into the network.
@@ -51,6 +56,7 @@ class ImageFrame:
     std: float
     bins: int = 256
     fourier: tuple[int, ...] = ()
+    space_to_depth: int = 1
 
     def __post_init__(self) -> None:
         pairs = zip(self.sides, sides(self.network_size), strict=True)
@@ -78,7 +84,7 @@ class ImageFrame:
     @property
     def inputs(self) -> int:
         """Number of channels that the network sees."""
-        return self.channels * (1 + 2 * len(self.fourier))
+        return self.channels * (1 + 2 * len(self.fourier)) * self.space_to_depth**2
 
     def check(self, x: Tensor) -> None:
         """Refuse a batch that is not uint8 of shape (B, C, H, W)."""
@@ -113,19 +119,46 @@ class ImageFrame:
     def prepare(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return (x - mean)/std and its Fourier features, (B, inputs, H', W').
 
-        The image is padded with black to the network's size, H' × W'.
+        The image is padded with black to the network's size; a place is ``space_to_depth`` pixels a
+        side of it.
         """
         padded = self.pad(x.to(dtype), black=0.0)
         normalised = (padded - self.mean) / self.std
         if not self.fourier:
-            return normalised
+            return self._to_depth(normalised)
         angles = [math.pi * 2**n * Bins(self.bins).to_unit(padded, dtype) for n in self.fourier]
         waves = [wave for angle in angles for wave in (angle.sin(), angle.cos())]
-        return torch.cat([normalised, *waves], dim=1)
+        return self._to_depth(torch.cat([normalised, *waves], dim=1))
 
     def pad(self, x: Tensor, black: float) -> Tensor:
         """Return images (B, C, H, W) in the middle of black ones of the network's size."""
         return functional.pad(x, self.margins, value=black)
+
+    def crop_state(self, h: Tensor) -> Tensor:
+        """Return the places of a state that are image; all, if a place is many pixels."""
+        return self.crop(h) if self.space_to_depth == 1 else h
+
+    def assemble(self, parameters: Tensor) -> Tensor:
+        """Return the parameters of the pixels, (B, C, size, size), of (B, C · n², S, S).
+
+        Where a place is a pixel, those of :meth:`crop_state` are returned as they are.
+
+        Example:
+            >>> frame = ImageFrame(1, 3, network_size=4, mean=0, std=1, space_to_depth=2)
+            >>> x = torch.arange(9, dtype=torch.uint8).view(1, 1, 3, 3)
+            >>> bool((frame.assemble(frame.prepare(x, torch.float32)) == x).all())
+            True
+        """
+        if self.space_to_depth == 1:
+            return parameters
+        return self.crop(functional.pixel_shuffle(parameters, self.space_to_depth))
+
+    def _to_depth(self, x: Tensor) -> Tensor:
+        """Return (B, C · n², S, S) of (B, C, network_size, network_size)."""
+        if self.space_to_depth == 1:
+            return x
+        places = functional.pixel_unshuffle(x, self.space_to_depth)
+        return places.contiguous(memory_format=torch.channels_last)
 
     def crop(self, h: Tensor) -> Tensor:
         """Return what is image, (B, C, H, W), of a tensor of the network's size."""

@@ -79,14 +79,26 @@ class Trace:
 
     def log_ratio(self) -> Tensor:
         """Return log p(z) - log q(z | x) at the drawn z, (B,)."""
-        ratios = [
-            sum_per_image(step.prior.log_prob(step.z) - step.posterior.log_prob(step.z))
-            for step in self.steps
-            if step.posterior is not None
-        ]
+        ratios = [_log_ratio(step) for step in self.steps if step.posterior is not None]
         if ratios:
             return torch.stack(ratios).sum(dim=0)
         return self.state.new_zeros(len(self.state))
+
+    def log_ratios(self) -> Tensor:
+        """Return log p(z_l | z_<l) - log q(z_l | z_<l, x) of every latent: (B, layers).
+
+        It is 0 where there is no posterior.
+        """
+        if not self.steps:
+            return self.state.new_zeros(len(self.state), 0)
+        return torch.stack([_log_ratio(step) for step in self.steps], dim=1)
+
+
+def _log_ratio(step: Step) -> Tensor:
+    """Return log p(z) - log q(z | x) of one step, (B,)."""
+    if step.posterior is None:
+        return step.state.new_zeros(len(step.state))
+    return sum_per_image(step.prior.log_prob(step.z) - step.posterior.log_prob(step.z))
 
 
 def divergences(steps: Sequence[Step], like: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from mrvae.papers.bounds import curve
 from mrvae.papers.outcome import Outcome
 from mrvae.papers.workspace import Job, Workspace
 from mrvae.recipes import to_json
-from mrvae.report import write_figure
+from mrvae.reports.figures import write_figure
 
 Tree = dict[str, object]
 

@@ -12,6 +12,7 @@ from mrvae.recipes.catalogue.kiruluta2025 import KIRULUTA2025
 from mrvae.recipes.catalogue.kodak import KODAK
 from mrvae.recipes.catalogue.kuzina2023 import KUZINA2023
 from mrvae.recipes.catalogue.published import PUBLISHED
+from mrvae.recipes.catalogue.signals import SIGNALS
 from mrvae.recipes.catalogue.small import SMALL
 from mrvae.recipes.overrides import override
 from mrvae.recipes.schema import Recipe
@@ -23,6 +24,7 @@ __all__ = ["ALL", "Recipe", "from_json", "override", "recipe", "to_json"]
 
 ALL: tuple[Recipe, ...] = (
     *SMALL,
+    *SIGNALS,
     *FALCK2022,
     *KUZINA2023,
     *CIFAR_SMALL,

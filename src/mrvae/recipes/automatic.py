@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrvae.recipes.data import Data
+from mrvae.recipes.optimizers import AdamW
 from mrvae.recipes.schema import (
-    AdamW,
     BernoulliPixels,
     CategoricalPixels,
     Cosine,

@@ -1,9 +1,11 @@
-"""Which images a recipe is trained on, and how they come to the values of its model."""
+"""Which images or signals a recipe is trained on, and how they come to its model's values."""
 
 from __future__ import annotations
 
 from mrvae.recipes.cut import Cut, Patches, Whole
-from mrvae.recipes.validation import Choice, Spec, require, within
+from mrvae.recipes.validation import WIDEST, Choice, Spec, bounded, real, require, within
+
+_FASTEST = 1 << 24
 
 
 class Stored(Choice, frozen=True, tag="stored"):
@@ -40,6 +42,60 @@ class DropAlpha(Choice, frozen=True, tag="drop"):
 Alpha = Opaque | OverWhite | OverBlack | DropAlpha
 
 
+class LinearSpec(Choice, frozen=True, tag="linear"):
+    """Equal bins over [lowest, highest); samples of 8-bit files are the 256 bins of [-1, 1)."""
+
+    lowest: float = -1.0
+    highest: float = 1.0
+
+    def __post_init__(self) -> None:
+        real(self, "lowest", "highest")
+        ordered = self.lowest < self.highest
+        require(ordered, f"lowest is {self.lowest}; it must be less than highest, {self.highest}")
+
+
+class MuLawSpec(Choice, frozen=True, tag="mu_law"):
+    """256 bins, equal in the logarithm of the amplitude, for sound in [-1, 1] (G.711, mu = 255)."""
+
+
+SignalQuantiser = LinearSpec | MuLawSpec
+
+
+class Within(Choice, frozen=True, tag="within"):
+    """A window lies in one recording; the rest of a recording, or a short one, is left out."""
+
+
+class EndToEnd(Choice, frozen=True, tag="end_to_end"):
+    """The recordings of a split follow one another, and windows may cross from one to the next."""
+
+
+Layout = Within | EndToEnd
+
+
+class NoSignal(Choice, frozen=True, tag="none"):
+    """The data are images."""
+
+
+class SignalSpec(Choice, frozen=True, tag="signal"):
+    """The data are signals of ``rate`` samples a second, cut into windows of the model's length.
+
+    In training windows begin ``stride`` samples apart, otherwise they lie side by side. The number
+    of bins is that of the likelihood.
+    """
+
+    rate: int = 8_000
+    stride: int = 1_024
+    quantiser: SignalQuantiser = MuLawSpec()
+    layout: Layout = EndToEnd()
+
+    def __post_init__(self) -> None:
+        bounded(self, _FASTEST, "rate")
+        bounded(self, WIDEST, "stride")
+
+
+Signal = NoSignal | SignalSpec
+
+
 class Data(Spec, frozen=True):
     """Which images, and what is done to their values before any model sees them.
 
@@ -51,6 +107,9 @@ class Data(Spec, frozen=True):
     what is smaller. Without either, images of another size are refused. ``cut`` tells whether
     pictures are images, or are cut into many. ``mode`` and ``alpha`` convert colours, depth and
     transparency; with ``skip_unreadable``, pictures that are damaged are left out.
+
+    With a ``signal`` the data are recordings or series instead: ``ecg``, ``fsdd``, WAV files, or
+    numbers in a ``.npy``, ``.npz`` or ``.csv`` file; what is for pictures is then left as it is.
     """
 
     source: str
@@ -62,6 +121,7 @@ class Data(Spec, frozen=True):
     alpha: Alpha = Opaque()
     pad: bool = False
     skip_unreadable: bool = False
+    signal: Signal = NoSignal()
 
     def __post_init__(self) -> None:
         require(bool(self.source), "source is empty; name a data set, a file or a folder")
@@ -70,3 +130,14 @@ class Data(Spec, frozen=True):
         require(not (self.fit and self.pad), "pictures are fitted or padded; set fit or pad false")
         both = (self.fit or self.pad) and isinstance(self.cut, Patches)
         require(not both, "pictures are fitted or cut; set fit=false and pad=false, or cut=whole")
+        require(
+            isinstance(self.signal, NoSignal) or self._is_plain(),
+            "signals are not binary, cut, fitted, padded or converted; leave out what is for "
+            "pictures, or set data.signal=none",
+        )
+
+    def _is_plain(self) -> bool:
+        """Whether all that is for pictures is as it is by default."""
+        plain = Data(self.source)
+        names = set(self.__struct_fields__) - {"signal"}
+        return all(getattr(self, name) == getattr(plain, name) for name in names)

@@ -15,8 +15,9 @@ from typing import Literal
 
 from mrvae.recipes.context import Context, NoContextSpec
 from mrvae.recipes.context_only import ContextOnly
-from mrvae.recipes.data import Data
+from mrvae.recipes.data import Data, MuLawSpec, SignalSpec
 from mrvae.recipes.kl_term import KlTerm
+from mrvae.recipes.optimizers import AdamW, Optimizer
 from mrvae.recipes.validation import (
     LONGEST,
     WIDEST,
@@ -31,6 +32,9 @@ from mrvae.recipes.validation import (
     within,
 )
 from mrvae.recipes.wavelet import VAE, Sparse, WaveletVAE
+from mrvae.sizes import size_text
+
+_MU_LAW_BINS = 256
 
 # ------------------------------------------------------------------------------------ likelihoods
 
@@ -138,7 +142,10 @@ Cell = VDVAE | NVAE | Markov | Plain | TopDown
 
 
 class Normalise(Spec, frozen=True):
-    """The network's input is (x - mean) / std, in units of pixel values."""
+    """The network's input is (x - mean) / std, in units of pixel values.
+
+    The probability of a binary pixel begins at ``mean``.
+    """
 
     mean: float
     std: float
@@ -206,43 +213,6 @@ class Model(ImageModel, frozen=True, tag="hierarchy"):
 Network = Model | WaveletVAE | VAE | ContextOnly
 
 # -------------------------------------------------------------------------------------- training
-
-
-class AdamW(Choice, frozen=True, tag="adamw"):
-    """Adam with decoupled weight decay; the published VDVAE sets both betas to 0.9."""
-
-    rate: float = 2e-4
-    beta1: float = 0.9
-    beta2: float = 0.9
-    weight_decay: float = 0.01
-
-    def __post_init__(self) -> None:
-        _check_moments(self)
-
-
-class Adamax(Choice, frozen=True, tag="adamax"):
-    """Adam with an infinity norm, as Efficient-VDVAE and NVAE use it."""
-
-    rate: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_moments(self)
-
-
-def _check_moments(optimizer: AdamW | Adamax) -> None:
-    positive(optimizer, "rate")
-    for name in ("beta1", "beta2"):
-        value = getattr(optimizer, name)
-        require(0 <= value < 1, f"{name} is {value}; it must be in [0, 1)")
-    real(optimizer, "weight_decay")
-    decay = optimizer.weight_decay
-    require(decay >= 0, f"weight_decay is {decay}; it must not be negative")
-
-
-Optimizer = AdamW | Adamax
 
 
 class Constant(Choice, frozen=True, tag="constant"):
@@ -365,8 +335,24 @@ class Recipe(Spec, frozen=True):
             bins == self.model.likelihood.bins,
             f"binary images need a likelihood of 2 bins, not {self.model.likelihood.bins}",
         )
+        if isinstance(self.data.signal, SignalSpec):
+            self._check_signal(self.data.signal)
         sparse = isinstance(self.model, WaveletVAE) and isinstance(self.model.loss, Sparse)
         weighed = sparse and self.training.kl != KlTerm()
         require(
             not weighed, f"{self.training.kl} weighs a KL, and loss=sparse has none; leave kl out"
+        )
+
+    def _check_signal(self, signal: SignalSpec) -> None:
+        """Refuse a model of pictures for signals, and bins that the quantiser does not have."""
+        height = self.model.sides[0]
+        require(
+            height == 1,
+            f"model.size is {size_text(self.model.size)}; windows of T samples are 1xT, as in 1x64",
+        )
+        bins = self.model.likelihood.bins
+        require(
+            bins == _MU_LAW_BINS or not isinstance(signal.quantiser, MuLawSpec),
+            f"mu_law has {_MU_LAW_BINS} bins and the likelihood {bins}; make them equal, or set "
+            "data.signal.quantiser=linear",
         )

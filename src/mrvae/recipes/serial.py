@@ -37,7 +37,9 @@ _EXPECTED: Mapping[str, str] = types.MappingProxyType(
 )
 """How a message of msgspec about a value begins, and what is expected in its place."""
 
-ADDED = frozenset(f"recipe.data.{name}" for name in ("mode", "alpha", "pad", "skip_unreadable"))
+ADDED = frozenset(
+    f"recipe.data.{name}" for name in ("mode", "alpha", "pad", "skip_unreadable", "signal")
+)
 """Keys that recipes of older versions lack, and whose defaults change nothing."""
 
 _MISSING = "Object missing required field `"
@@ -82,8 +84,9 @@ def without_added(recipe: Recipe) -> Tree:
         *above, name = path.split(".")[1:]
         for key in above:
             spec, parent = getattr(spec, key), typing.cast("Tree", parent[key])
-        default = next(f.default for f in msgspec.structs.fields(spec) if f.name == name)
-        if getattr(spec, name) == default:
+        default = [f.default for f in msgspec.structs.fields(spec) if f.name == name]
+        # A key of one kind of model is no key of the others.
+        if default and getattr(spec, name) == default[0]:
             del parent[name]
     return tree
 

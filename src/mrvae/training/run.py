@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from mrvae.data import Images, Stream, images_for
-from mrvae.devices import choose_device
+from mrvae.devices import check_float64, choose_device
 from mrvae.files import reason
 from mrvae.forecast import announce_training
 from mrvae.models.build import build
@@ -128,17 +128,22 @@ def train(
                 # Another process may have begun a run here since the first check.
                 directory.check(recipe, seed, resume)
         loop.restore()
-        silent = quiet or not main
-        chosen = plan(updater, loop.work, threads, directory.threads, silent)
-        if not silent and not loop.finished:
-            _announce(recipe, accelerator.device, chosen)
-        count = None if chosen.threads is None else chosen.threads.count
-        with raise_together(), full_disk_fails(directory):
-            if main:
-                directory.begin(recipe, seed, count)
-                checkpoint.sweep(directory.state)
-        with using_threads(count):
-            return loop.run(silent)
+        return _begin(loop, seed, threads, quiet or not main)
+
+
+def _begin(loop: _TrainingLoop, seed: int, threads: int | None, silent: bool) -> RunSummary:
+    """Choose the threads, note the run in its directory, and make its steps."""
+    directory, device = loop.directory, loop.updater.accelerator.device
+    chosen = plan(loop.updater, loop.work, threads, directory.threads, silent)
+    if not silent and not loop.finished:
+        _announce(loop.recipe, device, chosen)
+    count = None if chosen.threads is None else chosen.threads.count
+    with raise_together(), full_disk_fails(directory):
+        if loop.updater.accelerator.is_main_process:
+            directory.begin(loop.recipe, seed, count)
+            checkpoint.sweep(directory.state)
+    with using_threads(count):
+        return loop.run(silent)
 
 
 def _announce(recipe: Recipe, device: torch.device, chosen: Plan) -> None:
@@ -334,6 +339,7 @@ def _check_room(recipe: Recipe, accelerator: Accelerator, large: bool) -> None:
     """Refuse a model that is too large, or does not fit, before any of it is allocated."""
     with torch.device("meta"):
         model = build(recipe, large=large)
+    check_float64(accelerator.device, bool(model.context.shapes))
     check_memory(model, recipe, accelerator.device, accelerator.num_processes)
 
 

@@ -56,7 +56,9 @@ class Updater:
         self.training = training
         self.stream = stream
         self.accelerator = accelerator
-        self.wrapped: nn.Module = accelerator.prepare_model(model)
+        # For a single process accelerate would only import what it asks for, for a second.
+        several = accelerator.num_processes > 1
+        self.wrapped: nn.Module = accelerator.prepare_model(model) if several else model
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(training.optimizer, self.parameters)
         self.ema = Ema(self.parameters, training.ema)

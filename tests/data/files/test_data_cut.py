@@ -45,19 +45,20 @@ def test_a_picture_is_in_one_split_and_tested_in_one_fold(folder: Path, folds: i
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_squares_are_those_of_their_pictures(folder: Path, split: str) -> None:
+def test_images_are_those_of_their_pictures(folder: Path, split: str) -> None:
     cut = Patches(stride=3, folds=2, fold=1)
-    stride = 3 if split == "train" else 8
-    wanted = [
-        picture.pixels[:, row : row + 8, column : column + 8]
-        for picture in of_split(gallery(str(folder)), split, cut)
-        for row in range(0, picture.pixels.shape[1] - 7, stride)
-        for column in range(0, picture.pixels.shape[2] - 7, stride)
-    ]
-    found = load_patches(str(folder), split, None, cut, (3, 8, 8))
-    assert torch.equal(every(found), torch.stack(wanted))
-    backwards = torch.arange(len(found)).flip(0)
-    assert torch.equal(found.take(backwards), torch.stack(wanted[::-1]))
+    for height, width in ((8, 8), (5, 9)):
+        down, across = (3, 3) if split == "train" else (height, width)
+        wanted = [
+            picture.pixels[:, row : row + height, column : column + width]
+            for picture in of_split(gallery(str(folder)), split, cut)
+            for row in range(0, picture.pixels.shape[1] - height + 1, down)
+            for column in range(0, picture.pixels.shape[2] - width + 1, across)
+        ]
+        found = load_patches(str(folder), split, None, cut, (3, height, width))
+        assert torch.equal(every(found), torch.stack(wanted))
+        backwards = torch.arange(len(found)).flip(0)
+        assert torch.equal(found.take(backwards), torch.stack(wanted[::-1]))
 
 
 def test_too_few_or_too_small_pictures_are_refused(folder: Path) -> None:

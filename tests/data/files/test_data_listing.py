@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -135,6 +136,22 @@ def test_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
     write_pictures(tmp_path, 20)
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
     assert "gone.png: there is no such file" in refusal(tmp_path)
+
+
+def test_many_files_need_few_descriptors(tmp_path: Path) -> None:
+    """As many pictures and shards as 12 times the descriptors that are left to the process."""
+    own = Path("/proc/self/fd")
+    most = 6 + len(list(own.iterdir())) if own.is_dir() else 64
+    for write in WRITERS:
+        write(tmp_path / write.__name__, 72)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+    try:
+        for write in WRITERS:
+            sets = [load(str(tmp_path / write.__name__), split) for split in SPLITS]
+            assert sum(len(images.tensor()) for images in sets) == 72
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_what_is_left_out_is_counted_in_one_line(

@@ -29,8 +29,10 @@ _LAYERS = struct.Struct("<HB")
 _SIDES = struct.Struct("<HH")
 _RECTANGLE = 0  # in the place of a square's side
 _MAX_CHUNK_PATCHES = 4096
+_FASTEST, _FARTHEST = 1 << 24, 1e30
 _MAX_STEP = 4 * STEPS_PER_DEVIATION
-_FLOAT64 = 64
+_SIGNAL = struct.Struct("<IBBdd")
+_FLOAT64, _FLOAT64_SIGNAL = 64, 192
 
 
 class Mode(IntEnum):
@@ -56,6 +58,27 @@ class PictureEntry:
 
 
 @dataclass(frozen=True)
+class SignalEntry:
+    """What recordings have in common: how their bins are written as samples.
+
+    Attributes:
+        rate: samples a second.
+        depth: bits of a sample, 8 or 16.
+        mu_law: whether the quantiser is that of mu-law; else it is linear.
+        bins: of the quantiser; those of the header.
+        lowest: the lower end of the quantiser's range.
+        highest: the upper end.
+    """
+
+    rate: int
+    depth: int
+    mu_law: bool
+    bins: int
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
 class FileHeader:
     """What a file holds before its first chunk.
 
@@ -74,6 +97,7 @@ class FileHeader:
         bits_back_units: those of the bits-back code; empty in the other modes.
         layers: of a progressive file; 1 in the other modes.
         lossless: whether the whole file gives the pictures exactly.
+        signal: of recordings; None of pictures.
     """
 
     mode: Mode
@@ -90,6 +114,7 @@ class FileHeader:
     bits_back_units: bytes
     layers: int = 1
     lossless: bool = True
+    signal: SignalEntry | None = None
 
     @property
     def bits_back(self) -> bool:
@@ -141,7 +166,7 @@ def header_to_bytes(header: FileHeader) -> bytes:
     """
     fixed = _FIXED.pack(
         header.mode,
-        _FLOAT64,
+        _FLOAT64 if header.signal is None else _FLOAT64_SIGNAL,
         header.model_hash,
         header.channels,
         header.size if isinstance(header.size, int) else _RECTANGLE,
@@ -163,6 +188,7 @@ def header_to_bytes(header: FileHeader) -> bytes:
             *(_LENGTH.pack(len(mask)) + mask for mask in masks),
             _LAYERS.pack(header.layers, header.lossless) if header.mode.layered else b"",
             b"" if isinstance(header.size, int) else _SIDES.pack(*header.size),
+            b"" if header.signal is None else _signal_to_bytes(header.signal),
         )
     )
     if max(len(entries), len(body)) > MAX_HEADER_BYTES:
@@ -213,8 +239,7 @@ def _fields(body: bytes) -> FileHeader:
     mode, precision, model_hash, channels, size, bins, *steps, most, per_chunk, count = (
         _FIXED.unpack_from(body)
     )
-    if precision != _FLOAT64:
-        raise KeyError(f"precision {precision}")
+    _one_of(precision, "precision", (_FLOAT64, _FLOAT64_SIGNAL))
     place = _FIXED.size + _LENGTHS.size
     inflated, deflated = _LENGTHS.unpack_from(body, _FIXED.size)
     entries = _entries(_slice(body, place, deflated), inflated, count)
@@ -229,6 +254,10 @@ def _fields(body: bytes) -> FileHeader:
         place += _SIDES.size
         if size[0] == size[1]:
             raise KeyError(f"a square of {size[0]} pixels a side as a rectangle")
+    signal = None
+    if precision == _FLOAT64_SIGNAL:
+        signal = _signal_from_bytes(body, place, bins)
+        place += _SIGNAL.size
     _check_length(place, len(body))
     return FileHeader(
         mode=Mode(_one_of(mode, "mode", (1, 2, 3))),
@@ -245,10 +274,25 @@ def _fields(body: bytes) -> FileHeader:
         bits_back_units=bits_back_units,
         layers=layers,
         lossless=bool(_one_of(lossless, "end", (0, 1))),
+        signal=signal,
     )
 
 
+def _signal_to_bytes(signal: SignalEntry) -> bytes:
+    return _SIGNAL.pack(signal.rate, signal.depth, signal.mu_law, signal.lowest, signal.highest)
+
+
+def _signal_from_bytes(body: bytes, place: int, bins: int) -> SignalEntry:
+    """Parse what is said of recordings."""
+    rate, depth, law, lowest, highest = _SIGNAL.unpack_from(body, place)
+    if not (0 < rate <= _FASTEST and -_FARTHEST <= lowest < highest <= _FARTHEST):
+        raise KeyError(f"a rate of {rate} or a range of {lowest} … {highest}")
+    depth, law = _one_of(depth, "depth", (8, 16)), _one_of(law, "quantiser", (0, 1))
+    return SignalEntry(rate, depth, bool(law), bins, lowest, highest)
+
+
 def _one_of(value: int, name: str, allowed: tuple[int, ...]) -> int:
+    """Return a value that is one of those allowed."""
     if value not in allowed:
         raise KeyError(f"{name} {value}")
     return value

@@ -38,14 +38,13 @@ from mrvae.compression.format.container import (
     front_of,
     read_container,
 )
-from mrvae.compression.format.header import FileHeader, Mode, PictureEntry
+from mrvae.compression.format.header import FileHeader, Mode
 from mrvae.compression.format.limits import within_limits
 from mrvae.compression.format.pictures import Pictures
 from mrvae.compression.format.unpacking import decode_pictures
 from mrvae.compression.identity import CodingModel
 from mrvae.compression.progress import Progress, no_progress, shifted
 from mrvae.compression.search import ROUNDS
-from mrvae.data.files.image_files import read
 from mrvae.files import atomic
 
 SAMPLED_PATCHES = 16
@@ -115,7 +114,7 @@ def pack(
     """
     codec = calibrated_codec(pictures, calibration)
     searching = replace(codec, rounds=rounds)
-    header = header_for(model, codec, pictures.entries(), Mode.BITS_BACK)
+    header = header_for(model, codec, pictures, Mode.BITS_BACK)
     if bits_back is None:
         few = header.patches <= _SEARCHED_PREDICTION
         bits_back = _predict(searching if few else codec, pictures, header)
@@ -179,9 +178,7 @@ def _arbitrary_bits(codec: Codec, count: int) -> Stack:
     return Stack(np.append(words.astype(np.uint32), np.uint32(1)))
 
 
-def header_for(
-    model: CodingModel, codec: Codec, entries: tuple[PictureEntry, ...], mode: Mode
-) -> FileHeader:
+def header_for(model: CodingModel, codec: Codec, pictures: Pictures, mode: Mode) -> FileHeader:
     """Return the header of a file of pictures."""
     network = model.network
     frame = network.model.frame
@@ -196,9 +193,10 @@ def header_for(
         BITS_BACK_STEP,
         network.batch(),
         min(_CHUNK_PATCHES, max(1, _CHUNK_VALUES // frame.dims)),
-        entries,
+        pictures.entries(),
         masks_to_bytes([units.active for units in codec.direct]),
         masks_to_bytes([units.active for units in bits_back]),
+        signal=pictures.files.signal,
     )
 
 
@@ -229,5 +227,5 @@ def verify_exact(
     decoded = decode_pictures(container, model, progress)
     for path, found in itertools.zip_longest(pictures.paths, decoded):
         # The promise is about the file: what was coded is not what is compared with.
-        if found is None or not torch.equal(found[1], read(path, None)):
+        if found is None or not torch.equal(found[1], pictures.files.read(path)):
             raise ValueError(f"{path} is not decoded exactly; no file is written")

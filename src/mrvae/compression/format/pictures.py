@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mrvae.compression.format.coded_files import PICTURE_FILES, CodedFiles
 from mrvae.compression.format.header import PictureEntry
 from mrvae.compression.network import CodingNetwork
-from mrvae.data.files.image_files import from_tensor, read
-from mrvae.data.files.image_files import header as shape_of
+from mrvae.data.files.image_files import from_tensor
 from mrvae.data.images import check_bins
 from mrvae.data.patches import cut_patches, patch_count
 
@@ -23,26 +23,30 @@ _MAX_NAME_BYTES = 255
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Pictures to be coded by a model, each read when it is needed.
+    """Pictures, or recordings, to be coded by a model, each read when it is needed.
 
     Args:
         paths: of the files.
         network: the model.
+        files: how the files are read.
 
     Raises:
-        ValueError: if there is none, or one does not have the channels of the model's images, 8-bit
-            grey or RGB.
+        ValueError: if there is none, or one does not have the channels of the model's images,
+            pictures being 8-bit grey or RGB.
     """
 
     paths: tuple[Path, ...]
     network: CodingNetwork
+    files: CodedFiles = PICTURE_FILES
 
     def __post_init__(self) -> None:
         if not self.paths:
             raise ValueError("there are no images; name one or more")
         channels = self.network.image[0]
         for path in self.paths:
-            own = shape_of(path)[0]
+            own = self.files.shape(path)[0]
+            if own != channels and self.files.signal is not None:
+                raise ValueError(f"{path} has {own} channels; this model's signals {channels}")
             if own != channels:
                 kinds = {1: "grey", 3: "RGB"}
                 raise ValueError(
@@ -52,7 +56,7 @@ class Pictures:
 
     def entries(self) -> tuple[PictureEntry, ...]:
         """Return the name and the size of each picture."""
-        shapes = [shape_of(path) for path in self.paths]
+        shapes = [self.files.shape(path) for path in self.paths]
         names = [path.stem.encode("utf-8", "replace")[:_MAX_NAME_BYTES] for path in self.paths]
         return tuple(
             PictureEntry(name.decode("utf-8", "ignore"), height, width)
@@ -66,7 +70,7 @@ class Pictures:
             ValueError: if a pixel has no bin of the model.
         """
         path = self.paths[index]
-        picture = read(path, None)
+        picture = self.files.read(path)
         check_bins(picture, self.network.model.frame.bins, str(path))
         return picture
 

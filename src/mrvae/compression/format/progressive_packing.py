@@ -116,7 +116,7 @@ def pack_layers(
             f"keep is {keep}, and of the first {keep} latents nothing is coded; the first layer of "
             f"these pictures is {all_layers.names[0]}"
         )
-    header = header_for(model, layers.codec, pictures.entries(), Mode.PROGRESSIVE)
+    header = header_for(model, layers.codec, pictures, Mode.PROGRESSIVE)
     runs = _encode(layers, pictures, header, progress)
     draft = _Draft(header, layers, runs)
     count = len(layers.marks) if max_bpp is None else draft.fitting(max_bpp)

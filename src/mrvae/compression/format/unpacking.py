@@ -1,4 +1,4 @@
-"""From a file to pictures, all of them or none.
+"""From a file to pictures or recordings, all of them or none.
 
 A picture is named after the stem of its original name. That stem comes from the file and is not
 trusted: it cannot lead out of the folder, and equal names do not overwrite each other.
@@ -19,6 +19,7 @@ from mrvae.compression.chunks import DamagedError, decode_chunk
 from mrvae.compression.codec import Codec
 from mrvae.compression.coding.latents import units_of
 from mrvae.compression.coding.unit_masks import masks_from_bytes
+from mrvae.compression.format.coded_files import suffix_of, write_contents
 from mrvae.compression.format.container import Container, framed_size
 from mrvae.compression.format.header import FileHeader, PictureEntry
 from mrvae.compression.format.new_files import check_absent, new_files
@@ -26,17 +27,15 @@ from mrvae.compression.identity import CodingModel
 from mrvae.compression.network import CodingNetwork
 from mrvae.compression.progress import Progress, no_progress, shifted
 from mrvae.compression.progressive import ProgressiveLayers, decode_layers
-from mrvae.data.files.image_files import from_tensor
 from mrvae.data.patches import join_patches, patch_count
 
-_SUFFIX = ".png"
 _MAX_NAME_BYTES, _NUMBER_BYTES = 255, 9
 
 
 def unpack(
     container: Container, model: CodingModel, folder: Path, progress: Progress = no_progress
 ) -> tuple[Path, ...]:
-    """Write the pictures of a file into a folder, which is made if there is none.
+    """Write the pictures or recordings of a file into a folder, which is made if there is none.
 
     Of a file that was cut, these are the pictures that are whole, or if it is progressive, those of
     which there is a layer.
@@ -45,7 +44,8 @@ def unpack(
         ValueError: if the model is another one, a chunk does not decode, no picture is whole, or
             a file of a picture's name exists. No picture is then written, and no folder made.
     """
-    names = file_names(container.header.entries)
+    signal = container.header.signal
+    names = file_names(container.header.entries, suffix_of(signal))
     check_absent(folder, names)
     pictures = decode_pictures(container, model, progress)
     first, count = next(pictures, None), 0
@@ -53,7 +53,7 @@ def unpack(
         raise ValueError(f"{container.path} was cut within its first picture")
     with new_files(folder, names) as temporaries:
         for path, (_, picture) in zip(temporaries, chain([first], pictures), strict=False):
-            from_tensor(picture).save(path, format="PNG")
+            write_contents(path, picture, signal)
             count += 1
     return tuple(folder / name for name in names[:count])
 
@@ -149,7 +149,7 @@ def codec_of(path: Path, header: FileHeader, network: CodingNetwork) -> Codec:
     )
 
 
-def file_names(entries: Sequence[PictureEntry]) -> tuple[str, ...]:
+def file_names(entries: Sequence[PictureEntry], suffix: str = ".png") -> tuple[str, ...]:
     """Return a file name for each picture, all different, none leading out of the folder.
 
     Example:
@@ -161,8 +161,8 @@ def file_names(entries: Sequence[PictureEntry]) -> tuple[str, ...]:
     names = []
     for entry in entries:
         safe = re.sub(r"[^\w .()+-]", "_", entry.name).strip("._ ") or "image"
-        name = stem = _shortened(safe, _MAX_NAME_BYTES - len(_SUFFIX))
-        short = _shortened(stem, _MAX_NAME_BYTES - len(_SUFFIX) - _NUMBER_BYTES)
+        name = stem = _shortened(safe, _MAX_NAME_BYTES - len(suffix))
+        short = _shortened(stem, _MAX_NAME_BYTES - len(suffix) - _NUMBER_BYTES)
         # A stem's numbers are tried once each, so that all names together take linear time.
         number = last.get(_key(short), 1)
         while _key(name) in taken:
@@ -171,7 +171,7 @@ def file_names(entries: Sequence[PictureEntry]) -> tuple[str, ...]:
         if name != stem:
             last[_key(short)] = number
         taken.add(_key(name))
-        names.append(name + _SUFFIX)
+        names.append(name + suffix)
     return tuple(names)
 
 

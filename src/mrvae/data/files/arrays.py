@@ -19,7 +19,7 @@ import zipfile
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -40,16 +40,22 @@ _PIECE = 1 << 20
 
 
 class ArrayHeader(NamedTuple):
-    """What a .npy header declares: the shape, the order of axes, and where the data begin."""
+    """What a .npy header declares: shape, order of axes, where the data begin, and their type."""
 
     shape: tuple[int, ...]
     fortran: bool
     offset: int
+    dtype: np.dtype[Any] = np.dtype(np.uint8)
+
+    @property
+    def size(self) -> int:
+        """Length in bytes of the data."""
+        return prod(self.shape) * self.dtype.itemsize
 
     @property
     def end(self) -> int:
-        """Length in bytes of the whole file, one byte per element."""
-        return self.offset + prod(self.shape)
+        """Length in bytes of the whole file."""
+        return self.offset + self.size
 
 
 def load_npy(path: Path, split: str) -> Images:
@@ -124,7 +130,7 @@ def open_npy(path: Path) -> NpyRows:
     Raises ``ValueError`` as :func:`load_npy` does.
     """
     with opened(path) as stream:
-        header = _read_header(stream, str(path))
+        header = _pixel_header(stream, str(path))
         length = os.fstat(stream.fileno()).st_size
         if header.end != length:
             raise ValueError(
@@ -210,30 +216,49 @@ def _read_member(
 ) -> Tensor:
     """Read one array of an .npz as uint8 (N, C, H, W), into the memory that its header declares."""
     name = f"{path}, {key}"
+    with open_member(archive, key, path) as stream:
+        header = _pixel_header(stream, name)
+        axes = layout(header.shape, name)
+        shape = _with_channel_axis(header.shape)
+        if expected is not None:
+            _, channels, height, width = (shape[axis] for axis in axes)
+            check_shape(name, (channels, height, width), expected)
+        array = read_member(archive, key, path, stream, header)
+    array = array.reshape(shape, order="F" if header.fortran else "C")
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(axes)))
+
+
+def open_member(archive: zipfile.ZipFile, key: str, path: Path) -> IO[bytes]:
+    """Open an array of an .npz.
+
+    Raises ``ValueError`` if there is none of this name, or it is compressed in an unknown way.
+    """
     if f"{key}.npy" not in archive.namelist():
         present = ", ".join(sorted(n.removesuffix(".npy") for n in archive.namelist())[:8])
         held = printable(present)[:_LONGEST_LIST] or "nothing"
         raise ValueError(f"{path}: holds no array {key!r} but {held}; add {key!r}")
     member = archive.getinfo(f"{key}.npy")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{name}: is compressed in an unknown way; use numpy.savez")
-    with archive.open(member) as stream:
-        header = _read_header(stream, name)
-        if header.end != member.file_size:
-            raise ValueError(
-                f"{name}: declares {header.end:,} bytes and has {member.file_size:,}; "
-                "it is damaged, get the file again"
-            )
-        axes = layout(header.shape, name)
-        shape = _with_channel_axis(header.shape)
-        if expected is not None:
-            _, channels, height, width = (shape[axis] for axis in axes)
-            check_shape(name, (channels, height, width), expected)
-        stored = min(member.compress_size, path.stat().st_size)
-        check_size(path, header.end, stored, member.compress_type == zipfile.ZIP_DEFLATED)
-        array = _read_bytes(stream, prod(shape))
-    array = array.reshape(shape, order="F" if header.fortran else "C")
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(axes)))
+        raise ValueError(f"{path}, {key}: is compressed in an unknown way; use numpy.savez")
+    return archive.open(member)
+
+
+def read_member(
+    archive: zipfile.ZipFile, key: str, path: Path, stream: IO[bytes], header: ArrayHeader
+) -> NDArray[Any]:
+    """Read the data that follow the header of an .npz's array, flat and in the order stored.
+
+    Raises ``ValueError`` if the header declares another size than the archive, or too large a one.
+    """
+    member = archive.getinfo(f"{key}.npy")
+    if header.end != member.file_size:
+        raise ValueError(
+            f"{path}, {key}: declares {header.end:,} bytes and has {member.file_size:,}; "
+            "it is damaged, get the file again"
+        )
+    stored = min(member.compress_size, path.stat().st_size)
+    check_size(path, header.end, stored, member.compress_type == zipfile.ZIP_DEFLATED)
+    return _read_bytes(stream, header.size).view(header.dtype)
 
 
 def _read_bytes(stream: IO[bytes], count: int) -> NDArray[np.uint8]:
@@ -251,8 +276,21 @@ def _read_bytes(stream: IO[bytes], count: int) -> NDArray[np.uint8]:
     return array
 
 
-def _read_header(stream: IO[bytes], name: str) -> ArrayHeader:
+def _pixel_header(stream: IO[bytes], name: str) -> ArrayHeader:
     """Read the header of a .npy file, and refuse every type but uint8."""
+    header = read_header(stream, name)
+    if header.dtype != np.uint8:
+        raise ValueError(
+            f"{name}: holds {header.dtype.name} and not uint8; store pixels 0…255 as uint8"
+        )
+    return header
+
+
+def read_header(stream: IO[bytes], name: str) -> ArrayHeader:
+    """Read the header of a .npy file.
+
+    Raises ``ValueError`` if it is none, or the array has no elements.
+    """
     try:
         start = stream.read(_HEADER_START)
         version = npy.read_magic(io.BytesIO(start))
@@ -266,8 +304,6 @@ def _read_header(stream: IO[bytes], name: str) -> ArrayHeader:
         shape, fortran, dtype = read(head)
     except (ValueError, SyntaxError, tokenize.TokenError) as error:
         raise ValueError(f"{name}: is no .npy array ({brief(error)}); use numpy.save") from error
-    if dtype != np.uint8:
-        raise ValueError(f"{name}: holds {dtype.name} and not uint8; store pixels 0…255 as uint8")
     if any(size < 1 for size in shape):
         raise ValueError(f"{name}: shape is {shape}; there must be at least one image")
-    return ArrayHeader(shape, fortran, 8 + size + length)
+    return ArrayHeader(shape, fortran, 8 + size + length, dtype)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mrvae.data.files.conversion import Conversion
 from mrvae.data.files.image_files import SUFFIXES
-from mrvae.data.files.listing import choose, warn
+from mrvae.data.files.listing import choose, names_and_sizes, warn
 from mrvae.data.files.survey import decoded, survey
 from mrvae.data.files.untrusted import check_expansion
 from mrvae.data.images import Images, check_shape
@@ -51,7 +51,8 @@ def load_folder(
     indices = chosen.indices(len(chosen.paths)).tolist()
     paths = [path for i in indices if (path := chosen.paths[i]) in known.files]
     check_expansion(folder, len(paths) * prod(shape), sum(path.stat().st_size for path in paths))
-    return Images(_decoded(folder, paths, shape, conversion), folder.name, split)
+    pixels = _decoded(folder, paths, shape, conversion)
+    return Images(pixels, folder.name, split, files=names_and_sizes(folder, chosen.paths))
 
 
 def _decoded(folder: Path, paths: Sequence[Path], shape: Shape, conversion: Conversion) -> Tensor:

@@ -12,6 +12,7 @@ names: taken for something else, they would bring test images into training.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -102,6 +103,15 @@ def choose(folder: Path, split: str, suffixes: Sequence[str]) -> Chosen:
     chosen = _some(own[source], of_splits[source], suffixes)
     whole = split == "test" or "validation" in own
     return Chosen(chosen, split, whole, tested=True)
+
+
+def names_and_sizes(folder: Path, paths: Sequence[Path]) -> str:
+    """Return a digest of the names in a folder and the sizes of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        name = str(path.relative_to(folder)).encode("utf-8", "surrogateescape")
+        digest.update(b"%s\0%d\n" % (name, path.stat().st_size))
+    return digest.hexdigest()
 
 
 def split_folders(folder: Path) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mrvae.data.files.arrays import open_npy
 from mrvae.data.files.image_files import SUFFIXES
-from mrvae.data.files.listing import choose, first_with
+from mrvae.data.files.listing import choose, first_with, names_and_sizes
 from mrvae.data.images import Images
 from mrvae.data.rows import Rows, Shape
 
@@ -81,5 +81,6 @@ def load_shards(folder: Path, split: str) -> Images:
                 f"{chosen.paths[0]} has images of shape (C, H, W) = {sources[0].shape[1:]} and "
                 f"{path} of {source.shape[1:]}; make their shapes equal"
             )
-    images = Images(JoinedRows(sources), folder.name, split)
+    files = names_and_sizes(folder, chosen.paths)
+    images = Images(JoinedRows(sources), folder.name, split, files=files)
     return images if chosen.whole else images.subset(chosen.indices(len(images)))

@@ -22,7 +22,7 @@ from mrvae.recipes.data import Opaque, OverWhite, ToGrey, ToRGB
 
 Shape = tuple[int, int, int]
 
-_LISTED = 5
+_KINDS, _SIZES = 16, 5
 # Files of so many bytes are decoded to find the damaged ones, once they are refused anyway.
 _DECODED = 1 << 26
 
@@ -88,17 +88,18 @@ class Survey:
         if sizes and conversion.framing is None and len(set(map(wanted.shape, self._every))) > 1:
             options.append("data.fit=true")
         problems = {**self.problems, **self._damaged(wanted)}
-        counts = _counted({path: _kind(file) for path, file in self.files.items()})
+        counts = _counted({path: _kind(file) for path, file in self.files.items()}, _KINDS)
         if sizes:
             of_size = {path: "of {1}×{0}".format(*f.upright) for path, f in self.files.items()}
-            counts += f"; {_counted(of_size)}"
+            counts += f"; {_counted(of_size, _SIZES)}"
         if problems:
             options.append("data.skip_unreadable=true")
             counts += f"; {len(problems)} cannot be read ({next(iter(problems.values()))})"
+        everything = "all that can be read" if problems else "them all"
         whole = "; data.pad=true crops nothing" if "data.fit=true" in options else ""
         return ValueError(
             f"{self.folder}: pictures are not of one kind: {counts}; set {' '.join(options)} to "
-            f"take them all{whole}"
+            f"take {everything}{whole}"
         )
 
     def _options(
@@ -202,13 +203,13 @@ def _kind(file: Declared) -> str:
     return " ".join(filter(None, [colours, levels, bits, *excess]))
 
 
-def _counted(kinds: Mapping[Path, str]) -> str:
+def _counted(kinds: Mapping[Path, str], listed: int) -> str:
     """Return how many there are of each kind, most first, with the first of each."""
     counts = Counter(kinds.values())
     first: dict[str, Path] = {}
     for path, kind in kinds.items():
         first.setdefault(kind, path)
-    most = counts.most_common(_LISTED)
-    listed = ", ".join(f"{count} {kind} ({first[kind].name})" for kind, count in most)
+    most = counts.most_common(listed)
+    text = ", ".join(f"{count} {kind} ({first[kind].name})" for kind, count in most)
     others = counts.total() - sum(count for _, count in most)
-    return listed + (f", {others} of {len(counts) - _LISTED} other kinds" if others else "")
+    return text + (f", {others} of {len(counts) - listed} others" if others else "")

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mrvae.data import Images, all_batches, normal
+from mrvae.data import Images, normal
 from mrvae.distributions import Distribution, Gaussian, Laplace, Logistic
-from mrvae.evaluation.memory import rows_within
+from mrvae.evaluation.memory import Progress, batches_within
 from mrvae.models import HVAE, unstack
 from mrvae.models.finite import check_finite
 from mrvae.models.heads.image_head import ImageHead, image_of
@@ -91,13 +91,16 @@ def layout(coefficients: Coefficients) -> Tensor:
 
 
 @torch.no_grad()
-def band_report(model: HVAE, images: Images, *, memory: int = 1 << 30) -> BandReport:
+def band_report(
+    model: HVAE, images: Images, *, memory: int = 1 << 30, progress: Progress | None = None
+) -> BandReport:
     """Measure every band over all images.
 
     Args:
         model: a wavelet VAE.
         images: of its shape and number of bins.
         memory: bytes that activations may take, about.
+        progress: called with the number of images just measured.
 
     Raises:
         ValueError: if the model has no bands, memory is not positive, or the images are not its.
@@ -115,7 +118,7 @@ def band_report(model: HVAE, images: Images, *, memory: int = 1 << 30) -> BandRe
     if not isinstance(model.encoder, WaveletEncoder) or not isinstance(model.head, ImageHead):
         raise ValueError("this model has no wavelet bands; inspect one such as digits-wavelet")
     parts, maps = [], []
-    for indices, x in all_batches(images, rows_within(memory, model)):
+    for indices, x in batches_within(memory, model, images, progress):
         values, drawn = _measure(model, x, indices)
         parts.append(values)
         maps.append(drawn)
@@ -157,7 +160,7 @@ def _measure(model: HVAE, x: Tensor, indices: Sequence[int]) -> tuple[Tensor, Te
     u = unit_image(x, model.frame.bins, weight.dtype)
 
     def error(image: Tensor) -> Tensor:
-        return (image - u).double().square().flatten(1).mean(dim=1)
+        return (image - u).cpu().double().square().flatten(1).mean(dim=1)
 
     columns = []
     for latent, step in enumerate(steps):
@@ -168,14 +171,14 @@ def _measure(model: HVAE, x: Tensor, indices: Sequence[int]) -> tuple[Tensor, Te
             columns.append(_numbers(step, band, latent, error(image_of(off))))
     still = error(image_of(trace))
     columns.append(torch.stack([still] * 6, dim=1))
-    drawn = layout(unstack([step.z for step in steps])).double().mean(dim=1)
+    drawn = layout(unstack([step.z for step in steps])).cpu().double().mean(dim=1)
     return torch.stack(columns, dim=1).cpu(), drawn.cpu()
 
 
 def _of(values: Tensor, band: int, latent: int) -> Tensor:
     """Return one band of a latent (B, 3C, h, w), or the approximation, as (B, n)."""
     chosen = torch.unflatten(values, 1, (-1, 3))[:, :, band] if latent else values
-    return chosen.flatten(1).double()
+    return chosen.flatten(1).cpu().double()
 
 
 def _without(z: Tensor, band: int, latent: int) -> Tensor:

@@ -28,8 +28,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mrvae.data import Images, all_batches, normal
-from mrvae.evaluation.memory import rows_within
+from mrvae.data import Images, normal
+from mrvae.evaluation.memory import Progress, batches_within
 from mrvae.evaluation.quality.similarity import Similarity, fitting
 from mrvae.evaluation.statistics import standard_error
 from mrvae.models import HVAE
@@ -134,6 +134,7 @@ def partial_report(
     *,
     measures: Sequence[Similarity] | None = None,
     memory: int = 1 << 30,
+    progress: Progress | None = None,
 ) -> PartialReport:
     """Measure partial reconstructions for every m, over all images.
 
@@ -143,6 +144,7 @@ def partial_report(
         partial: how latents are drawn.
         measures: of similarity; by default those of :func:`fitting` for this size.
         memory: bytes that activations may take, about.
+        progress: called with the number of images just measured.
 
     Raises:
         ValueError: if memory is not positive, the images are not the model's, or a measure is not
@@ -163,7 +165,7 @@ def partial_report(
     chosen = fitting(min(images.shape[1:])) if measures is None else measures
     keep = range(1, model.stochastic_depth + 1)
     values: dict[str, list[Tensor]] = {measure.name: [] for measure in chosen}
-    for indices, x in all_batches(images, rows_within(memory, model)):
+    for indices, x in batches_within(memory, model, images, progress):
         reconstructions = list(partial.images(model, x, indices, keep))
         for measure in chosen:
             values[measure.name].append(_rows(measure, x, reconstructions, model.frame.bins))

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mrvae.data import Images, all_batches, normal
-from mrvae.evaluation.memory import rows_within
+from mrvae.data import Images, normal
+from mrvae.evaluation.memory import Progress, batches_within
 from mrvae.models import HVAE, Encoder
 from mrvae.models.finite import check_finite
 from mrvae.models.hierarchy.walk import from_posterior
@@ -43,11 +43,17 @@ class PassNorms:
 
 @torch.no_grad()
 def state_norms(
-    model: HVAE, images: Images, *, seed: int = 0, memory: int = 1 << 30
+    model: HVAE,
+    images: Images,
+    *,
+    seed: int = 0,
+    memory: int = 1 << 30,
+    progress: Progress | None = None,
 ) -> tuple[PassNorms, PassNorms]:
     """Return the norms of the bottom-up and of the top-down pass, over all given images.
 
-    Bottom-up, the state of a block that pools is taken before it is pooled.
+    Bottom-up, the state of a block that pools is taken before it is pooled. ``progress`` is called
+    with the number of images just measured.
 
     Raises:
         ValueError: if memory is not positive, the images are not the model's, or a norm is not
@@ -62,8 +68,8 @@ def state_norms(
         ((8, 8, 4, 4, 1), (1, 4, 4, 4, 8, 8, 8))
     """
     measure = _NormMeasurement(model, _encoder(model), seed)
-    rows = rows_within(memory, model)
-    chunks = [measure.chunk(x, indices) for indices, x in all_batches(images, rows)]
+    batches = batches_within(memory, model, images, progress)
+    chunks = [measure.chunk(x, indices) for indices, x in batches]
     sizes = [size for size, _ in measure.up(images.take(torch.zeros(1, dtype=torch.long)))]
     up, down = (torch.cat(parts) for parts in zip(*chunks, strict=True))
     check_finite(up, down)
@@ -108,8 +114,8 @@ class _NormMeasurement:
 
 def _norm(state: Tensor) -> Tensor:
     """Return ‖Z‖₂ of every image (B,), in double precision on the CPU."""
-    norms: Tensor = torch.linalg.vector_norm(state.flatten(start_dim=1).double(), dim=1)
-    return norms.cpu()
+    norms: Tensor = torch.linalg.vector_norm(state.flatten(start_dim=1).cpu().double(), dim=1)
+    return norms
 
 
 def _summary(sizes: Sequence[ImageSize], norms: Tensor) -> PassNorms:

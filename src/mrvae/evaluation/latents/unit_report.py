@@ -48,9 +48,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mrvae.data import Images, all_batches, normal
+from mrvae.data import Images, normal
 from mrvae.evaluation.latents.unit_sums import RunningMoments, UnitBatch, VarianceSums
-from mrvae.evaluation.memory import rows_within
+from mrvae.evaluation.memory import Progress, batches_within
 from mrvae.evaluation.statistics import GROUPS, jackknife_error, standard_error
 from mrvae.models import HVAE
 from mrvae.models.finite import check_finite
@@ -193,14 +193,21 @@ class UnitReport:
 
 @torch.no_grad()
 def unit_report(
-    model: HVAE, images: Images, *, draws: int = 1, seed: int = 0, memory: int = 1 << 30
+    model: HVAE,
+    images: Images,
+    *,
+    draws: int = 1,
+    seed: int = 0,
+    memory: int = 1 << 30,
+    progress: Progress | None = None,
 ) -> UnitReport:
     """Measure kl_u and A_u of every unit over all images, with ``draws`` draws of the parents.
 
     The noise of draw s is a function of (seed, s, image); that of draw 0 is the noise of
     :func:`mrvae.evaluation.layer_nats`, whose numbers are the sums of kl_u over a layer for one
     draw. ``memory`` bounds the activations, in bytes, about; the sums behind the standard errors
-    take some 200 numbers a unit besides, however many images there are.
+    take some 200 numbers a unit besides, however many images there are. ``progress`` is called with
+    the number of images just measured.
 
     Raises:
         ValueError: if draws or memory is not positive, the images are not the model's, the model
@@ -226,9 +233,8 @@ def unit_report(
     units = sum(math.prod(shape) for shape in model.shapes)
     sums = VarianceSums(units, min(GROUPS, len(images)), draws)
     # Half the rows: each also has a few numbers in double precision for each unit.
-    rows = max(rows_within(memory, model) // 2, 1)
     nats, kl = [], RunningMoments()
-    for indices, x in all_batches(images, rows):
+    for indices, x in batches_within(memory, model, images, progress, share=2):
         batch = measure.batch(x, indices)
         nats.append(batch.nats)
         kl.add(batch.kl)

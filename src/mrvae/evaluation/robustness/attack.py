@@ -36,7 +36,7 @@ from torch import Tensor
 
 from mrvae.data import Images, normal
 from mrvae.distributions import Gaussian
-from mrvae.evaluation.memory import rows_within
+from mrvae.evaluation.memory import Progress, rows_within
 from mrvae.evaluation.quality.similarity import usual
 from mrvae.evaluation.robustness.ascent import Ascent
 from mrvae.evaluation.robustness.box import Box, check_radius
@@ -111,6 +111,7 @@ def attack(
     restarts: int = 5,
     seed: int = 0,
     memory: int = 1 << 30,
+    progress: Progress | None = None,
 ) -> AttackReport:
     """Attack the top ``keep`` latents of every image, from several starts.
 
@@ -126,6 +127,7 @@ def attack(
         restarts: K.
         seed: of the starts.
         memory: bytes that activations may take.
+        progress: called with the number of gradients just computed, one for each attack and step.
 
     Raises:
         ValueError: if the radius is not in 0 … 1, there are not as many latents, restarts or
@@ -144,7 +146,7 @@ def attack(
     check_radius(radius)
     if restarts < 1:
         raise ValueError(f"restarts is {restarts}; at least one is needed")
-    once = _Attack(model, images, ascent, radius, model.check_keep(keep), restarts, seed)
+    once = _Attack(model, images, ascent, radius, model.check_keep(keep), restarts, seed, progress)
     together = max(rows_within(memory, model) // _GRAPH, 1)
     rows = torch.arange(len(images) * restarts)
     chunks = [once.chunk(part) for part in torch.split(rows, together)]
@@ -241,6 +243,7 @@ class _Attack:
     keep: int
     restarts: int
     seed: int
+    progress: Progress | None
 
     def chunk(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the fields of :class:`AttackReport` for attacks i·K + k, flat."""
@@ -250,6 +253,8 @@ class _Attack:
 
         def objective(moved: Tensor) -> Tensor:
             now = read(self.model, moved, self.keep)
+            if self.progress is not None:
+                self.progress(len(moved))
             return symmetric_kl(now, before) + context_distance(now, before)
 
         box = Box.around(u, self.radius)

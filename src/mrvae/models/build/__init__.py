@@ -12,11 +12,13 @@ from mrvae.models.build.hierarchy import hierarchy
 from mrvae.models.build.size import Size, check_size, levels_of, size_of
 from mrvae.models.build.vae import make_vae
 from mrvae.models.build.wavelet_vae import make_wavelet_vae
+from mrvae.models.hierarchy.level import space_to_depth
 from mrvae.models.hvae import HVAE
 from mrvae.models.image import ImageFrame
 from mrvae.recipes import schema
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.wavelet import VAE, WaveletVAE
+from mrvae.sizes import simplest
 
 __all__ = ["build", "hierarchy", "make_context_only", "make_vae", "make_wavelet_vae", "size_of"]
 
@@ -47,14 +49,16 @@ def build(recipe: schema.Recipe, repeat: int | None = None, large: bool = False)
         return _other(model)
     _check(size_of(model, repeat), large)
     levels = levels_of(model, repeat)
+    (height, width), factor = levels[-1].sides, space_to_depth(model.encoder)
     frame = ImageFrame(
         model.channels,
         model.size,
-        levels[-1].size,
+        simplest((height * factor, width * factor)),
         model.input.mean,
         model.input.std,
         model.likelihood.bins,
         model.fourier,
+        factor,
     )
     return hierarchy(
         levels,

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mrvae.distributions import Gaussian
 from mrvae.layers import Bottleneck, convolution
 from mrvae.models.cells.base import LatentCell, Scale
 from mrvae.sizes import ImageSize
@@ -38,9 +37,9 @@ class MarkovCell(LatentCell):
         self.project = convolution(latent, width, 1)
         self.residual = Bottleneck(width, middle, width, kernel)
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
-        """Return p(z | h), and h as it is."""
-        return self.prior_and_added(h)[0], h
+    def add(self, h: Tensor, added: Tensor) -> Tensor:
+        """Return h as it is: there is no u."""
+        return h
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return P z + N(P z), whatever h was."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mrvae.distributions import Gaussian
 from mrvae.layers import Bottleneck, convolution, scale_weight
 from mrvae.models.cells.base import LatentCell, Scale
 from mrvae.sizes import ImageSize
@@ -41,9 +40,9 @@ class NVAECell(LatentCell):
         self.residual = Bottleneck(width, middle, width, kernel)
         scale_weight(self.residual.leave, applied**-0.5)
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
-        """Return p(z | h), and h as it is."""
-        return self.prior_and_added(h)[0], h
+    def add(self, h: Tensor, added: Tensor) -> Tensor:
+        """Return h as it is: there is no u."""
+        return h
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return h + N(C [h, z])."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mrvae.distributions import Gaussian
 from mrvae.layers import Bottleneck, convolution
 from mrvae.models.cells.base import LatentCell, Scale
 from mrvae.sizes import ImageSize
@@ -38,9 +37,9 @@ class PlainCell(LatentCell):
         self.project = convolution(latent, width, 1)
         self.residual = Bottleneck(width, middle, width, kernel)
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
-        """Return p(z | h), and u in the place of h."""
-        return self.prior_and_added(h)
+    def add(self, h: Tensor, added: Tensor) -> Tensor:
+        """Return u in the place of h."""
+        return added
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return N(u + P z)."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mrvae.distributions import Gaussian
 from mrvae.layers import Bottleneck, convolution, scale_weight
 from mrvae.models.cells.base import LatentCell, Scale
 from mrvae.sizes import ImageSize
@@ -54,10 +53,9 @@ class VDVAECell(LatentCell):
         scale_weight(self.project, applied**-0.5)
         scale_weight(self.residual.leave, applied**-0.5)
 
-    def prior(self, h: Tensor) -> tuple[Gaussian, Tensor]:
-        """Return p(z | h) and h + u."""
-        gaussian, u = self.prior_and_added(h)
-        return gaussian, h + u
+    def add(self, h: Tensor, added: Tensor) -> Tensor:
+        """Return h + u."""
+        return h + added
 
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return h + P z + N_r(h + P z)."""

@@ -2,7 +2,8 @@
 
 VDVAE ends with a gain and a bias for each channel and one pointwise convolution to the parameters
 of p(x | z); Kuzina & Tomczak (2023) end with one 3×3 convolution. The frame's padding is cropped
-before anything is scored.
+before anything is scored. Where a place of the state is many pixels, the last convolution
+makes the parameters of all of them.
 
 Theirs is a mixture of logistics with log-scale log softplus(0.4 raw)/0.4, raw of at least -20; ours
 is raw itself, of at least -7, in both heads. The family is the same.
@@ -25,7 +26,7 @@ from mrvae.distributions import (
     DiscretizedLogisticMixture,
     PixelDistribution,
 )
-from mrvae.layers import convolution
+from mrvae.layers import convolution, pointwise
 from mrvae.models.image import ImageFrame
 from mrvae.sizes import kernel_for
 
@@ -118,11 +119,16 @@ class Head(nn.Module):
         self.family = family
         self.gain = nn.Parameter(torch.ones(1, width, 1, 1))
         self.bias = nn.Parameter(torch.zeros(1, width, 1, 1))
-        self.leave = convolution(width, family.parameters, 1)
+        self.leave = convolution(width, family.parameters * frame.space_to_depth**2, 1)
 
     def forward(self, h: Tensor) -> PixelDistribution:
         """Return the distribution of the image given the last state."""
-        return self.family(self.leave(self.frame.crop(h) * self.gain + self.bias))
+        # W(a ⊙ h + b) + c = (W a) h + (W b + c): the few weights are scaled, not the many pixels.
+        weight = self.leave.weight * self.gain
+        shift = (self.leave.weight * self.bias).sum(dim=(1, 2, 3))
+        bias = shift if self.leave.bias is None else shift + self.leave.bias
+        parameters = self.frame.crop_state(pointwise(h, weight, bias))
+        return self.family(self.frame.assemble(parameters))
 
 
 class SpatialHead(nn.Module):
@@ -141,8 +147,10 @@ class SpatialHead(nn.Module):
         super().__init__()
         self.frame = frame
         self.family = family
-        self.leave = convolution(width, family.parameters, kernel_for(frame.network_size, 3))
+        outputs = family.parameters * frame.space_to_depth**2
+        self.leave = convolution(width, outputs, kernel_for(frame.network_size, 3))
 
     def forward(self, h: Tensor) -> PixelDistribution:
         """Return the distribution of the image given the last state."""
-        return self.family(self.frame.crop(self.leave(h)))
+        parameters = self.frame.crop_state(self.leave(h))
+        return self.family(self.frame.assemble(parameters))

@@ -13,12 +13,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mrvae.layers import Bottleneck, checkpointed, convolution, scale_weight, unit_norm
+from mrvae.layers import (
+    Bottleneck,
+    Region,
+    checkpointed,
+    convolution,
+    gelu,
+    scale_weight,
+    unit_norm,
+)
 from mrvae.models.hierarchy.level import Level
 from mrvae.resolution import Ladder, Resampling
 from mrvae.sizes import ImageSize, size_text
@@ -39,6 +48,7 @@ class BottomUp(nn.Module, ABC):
 
     Attributes:
         activation_checkpointing: whether nothing inside a block is stored for the backward pass.
+        compiled: whether a block is compiled once for each shape.
     """
 
     stacks: nn.ModuleList
@@ -58,6 +68,7 @@ class BottomUp(nn.Module, ABC):
         self.normalise = normalise
         self.synchronous = synchronous
         self.activation_checkpointing = False
+        self.compiled = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -83,7 +94,9 @@ class BottomUp(nn.Module, ABC):
         ``visit`` has the level's index, the number of its blocks that were applied, and the state.
         The last block of every level but the coarsest is the pooling one.
         """
-        advance = checkpointed(self._advance) if self.activation_checkpointing else self._advance
+        plain: Callable[[Block, Tensor], Tensor] = self.advance
+        plain = partial(compiled_advance, self) if self.compiled else plain
+        advance = checkpointed(plain) if self.activation_checkpointing else plain
         h = self._begin(x)
         for index in range(len(self.levels) - 1, -1, -1):
             visit(index, 0, h)
@@ -98,7 +111,7 @@ class BottomUp(nn.Module, ABC):
         """Return the first state."""
 
     @abstractmethod
-    def _advance(self, block: Block, h: Tensor) -> Tensor:
+    def advance(self, block: Block, h: Tensor) -> Tensor:
         """Return the state after a block."""
 
     @abstractmethod
@@ -129,6 +142,13 @@ class BottomUp(nn.Module, ABC):
         return level.visits + (index > 0 and level.mixes)
 
 
+def _advance(encoder: BottomUp, block: Block, h: Tensor) -> Tensor:
+    return encoder.advance(block, h)
+
+
+compiled_advance = Region(_advance)
+
+
 class Encoder(BottomUp):
     """Residual blocks from the finest level to the coarsest.
 
@@ -145,6 +165,7 @@ class Encoder(BottomUp):
 
     Attributes:
         activation_checkpointing: whether nothing inside a block is stored for the backward pass.
+        compiled: whether a block is compiled once for each shape.
 
     Raises:
         ValueError: if a width is too small for the bottleneck, or a synchronous level has not
@@ -190,9 +211,9 @@ class Encoder(BottomUp):
             own = self._own(index)
             if self.synchronous:
                 if 0 < position <= own or (position > own and self.levels[index].mixes):
-                    features.append(functional.gelu(h))
+                    features.append(gelu(h))
             elif position == own:
-                features.extend([functional.gelu(h)] * self._latents(index))
+                features.extend([gelu(h)] * self._latents(index))
 
         self._walk(x, visit)
         return tuple(reversed(features))
@@ -201,7 +222,8 @@ class Encoder(BottomUp):
         h: Tensor = self.enter(x)
         return h
 
-    def _advance(self, block: Block, h: Tensor) -> Tensor:
+    def advance(self, block: Block, h: Tensor) -> Tensor:
+        """Return h + f(h), f the block."""
         return self._normalised(h + block(h))
 
     def _pooling(self, index: int) -> list[Block]:

@@ -15,6 +15,10 @@ signal of 1×T samples has the strings of its length.
 
 The exception is our piece ``28u14``: the embedded state of 14×14, and no cell. Kuzina &
 Tomczak (2023) have no latent as large as the image.
+
+Also ours is ``32s4``, which may begin an
+encoder: 4×4 pixels of an image of 32×32 are one place, with their values as its channels (space to
+depth), and the finest resolution is 8×8.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ _PIECE = re.compile(
     r"(\d{1,5})(?:x(\d{1,4})(?:r(\d{1,4}))?|r(\d{1,4})|d(\d{1,5})|([mu])(\d{1,5}))?"
 )
 
+
+_SPACE_TO_DEPTH = re.compile(r"(\d{1,5})s(\d{1,2}),(?=(\d{1,5}))")
 
 # A recipe may come from outside: it shall not make a list of 10⁸ cells by eleven characters.
 _MOST = 1_000
@@ -147,7 +153,11 @@ def parse_levels(
         >>> [level.size for level in levels]
         [(8, 5), (32, 20)]
     """
-    below, blocks = _encoder_stacks(_pieces(encoder, "encoder"))
+    places = space_to_depth(encoder)
+    match = _SPACE_TO_DEPTH.match(encoder) if places > 1 else None
+    own = encoder[match.end() :] if match else encoder
+    shape = _in_places(image, places)
+    below, blocks = _encoder_stacks(_pieces(own, "encoder"))
     decoding = _pieces(decoder, "decoder")
     above, cells = _decoder_stacks(decoding)
     bare = {piece.size for piece in decoding if piece.mix is not None and not piece.cell}
@@ -162,7 +172,7 @@ def parse_levels(
         raise ValueError(f"widths {widths}, coarse to fine, must not grow; reorder them")
     return tuple(
         Level(
-            _level_size(size, sizes, image),
+            _level_size(size, sizes, shape),
             w,
             z,
             blocks[size][0],
@@ -190,6 +200,39 @@ def _level_size(longer: int, sizes: Sequence[int], image: ImageSize | None) -> I
     padded = -(-short // factor) * factor if short >= factor else 1 << (short - 1).bit_length()
     shorter = max(padded * longer // sizes[-1], 1)
     return simplest((longer, shorter) if height > width else (shorter, longer))
+
+
+def _in_places(image: ImageSize | None, pixels: int) -> ImageSize | None:
+    """Return the size of images in places of so many pixels a side."""
+    if image is None or pixels == 1:
+        return image
+    if min(sides(image)) == 1:
+        raise ValueError("a signal has no places of several pixels a side; leave out that piece")
+    height, width = sides(image)
+    return simplest((-(-height // pixels), -(-width // pixels)))
+
+
+def space_to_depth(encoder: str) -> int:
+    """Return how many pixels a side make one place of the finest resolution.
+
+    Raises:
+        ValueError: if the encoder begins with a piece like ``32s4`` that does not lead to the
+            resolution of the next.
+
+    Example:
+        >>> space_to_depth("32s4,8x2,8d2,4x1"), space_to_depth("8x2,8d2,4x1")
+        (4, 1)
+    """
+    match = _SPACE_TO_DEPTH.match(encoder)
+    if match is None:
+        return 1
+    size, pixels, after = map(int, match.groups())
+    if pixels < 2 or pixels * after != size:
+        raise ValueError(
+            f"encoder blocks: {match[0][:-1]!r} makes places of {pixels} × {pixels} pixels, and "
+            f"{after} follows; {size} must be {pixels} times the next resolution"
+        )
+    return pixels
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class TopDownEncoder(BottomUp):
 
     Attributes:
         activation_checkpointing: whether nothing inside a block is stored for the backward pass.
+        compiled: whether a block is compiled once for each shape.
 
     Raises:
         ValueError: if a width is too small for the bottleneck, or a synchronous level has not as
@@ -110,7 +111,8 @@ class TopDownEncoder(BottomUp):
         h: Tensor = self.enter(x).contiguous(memory_format=torch.channels_last)
         return h
 
-    def _advance(self, block: Block, h: Tensor) -> Tensor:
+    def advance(self, block: Block, h: Tensor) -> Tensor:
+        """Return the block of h."""
         return self._normalised(block(h))
 
     def _pooling(self, index: int) -> list[Block]:

@@ -15,13 +15,14 @@ inputs, and autograd computes its inside a second time (Falck et al. 2022, appen
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from mrvae.distributions import Distribution, Gaussian
-from mrvae.layers import checkpointed
+from mrvae.layers import Region, checkpointed
 from mrvae.models.hierarchy.level import Level
 
 Shape = tuple[int, int, int]
@@ -39,6 +40,9 @@ class Step(NamedTuple):
     state: Tensor
 
 
+Take = Callable[["Cell", Choose, Tensor, Tensor | None, Tensor], tuple[Tensor, Step]]
+
+
 class Cell(Protocol):
     """One stochastic step; all tensors have shape (B, C, H, W), and the state may change it."""
 
@@ -53,6 +57,16 @@ class Cell(Protocol):
     def advance(self, h: Tensor, z: Tensor) -> Tensor:
         """Return the next state."""
         ...
+
+
+class SharingCell(ABC):
+    """A cell whose posterior and prior have operations in common."""
+
+    @abstractmethod
+    def posterior_and_prior(
+        self, h: Tensor, features: Tensor
+    ) -> tuple[Gaussian, Distribution, Tensor]:
+        """Return q(z | h, e), and what ``prior`` returns, with no operation made twice."""
 
 
 class Stage(Protocol):
@@ -85,6 +99,7 @@ def descend(
     noise: Sequence[Tensor],
     conditioning: Sequence[Tensor | None],
     activation_checkpointing: bool = False,
+    compiled: bool = False,
 ) -> tuple[Tensor, list[Step]]:
     """Walk from the coarsest stage to the finest and return the last state and every step.
 
@@ -95,11 +110,13 @@ def descend(
         noise: standard normal, one tensor (B, C, H, W) per visit.
         conditioning: one per stage: what is added to the state as the stage is entered, or None.
         activation_checkpointing: store nothing inside a step for the backward pass.
+        compiled: compile a step once for each shape.
 
     Raises:
         ValueError: if there is no stage.
     """
-    take = checkpointed(_step) if activation_checkpointing else _step
+    step_of: Take = compiled_step if compiled else _step
+    take = checkpointed(step_of) if activation_checkpointing else step_of
     # Without latents there is no noise, and the conditioning gives the number of images.
     batch = next(len(tensor) for tensor in (*noise, *conditioning) if tensor is not None)
     h: Tensor | None = None
@@ -120,11 +137,19 @@ def _step(
     cell: Cell, choose: Choose, h: Tensor, feature: Tensor | None, noise: Tensor
 ) -> tuple[Tensor, Step]:
     """Apply one cell: p(z | h), q(z | h, e), z, and the next state."""
-    posterior = None if feature is None else cell.posterior(h, feature)
-    prior, h = cell.prior(h)
+    prior: Distribution
+    posterior: Gaussian | None = None
+    if feature is not None and isinstance(cell, SharingCell):
+        posterior, prior, h = cell.posterior_and_prior(h, feature)
+    else:
+        posterior = None if feature is None else cell.posterior(h, feature)
+        prior, h = cell.prior(h)
     z = choose(prior, posterior, noise)
     h = cell.advance(h, z)
     return h, Step(z, prior, posterior, h)
+
+
+compiled_step = Region(_step)
 
 
 def from_posterior(temperature: float = 1.0) -> Choose:

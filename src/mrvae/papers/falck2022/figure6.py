@@ -20,7 +20,7 @@ from mrvae.papers.entries import Entry, by_extent
 from mrvae.papers.falck2022 import figure5
 from mrvae.papers.outcome import Extent, Extents, Outcome, Row
 from mrvae.papers.workspace import Workspace
-from mrvae.report import groups, norms_figure
+from mrvae.reports.figures import groups, norms_figure
 from mrvae.sizes import ImageSize, sides
 
 EXTENTS: Extents = {

@@ -21,12 +21,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mrvae.image_grid import arrange
 from mrvae.papers.engine import Item, per_entry
 from mrvae.papers.entries import Entry, by_extent
 from mrvae.papers.falck2022 import figure5, table1
 from mrvae.papers.outcome import Budget, Extent, Extents, Outcome, Row
 from mrvae.papers.workspace import Workspace
+from mrvae.reports.image_grid import arrange
 
 _BATCH = 64
 _SHOWN = 40

@@ -29,7 +29,7 @@ from mrvae.papers.falck2022.check_spaces import checks_of_spaces
 from mrvae.papers.falck2022.check_start import training_finding
 from mrvae.papers.outcome import Budget, Outcome
 from mrvae.papers.workspace import Workspace
-from mrvae.report import empty_figure
+from mrvae.reports.figures import empty_figure
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mrvae.image_grid import arrange
 from mrvae.papers.columns import COURSE
 from mrvae.papers.engine import Item
 from mrvae.papers.entries import Entry, with_bounds
@@ -21,6 +20,7 @@ from mrvae.papers.kiruluta2025 import runs
 from mrvae.papers.kiruluta2025.quality import originals, quality, reconstructions, samples
 from mrvae.papers.outcome import Outcome, Row
 from mrvae.papers.workspace import Workspace
+from mrvae.reports.image_grid import arrange
 
 _COUNT = 8
 _COLUMNS = ("mse", "ssim", "band_frechet_reconstructed", "band_frechet")

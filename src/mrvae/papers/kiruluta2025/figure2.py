@@ -16,7 +16,7 @@ from mrvae.papers.kiruluta2025.quality import measured_images
 from mrvae.papers.kiruluta2025.runs import table, wavelet_vae
 from mrvae.papers.outcome import Budget, Outcome
 from mrvae.papers.workspace import Workspace
-from mrvae.report import band_figure
+from mrvae.reports.figures import band_figure
 
 
 def entries(budget: Budget) -> list[Entry]:

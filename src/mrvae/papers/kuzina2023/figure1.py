@@ -17,7 +17,7 @@ from mrvae.papers.kuzina2023.collapse import IDLE, UnitCounts, units
 from mrvae.papers.kuzina2023.runs import depths
 from mrvae.papers.outcome import Outcome, Row
 from mrvae.papers.workspace import Workspace
-from mrvae.report import cdf_figure
+from mrvae.reports.figures import cdf_figure
 
 _BELOW = (0.0001, 0.001, 0.01, 0.1)
 _LEVELS = (0.1, 0.5, 0.9)

@@ -28,7 +28,7 @@ from mrvae.papers.entries import Entry, by_default, measured
 from mrvae.papers.kuzina2023 import runs
 from mrvae.papers.outcome import Budget, Outcome, Row, Value, number
 from mrvae.papers.workspace import Workspace
-from mrvae.report import empty_figure
+from mrvae.reports.figures import empty_figure
 
 _CLEAR = 2.0
 _EQUAL = 1e-3

@@ -20,7 +20,7 @@ from mrvae.papers.entries import Entry, measured
 from mrvae.papers.kuzina2023.runs import mnist
 from mrvae.papers.outcome import Budget, Outcome, Row, Value
 from mrvae.papers.workspace import Measures, Workspace
-from mrvae.report import keep_figure
+from mrvae.reports.figures import keep_figure
 
 IMAGES: dict[Budget, int | None] = {"smoke": 10, "cpu": 1000, "paper": None}
 _NAMES = ("ms_ssim_paper", "ms_ssim", "ssim", "psnr")

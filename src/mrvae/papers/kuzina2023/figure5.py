@@ -26,7 +26,7 @@ from mrvae.papers.kuzina2023 import figure5_real, kodak
 from mrvae.papers.kuzina2023.cifar import cifar, frequencies, pictures, trained_on
 from mrvae.papers.outcome import Budget, Outcome, Row, number
 from mrvae.papers.workspace import Workspace
-from mrvae.report import empty_figure
+from mrvae.reports.figures import empty_figure
 
 Points = Mapping[str, Sequence[tuple[float, float]]]
 QUALITIES: Mapping[Budget, Sequence[int]] = {

@@ -21,8 +21,8 @@ from mrvae.recipes.context import (
     MidTreadSpec,
 )
 from mrvae.recipes.data import Data
+from mrvae.recipes.optimizers import AdamW
 from mrvae.recipes.schema import (
-    AdamW,
     Cosine,
     LogisticMixturePixels,
     Model,

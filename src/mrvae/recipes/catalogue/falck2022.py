@@ -22,7 +22,8 @@ from msgspec.structs import replace
 
 from mrvae.recipes.catalogue.published import CIFAR10, IMAGENET32, IMAGENET64
 from mrvae.recipes.data import Data
-from mrvae.recipes.schema import AdamW, BernoulliPixels, Cosine, Model, Normalise, Recipe, Training
+from mrvae.recipes.optimizers import AdamW
+from mrvae.recipes.schema import BernoulliPixels, Cosine, Model, Normalise, Recipe, Training
 
 _CIFAR_ENCODER = CIFAR10.hierarchy.encoder
 _CIFAR_DECODER = CIFAR10.hierarchy.decoder

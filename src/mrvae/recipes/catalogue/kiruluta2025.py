@@ -21,7 +21,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mrvae.recipes.data import Data
-from mrvae.recipes.schema import AdamW, Cosine, Network, Recipe, Training
+from mrvae.recipes.optimizers import AdamW
+from mrvae.recipes.schema import Cosine, Network, Recipe, Training
 from mrvae.recipes.wavelet import (
     VAE,
     CoarseToFine,

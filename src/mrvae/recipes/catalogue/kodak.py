@@ -17,7 +17,8 @@ from mrvae.recipes.context import AutoregressiveSpec, DCTSpec, MidTreadSpec
 from mrvae.recipes.context_only import ContextOnly
 from mrvae.recipes.cut import Patches
 from mrvae.recipes.data import Data
-from mrvae.recipes.schema import AdamW, Cosine, Recipe, Training
+from mrvae.recipes.optimizers import AdamW
+from mrvae.recipes.schema import Cosine, Recipe, Training
 
 _STEP = 96 / 255
 

@@ -47,8 +47,8 @@ from mrvae.recipes.context import (
     WaveletSpec,
 )
 from mrvae.recipes.data import Data
+from mrvae.recipes.optimizers import AdamW
 from mrvae.recipes.schema import (
-    AdamW,
     BernoulliPixels,
     BoundedScaleSpec,
     Cosine,

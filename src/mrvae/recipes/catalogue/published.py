@@ -17,7 +17,8 @@ another file with ``data=PATH``.
 from __future__ import annotations
 
 from mrvae.recipes.data import Data
-from mrvae.recipes.schema import AdamW, LogisticMixturePixels, Model, Normalise, Recipe, Training
+from mrvae.recipes.optimizers import AdamW
+from mrvae.recipes.schema import LogisticMixturePixels, Model, Normalise, Recipe, Training
 
 _PAPER = "Child 2021"
 

@@ -2,7 +2,7 @@
 
 A pass is the forward and backward pass of a model. Its time is close to a + b·n for n images, so
 a and b are measured with few images where a whole batch would take too long. Each number of images
-goes through the model twice, and the second time counts: the first one chooses kernels.
+goes through the model three times, and the first time, which chooses kernels, does not count.
 
 On the CPU with one thread, a pass is timed by the processor's own seconds, which other processes do
 not lengthen; how much longer the clock took is :attr:`PassTime.busy`.
@@ -57,34 +57,35 @@ class Stopwatch:
             return PassTime(min(cpu, wall), max(1.0, wall / max(cpu, 1e-9)))
         return PassTime(wall)
 
-    def second(self, images: int) -> PassTime:
-        """Return the time of the second of two passes."""
+    def warm(self, images: int) -> PassTime:
+        """Return the least time of two passes, after one that does not count."""
         self.once(images)
-        return self.once(images)
+        return min((self.once(images) for _ in range(2)), key=lambda time: time.seconds)
 
     def batch(self, images: int, budget: float) -> PassTime:
         """Return the time of a pass over ``images``, measured in about ``budget`` seconds.
 
-        If a pass of few images takes longer than that, it is the only one.
+        If a pass of one image takes a quarter of that, it is the only one.
 
         Example:
             >>> watch = Stopwatch(lambda images: None, torch.device("cpu"))
             >>> watch.batch(32, budget=0.1).seconds < 0.1
             True
         """
-        began, first = time.perf_counter(), self.once(1)
+        first = self.once(1)
         if images == 1 or first.seconds > budget / 4:
             return PassTime(first.seconds * images, first.busy)
-        one = self.once(1)
-        few = min(_FEW, images)
-        small = self.second(few)
-        left = budget - (time.perf_counter() - began)
+        one, few = self.warm(1), min(_FEW, images)
+        small = self.warm(few)
+        left = budget - first.seconds - 3 * (one.seconds + small.seconds)
         each = max(small.seconds - one.seconds, 0.0) / max(few - 1, 1)
-        most = int((left / 2 / small.busy - one.seconds) / max(each, 1e-6))
-        rows = min(images, most)
+        rows = min(images, int((left / 3 - one.seconds) / max(each, 1e-6)))
+        if small.seconds < budget / 8:
+            # Where few images take hardly longer than one, more are needed to see the slope.
+            rows = min(images, max(rows, 4 * few))
         if rows <= few:
             return PassTime(small.seconds + (images - few) * each, small.busy)
-        large = self.second(rows)
+        large = self.warm(rows)
         each = max(large.seconds - small.seconds, 0.0) / (rows - few)
         return PassTime(large.seconds + (images - rows) * each, large.busy)
 

@@ -38,9 +38,11 @@ from mrvae.meter import Meter
 from mrvae.models import HVAE, Elbo
 from mrvae.models.build import build
 from mrvae.models.build.size import levels_of
-from mrvae.recipes.schema import Adamax, Model, Recipe
+from mrvae.recipes.optimizers import Adamax, Muon, Optimizer
+from mrvae.recipes.schema import Model, Recipe
 from mrvae.sizes import sides
 from mrvae.training.loss import loss_of
+from mrvae.training.optimizer import is_matrix
 
 
 @dataclass(frozen=True)
@@ -101,19 +103,28 @@ def footprint(recipe: Recipe, processes: int = 1) -> Footprint:
     parameters = _bytes(list(model.parameters()))
     learnt = _bytes([p for p in model.parameters() if p.requires_grad])
     weights, buckets = parameters + _bytes(list(model.buffers())), learnt * (processes > 1)
-    throughout = weights + 3 * learnt + buckets
-    # Adamax makes one list of tensors beside the gradients; the fused AdamW makes none.
-    moment = learnt * isinstance(training.optimizer, Adamax)
+    moments = 2 * learnt - _spared(training.optimizer, model)
+    throughout = weights + learnt + moments + buckets
+    # Adamax makes one list of tensors beside the gradients, Muon at most the updates, matrices of
+    # them and three products; the fused AdamW makes none.
+    temporaries = {Adamax: 1, Muon: 5}.get(type(training.optimizer), 0)
     return Footprint(
         batch=training.batch,
         flops=pass_flops * training.accumulate * processes,
         weights=weights,
         gradients=learnt + buckets,
         averages=learnt,
-        moments=2 * learnt,
+        moments=moments,
         kept=kept,
-        peak=throughout + max(alive, learnt + moment),
+        peak=throughout + max(alive, (1 + temporaries) * learnt),
     )
+
+
+def _spared(optimizer: Optimizer, model: nn.Module) -> int:
+    """Return the bytes of second moments that an optimiser does not keep."""
+    if not isinstance(optimizer, Muon):
+        return 0
+    return _bytes([p for p in model.parameters() if p.requires_grad and is_matrix(p)])
 
 
 def at_most(model: HVAE, recipe: Recipe, processes: int = 1) -> int:
@@ -133,7 +144,7 @@ def at_most(model: HVAE, recipe: Recipe, processes: int = 1) -> int:
     """
     training, frame = recipe.training, model.frame
     images = training.batch // (processes * training.accumulate) or 1
-    pixels = math.prod(sides(frame.network_size))
+    pixels = math.prod(sides(frame.network_size)) // frame.space_to_depth**2
     channels = sum(
         module.weight.shape[0] + module.weight.shape[1]
         for module in model.modules()

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from mrvae.models.build.weights import save_weights
 from mrvae.streams import notice
+from mrvae.training.optimizer import state_keys
 from mrvae.training.store.identity import RunIdentity
 from mrvae.training.store.state import (
     State,
@@ -113,7 +114,7 @@ def restore(folder: Path, updater: Updater, run: RunIdentity) -> TrainingProgres
                 problem = " ".join(str(error).split())[:300]
                 notice(f"{path} cannot be read ({problem}); trying the previous one")
             continue
-        if state.run.data != run.data:
+        if not state.run.data.is_of(run.data):
             raise ValueError(
                 f"{folder.parent} was trained on other data: {state.run.data}, not {run.data}; "
                 "give the same data, or choose another --out"
@@ -214,7 +215,7 @@ def _moments(updater: Updater, tensors: dict[str, Tensor]) -> dict[Tensor, dict[
     keys = sorted({name.split(".")[1] for name in tensors if name.startswith("optimizer.")})
     for name, parameter in zip(_names(updater), updater.parameters, strict=True):
         moments[parameter] = state = {}
-        for key in keys:
+        for key in state_keys(updater.optimizer, parameter, keys):
             value = tensors[f"optimizer.{key}.{name}"]
             if value.dim() == 0:
                 state[key] = value

@@ -31,16 +31,25 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 class DataIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training images: their number, their shape (C, H, W), and a digest of the pixels.
 
-    The digest includes the validation images, on which the choice of the best weights depends.
+    The digest includes the validation images, on which the choice of the best weights depends. Of a
+    set that is too large to compare every pixel, ``files`` is a digest of the names and sizes of
+    its files, where it has several; checkpoints of older versions have none.
     """
 
     count: Count
     shape: tuple[Count, Count, Count]
     digest: str
+    files: str = ""
+
+    def is_of(self, other: DataIdentity) -> bool:
+        """Whether two identities are of the same images, as far as both know."""
+        one, same = (msgspec.structs.replace(x, files="") for x in (self, other))
+        return one == same and (self.files == other.files or not (self.files and other.files))
 
     def __str__(self) -> str:
         channels, height, width = self.shape
-        return f"{self.count} images of {channels}×{height}×{width} ({self.digest[:8]})"
+        digest = (self.files + self.digest)[:8]
+        return f"{self.count} images of {channels}×{height}×{width} ({digest})"
 
 
 class RunIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,14 +86,19 @@ def identity(recipe: Recipe, seed: int, training: Images, validation: Images) ->
     for images in (training, validation):
         pixels.update(f"{len(images)} {images.shape} {images.bins} ".encode())
         pixels.update(_compared(images).contiguous().numpy().data)
-    return RunIdentity(
-        digest, seed, DataIdentity(len(training), training.shape, pixels.hexdigest())
-    )
+    files = "" if _is_whole(training) else training.files
+    data = DataIdentity(len(training), training.shape, pixels.hexdigest(), files)
+    return RunIdentity(digest, seed, data)
+
+
+def _is_whole(images: Images) -> bool:
+    """Whether every pixel is compared."""
+    return isinstance(images.pixels, torch.Tensor) and images.pixels.numel() <= _WHOLE
 
 
 def _compared(images: Images) -> torch.Tensor:
     """Return the images that are compared: all of a set in memory, or an even sample."""
-    if isinstance(images.pixels, torch.Tensor) and images.pixels.numel() <= _WHOLE:
+    if isinstance(images.pixels, torch.Tensor) and _is_whole(images):
         return images.pixels
     places = torch.arange(min(_SAMPLED, len(images))) * len(images) // min(_SAMPLED, len(images))
     return images.take(places)

@@ -19,7 +19,7 @@ from mrvae.models.build.size.layers import (
     total,
 )
 from mrvae.models.hierarchy.encoder import middle_width
-from mrvae.models.hierarchy.level import Level
+from mrvae.models.hierarchy.level import Level, space_to_depth
 from mrvae.recipes import context as spec
 from mrvae.recipes import schema
 
@@ -57,7 +57,7 @@ def encoder_size(levels: Sequence[Level], channels: int, bottleneck_ratio: float
 
 
 def _encoder(model: schema.Model, levels: Sequence[Level]) -> Size:
-    channels = model.channels * (1 + 2 * len(model.fourier))
+    channels = model.channels * (1 + 2 * len(model.fourier)) * space_to_depth(model.encoder) ** 2
     match model.cell:
         case schema.TopDown(weight_norm=normed):
             pass
@@ -129,10 +129,12 @@ def _skips(cell: schema.Cell, levels: Sequence[Level]) -> Size:
 
 
 def _head(model: schema.Model, level: Level) -> Size:
-    outputs = pixel_family(model.channels, model.likelihood).parameters
+    pixels_of_a_place = space_to_depth(model.encoder) ** 2
+    outputs = pixel_family(model.channels, model.likelihood).parameters * pixels_of_a_place
     match model.cell:
         case schema.TopDown():
             return convolution(level.width, outputs, level.full_kernel, level.size)
         case _:
-            pixels = convolution(level.width, outputs, 1, model.size)
+            side = model.size if pixels_of_a_place == 1 else level.size
+            pixels = convolution(level.width, outputs, 1, side)
             return pixels + Size(parameters=2 * level.width)

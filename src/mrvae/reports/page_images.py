@@ -11,19 +11,20 @@ import base64
 import io
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from mrvae.html_report.page import PageImage
+from mrvae.reports.page import PageImage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mrvae.image_grid import Pixels
+    from mrvae.reports.image_grid import Pixels
 
 # No colour of a figure's data; matplotlib writes it as it is.
 _INK = "#010203"
+_AS_TEXT = {"svg.fonttype": "none"}
 _INKED = (
     "text.color",
     "axes.edgecolor",
@@ -41,16 +42,15 @@ def figure_picture(draw: Callable[[], Figure], caption: str) -> PageImage:
     ``draw`` makes the figure, so that it has them from the beginning.
 
     Example:
-        >>> from mrvae.report import loss_figure
+        >>> from mrvae.reports.figures import loss_figure
         >>> picture = figure_picture(lambda: loss_figure([{"step": 1, "nats": 2.0}]), "Loss")
         >>> picture.markup.startswith("<svg"), "currentColor" in picture.markup
         (True, True)
     """
     import matplotlib
 
-    style = dict.fromkeys(_INKED, _INK)
-    fixed = {"svg.fonttype": "none", "svg.hashsalt": caption}
-    with matplotlib.rc_context({**style, **fixed}):
+    style: dict[Any, Any] = {**dict.fromkeys(_INKED, _INK), **_AS_TEXT, "svg.hashsalt": caption}
+    with matplotlib.rc_context(style):
         file = io.StringIO()
         # Without a date the same run gives the same page.
         draw().savefig(file, format="svg", transparent=True, metadata={"Date": None})

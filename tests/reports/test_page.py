@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrvae.html_report import Page, Section, figure_picture, grid_picture, render
-from mrvae.report import loss_figure
+from mrvae.reports.figures import loss_figure
+from mrvae.reports.page import Page, Section, render
+from mrvae.reports.page_images import figure_picture, grid_picture
 
 HOSTILE = '</title><script src="http://example.com/x.js">alert(1)</script>"\'&'
 _VOID = {"meta", "link", "img"}

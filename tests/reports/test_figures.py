@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from mrvae.report import (
+from mrvae.reports.figures import (
     cdf_figure,
     curve,
     groups,
@@ -149,7 +149,8 @@ def test_a_line_that_a_killed_run_left_is_skipped(tmp_path: Path) -> None:
 
 
 def test_matplotlib_waits_for_the_first_figure() -> None:
-    program = "import sys, mrvae.report, mrvae.image_grid; print('matplotlib' in sys.modules)"
+    modules = "mrvae.reports.figures, mrvae.reports.image_grid, mrvae.reports.page_images"
+    program = f"import sys, {modules}; print('matplotlib' in sys.modules)"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
@@ -176,7 +177,7 @@ def test_norms_of_no_pass_are_refused() -> None:
 
 def test_figures_are_drawn_whatever_window_system_is_configured(tmp_path: Path) -> None:
     program = (
-        "import os, pathlib, mrvae.report as r;"
+        "import os, pathlib, mrvae.reports.figures as r;"
         f"r.write_figure(pathlib.Path({str(tmp_path / 'a.png')!r}), r.loss_figure([]));"
         "print(os.environ['MPLBACKEND'])"
     )

@@ -76,7 +76,7 @@ def latents_figure(
 
     """
     width = max(6.0, 2.0 + 0.18 * len(kl))
-    figure = _new_figure(width + 5.0, 4.0)
+    figure = new_figure(width + 5.0, 4.0)
     left, right = figure.subplots(1, 2, width_ratios=(width, 5.0))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -115,7 +115,7 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
     if not panels:
         raise ValueError("no measure is given; name at least one")
     count = len(panels) + len(pictures)
-    figure = _new_figure(4.2 * count, 4.0)
+    figure = new_figure(4.2 * count, 4.0)
     every = figure.subplots(1, count, squeeze=False)[0]
     for axes, (name, curves) in zip(every, panels.items(), strict=False):
         for label, (means, errors) in curves.items():
@@ -127,6 +127,24 @@ def keep_figure(panels: Mapping[str, Keeping], pictures: Mapping[str, NDArray[np
         if len(curves) > 1:
             axes.legend(frameon=False)
     for axes, (title, picture) in zip(every[len(panels) :], pictures.items(), strict=True):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(title, fontsize="medium")
+        axes.set_axis_off()
+    return figure
+
+
+def pictures_figure(pictures: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """Draw pictures (H, W, 3) side by side, each below its title.
+
+    Raises:
+        ValueError: if there is none.
+
+    """
+    if not pictures:
+        raise ValueError("no picture is given; give at least one")
+    figure = new_figure(1.6 * len(pictures), 1.9)
+    every = figure.subplots(1, len(pictures), squeeze=False)[0]
+    for axes, (title, picture) in zip(every, pictures.items(), strict=True):
         axes.imshow(picture, interpolation="nearest")
         axes.set_title(title, fontsize="medium")
         axes.set_axis_off()
@@ -183,7 +201,7 @@ def norms_figure(
     """
     if not passes:
         raise ValueError("no pass is given; name at least one")
-    figure = _new_figure(4.5 * len(passes), 3.6)
+    figure = new_figure(4.5 * len(passes), 3.6)
     every = figure.subplots(1, len(passes), squeeze=False)[0]
     for axes, (name, (sizes, means, deviations)) in zip(every, passes.items(), strict=True):
         triples = list(zip(sizes, means, deviations, strict=True))
@@ -217,7 +235,7 @@ def band_figure(maps: Sequence[Sequence[Sequence[float]]], depth: int) -> Figure
     """
     if not maps:
         raise ValueError("no map is given; give the mean over images at least")
-    figure = _new_figure(3.6 * len(maps) + 0.8, 3.6)
+    figure = new_figure(3.6 * len(maps) + 0.8, 3.6)
     from matplotlib.colors import LogNorm
 
     grid = figure.subplots(1, len(maps), squeeze=False)[0]
@@ -273,7 +291,7 @@ def run_kl_figure(events: Sequence[Event]) -> Figure:
     return figure
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure in inches, whatever window system or notebook is configured.
 
     matplotlib reads ``MPLBACKEND`` when it is imported, and fails on one that is not installed
@@ -290,7 +308,7 @@ def _new_figure(width: float, height: float) -> Figure:
 
 def empty_figure(width: float) -> tuple[Figure, Axes]:
     """Return an empty figure, ``width`` by 4 inches, without a window."""
-    figure = _new_figure(width, 4.0)
+    figure = new_figure(width, 4.0)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

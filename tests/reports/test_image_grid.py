@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrvae.image_grid import GAP, LINE, ImageGrid, arrange, grey, most_images, write_png
+from mrvae.reports.image_grid import GAP, LINE, ImageGrid, arrange, grey, most_images, write_png
 
 GRIDS = [(1, None), (5, 3), (6, 3), (7, 1), (10, None), (3, 3)]
 

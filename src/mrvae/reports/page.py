@@ -84,5 +84,5 @@ def render(page: Page) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    source = files("mrvae.html_report").joinpath("page.html").read_text(encoding="utf-8")
+    source = files("mrvae.reports").joinpath("page.html").read_text(encoding="utf-8")
     return environment.from_string(source).render(page=page)

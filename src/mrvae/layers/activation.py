@@ -1,0 +1,71 @@
+"""GELU, computed where a processor computes it fastest.
+
+    g(x) = x Φ(x),      g'(x) = Φ(x) + x φ(x),
+
+Φ and φ the distribution and the density of a standard normal. On a CPU, PyTorch leaves contiguous
+tensors to oneDNN, which takes two thirds of the time of PyTorch's own loop, for g' as well. What is
+channels last is contiguous with its axes in another order.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Return g(x) of x (B, C, H, W) or any other shape, in the memory layout of x.
+
+    Example:
+        >>> x = torch.randn(2, 8, 4, 4).to(memory_format=torch.channels_last)
+        >>> bool(torch.allclose(gelu(x), functional.gelu(x))), gelu(x).stride() == x.stride()
+        (True, True)
+    """
+    if x.dim() != 4 or not fast_float(x):
+        return functional.gelu(x)
+    if torch.compiler.is_compiling():
+        result: Tensor = _whole_gelu(x)
+        return result
+    return _channels_last_gelu(x)
+
+
+def _channels_last_gelu(x: Tensor) -> Tensor:
+    return functional.gelu(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def _channels_last_slope(gradient: Tensor, x: Tensor) -> Tensor:
+    """Return the gradient in x."""
+    inputs = gradient.permute(0, 2, 3, 1), x.permute(0, 2, 3, 1)
+    slope: Tensor = torch.ops.aten.gelu_backward(*inputs)
+    return slope.permute(0, 3, 1, 2)
+
+
+# A compiler would write loops of its own in the place of oneDNN's; it does not look into these two.
+_whole_gelu = torch.library.custom_op(
+    "mrvae::gelu", _channels_last_gelu, mutates_args=(), schema="(Tensor x) -> Tensor"
+)
+_whole_slope = torch.library.custom_op(
+    "mrvae::gelu_backward",
+    _channels_last_slope,
+    mutates_args=(),
+    schema="(Tensor gradient, Tensor x) -> Tensor",
+)
+_whole_gelu.register_fake(torch.empty_like)
+_whole_slope.register_fake(lambda gradient, x: torch.empty_like(x))
+_whole_gelu.register_autograd(
+    lambda ctx, gradient: _whole_slope(gradient, ctx.saved_tensors[0]),
+    setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+)
+
+
+def fast_float(x: Tensor) -> bool:
+    """Return whether x is on a CPU in a type that oneDNN computes, which float64 is not.
+
+    Meta tensors stand for the CPU's where the memory of a step is predicted.
+
+    Example:
+        >>> fast_float(torch.zeros(1)), fast_float(torch.zeros(1, dtype=torch.float64))
+        (True, False)
+    """
+    return x.device.type in ("cpu", "meta") and x.dtype != torch.float64

@@ -93,7 +93,7 @@ def test_a_size_alone_rebuilds_the_ladder_and_keeps_blocks_and_cells() -> None:
     assert larger.encoder == "64x11,64d2,32x11,32d2,16x6,16d2,8x6,8d2,4x3,4d4,1x3"
     assert larger.decoder == "1x1,4m1,4x2,8m4,8x5,16m8,16x10,32m16,32x21,64m32,64x21"
     widths = override(mrvae.recipe("mnist-vdvae"), ["model.size=1x64"]).hierarchy
-    assert resized(widths).width == (128, 128, 64, 16)
+    assert resized(widths).width == (128, 128, 32, 16)
 
 
 def test_images_larger_than_the_blocks_are_refused() -> None:

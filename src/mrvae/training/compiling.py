@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 
 from mrvae.files import cache_folder
 from mrvae.models.hierarchy.decoder import Decoder
@@ -32,8 +33,11 @@ def try_compile(updater: Updater) -> float | None:
     _allow_many_shapes()
     compile_regions(updater.model, True)
     try:
-        elbo = updater.measure(*updater.inputs(0, updater.parts[0]))
-        training_loss(elbo, updater.model.frame.dims).backward()  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            # The compiler looks for the gradient of a state, which has none.
+            warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")
+            elbo = updater.measure(*updater.inputs(0, updater.parts[0]))
+            training_loss(elbo, updater.model.frame.dims).backward()  # type: ignore[no-untyped-call]
     # A compiler may raise any exception.
     except Exception as error:
         compile_regions(updater.model, False)

@@ -14,8 +14,6 @@ from accelerate import Accelerator
 import mrvae
 from mrvae.data import Stream, images_for
 from mrvae.models.build import build
-from mrvae.models.hierarchy.encoder import compiled_advance
-from mrvae.models.hierarchy.walk import compiled_step
 from mrvae.recipes import Recipe, override
 from mrvae.training import Interrupted, train
 from mrvae.training.store.identity import RunIdentity, identity
@@ -40,13 +38,6 @@ def updater(recipe: Recipe, seed: int = 0, *, double: bool = False) -> Updater:
     model = build(recipe)
     stream = Stream(images_for(recipe, "train"), recipe.training.batch, seed, recipe.data.binary)
     return Updater(model.double() if double else model, recipe.training, stream, Accelerator())
-
-
-def compile_with(patch: pytest.MonkeyPatch, backend: str) -> None:
-    """Let regions be compiled by another back end than the C++ compiler."""
-    for region in (compiled_step, compiled_advance):
-        made = torch.compile(region.function, backend=backend, dynamic=False)
-        patch.setattr(region, "compiled", made)
 
 
 def run_identity(recipe: Recipe, seed: int = 0) -> RunIdentity:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Never
 
 import pytest
 import torch
 from msgspec import structs
-from torch import Tensor
+from torch import Tensor, nn
 
 from helpers.tiny_run import after_step, everything, tiny, updater
 from mrvae.models import HVAE
 from mrvae.models.elbo import sum_per_image
-from mrvae.models.hierarchy.encoder import compiled_advance
-from mrvae.models.hierarchy.walk import compiled_step
 from mrvae.training import Diverged, train
 from mrvae.training.compiling import try_compile
 from mrvae.training.update import Updater
@@ -184,12 +181,14 @@ def test_after_a_failed_compilation_the_run_continues_with_one_line(
 ) -> None:
     """The result is that of a run which was never compiled."""
 
-    def fail(*_: object) -> Never:
-        raise RuntimeError("no compiler\nand a long story\nabout it")
+    def fail(self: nn.Module) -> None:
+        def call(*_: object, **__: object) -> None:
+            raise RuntimeError("no compiler\nand a long story\nabout it")
+
+        self._compiled_call_impl = call
 
     with pytest.MonkeyPatch.context() as patch:
-        for region in (compiled_step, compiled_advance):
-            patch.setattr(region, "compiled", fail)
+        patch.setattr(nn.Module, "compile", fail)
         train(tiny("steps=4", "compile=true"), tmp_path / "compiled", quiet=True)
     line = "mrvae: torch.compile failed (no compiler); the run continues without it\n"
     assert capsys.readouterr().err == line
@@ -202,8 +201,7 @@ def test_trying_to_compile_leaves_no_gradient_and_moves_no_weight() -> None:
     state = updater(tiny())
     before = weights(state)
     with pytest.MonkeyPatch.context() as patch:
-        for region in (compiled_step, compiled_advance):
-            patch.setattr(region, "compiled", region.function)
+        patch.setattr(nn.Module, "compile", lambda self: None)
         assert try_compile(state) is not None
     assert equal(before, weights(state))
     assert all(p.grad is None for p in state.parameters)

@@ -11,7 +11,6 @@ from mrvae.layers.convolution import (
 )
 from mrvae.layers.memory_format import preserve_memory_format
 from mrvae.layers.norm import unit_norm
-from mrvae.layers.regions import Region
 from mrvae.layers.residual import Bottleneck
 from mrvae.layers.rezero import ReZero, Shortcut, activated_after, activated_before
 from mrvae.layers.unet import UNet
@@ -20,7 +19,6 @@ __all__ = [
     "Bottleneck",
     "Depthwise",
     "ReZero",
-    "Region",
     "Shortcut",
     "UNet",
     "activated_after",

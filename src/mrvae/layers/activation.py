@@ -22,41 +22,9 @@ def gelu(x: Tensor) -> Tensor:
         >>> bool(torch.allclose(gelu(x), functional.gelu(x))), gelu(x).stride() == x.stride()
         (True, True)
     """
-    if x.dim() != 4 or not fast_float(x):
+    if x.dim() != 4 or not fast_float(x) or torch.compiler.is_compiling():
         return functional.gelu(x)
-    if torch.compiler.is_compiling():
-        result: Tensor = _whole_gelu(x)
-        return result
-    return _channels_last_gelu(x)
-
-
-def _channels_last_gelu(x: Tensor) -> Tensor:
     return functional.gelu(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-def _channels_last_slope(gradient: Tensor, x: Tensor) -> Tensor:
-    """Return the gradient in x."""
-    inputs = gradient.permute(0, 2, 3, 1), x.permute(0, 2, 3, 1)
-    slope: Tensor = torch.ops.aten.gelu_backward(*inputs)
-    return slope.permute(0, 3, 1, 2)
-
-
-# A compiler would write loops of its own in the place of oneDNN's; it does not look into these two.
-_whole_gelu = torch.library.custom_op(
-    "mrvae::gelu", _channels_last_gelu, mutates_args=(), schema="(Tensor x) -> Tensor"
-)
-_whole_slope = torch.library.custom_op(
-    "mrvae::gelu_backward",
-    _channels_last_slope,
-    mutates_args=(),
-    schema="(Tensor gradient, Tensor x) -> Tensor",
-)
-_whole_gelu.register_fake(torch.empty_like)
-_whole_slope.register_fake(lambda gradient, x: torch.empty_like(x))
-_whole_gelu.register_autograd(
-    lambda ctx, gradient: _whole_slope(gradient, ctx.saved_tensors[0]),
-    setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
-)
 
 
 def fast_float(x: Tensor) -> bool:

@@ -1,10 +1,9 @@
 """``torch.compile``, with a fallback to the eager model.
 
-Blocks and cells are compiled once for each shape (:mod:`mrvae.layers.regions`), so that the time
-does not grow with a model's depth. Their code is kept in a cache of the user's, where a second run,
-or one that is resumed, finds it. Compilation can fail: without a C++ compiler on the machine, or on
-an assertion of a back end. So the compiled model makes one forward and backward pass on the first
-batch before the run depends on it.
+Compilation is worth its time where a model consists of many small operations. It can fail: without
+a C++ compiler on the machine, or on an assertion of a back end. So the compiled model makes one
+forward and backward pass on the first batch before the run depends on it. Compiled code is kept in
+a cache of the user's, where a second run, or one that is resumed, finds it.
 """
 
 from __future__ import annotations
@@ -13,16 +12,13 @@ import os
 import time
 import warnings
 
+import torch
+
 from mrvae.files import cache_folder
-from mrvae.models.hierarchy.decoder import Decoder
-from mrvae.models.hierarchy.encoder import BottomUp
-from mrvae.models.hvae import HVAE
 from mrvae.objectives import training_loss
 from mrvae.streams import notice
 from mrvae.training.update import Updater
 
-# Of one function, one graph for each shape and precision.
-_MOST_GRAPHS = 256
 _FOLDER_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
@@ -30,27 +26,22 @@ def try_compile(updater: Updater) -> float | None:
     """Compile the model in place; return the seconds it took, or None after falling back."""
     start = time.perf_counter()
     _keep_code()
-    compile_regions(updater.model, True)
     try:
         _import_compiler()
+        updater.model.compile()
         elbo = updater.measure(*updater.inputs(0, updater.parts[0]))
         training_loss(elbo, updater.model.frame.dims).backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            updater.measure(*updater.inputs(0, updater.parts[0]))
     # A compiler may raise any exception.
     except Exception as error:
-        compile_regions(updater.model, False)
+        updater.model._compiled_call_impl = None
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         notice(f"torch.compile failed ({first[:120]}); the run continues without it")
         return None
     finally:
         updater.optimizer.zero_grad(set_to_none=True)
     return time.perf_counter() - start
-
-
-def compile_regions(model: HVAE, enabled: bool) -> None:
-    """Let blocks and cells be compiled when they are next applied, or be eager again."""
-    for module in model.modules():
-        if isinstance(module, BottomUp | Decoder):
-            module.compiled = enabled
 
 
 def _keep_code() -> None:
@@ -73,10 +64,7 @@ def _keep_code() -> None:
 
 
 def _import_compiler() -> None:
-    """Import the compiler, and let one function have a graph for each shape, not eight at most."""
-    # What the import warns of is in torch, and no user can mend it.
+    """Import the compiler; what its import warns of is in torch, and no user can mend it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        from torch._dynamo import config
-
-    config.recompile_limit = max(config.recompile_limit, _MOST_GRAPHS)
+        import torch._inductor.compile_fx  # noqa: F401

@@ -28,14 +28,12 @@ class Decoder(nn.Module):
     Attributes:
         activation_checkpointing: whether the walk stores nothing inside a cell for the backward
             pass.
-        compiled: whether a cell is compiled once for each shape.
     """
 
     def __init__(self, stages: Sequence[nn.Module]) -> None:
         super().__init__()
         self.modules_ = nn.ModuleList(stages)
         self.activation_checkpointing = False
-        self.compiled = False
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -90,8 +88,7 @@ class Decoder(nn.Module):
             raise ValueError(f"{len(choices)} choices for {len(self.shapes)} latents")
         each: Sequence[Tensor | None] = features or [None] * len(choices)
         pieces = self.split_noise(noise)
-        ways = self.activation_checkpointing, self.compiled
-        return descend(stages, each, choices, pieces, conditioning, *ways)
+        return descend(stages, each, choices, pieces, conditioning, self.activation_checkpointing)
 
 
 class CellStage(nn.Module):

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import cast
 
 from torch import Tensor, nn
@@ -21,7 +20,6 @@ from torch.nn import functional
 
 from mrvae.layers import (
     Bottleneck,
-    Region,
     checkpointed,
     convolution,
     gelu,
@@ -68,7 +66,6 @@ class BottomUp(nn.Module, ABC):
         self.normalise = normalise
         self.synchronous = synchronous
         self.activation_checkpointing = False
-        self.compiled = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -94,9 +91,7 @@ class BottomUp(nn.Module, ABC):
         ``visit`` has the level's index, the number of its blocks that were applied, and the state.
         The last block of every level but the coarsest is the pooling one.
         """
-        plain: Callable[[Block, Tensor], Tensor] = self.advance
-        plain = partial(compiled_advance, self) if self.compiled else plain
-        advance = checkpointed(plain) if self.activation_checkpointing else plain
+        advance = checkpointed(self.advance) if self.activation_checkpointing else self.advance
         h = self._begin(x)
         for index in range(len(self.levels) - 1, -1, -1):
             visit(index, 0, h)
@@ -140,13 +135,6 @@ class BottomUp(nn.Module, ABC):
         """Return how many cells read the features of a level."""
         level = self.levels[index]
         return level.visits + (index > 0 and level.mixes)
-
-
-def _advance(encoder: BottomUp, block: Block, h: Tensor) -> Tensor:
-    return encoder.advance(block, h)
-
-
-compiled_advance = Region(_advance)
 
 
 class Encoder(BottomUp):

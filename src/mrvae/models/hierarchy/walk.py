@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from mrvae.distributions import Distribution, Gaussian
-from mrvae.layers import Region, checkpointed
+from mrvae.layers import checkpointed
 from mrvae.models.hierarchy.level import Level
 
 Shape = tuple[int, int, int]
@@ -38,9 +38,6 @@ class Step(NamedTuple):
     prior: Distribution
     posterior: Gaussian | None
     state: Tensor
-
-
-Take = Callable[["Cell", Choose, Tensor, Tensor | None, Tensor], tuple[Tensor, Step]]
 
 
 class Cell(Protocol):
@@ -99,7 +96,6 @@ def descend(
     noise: Sequence[Tensor],
     conditioning: Sequence[Tensor | None],
     activation_checkpointing: bool = False,
-    compiled: bool = False,
 ) -> tuple[Tensor, list[Step]]:
     """Walk from the coarsest stage to the finest and return the last state and every step.
 
@@ -110,13 +106,11 @@ def descend(
         noise: standard normal, one tensor (B, C, H, W) per visit.
         conditioning: one per stage: what is added to the state as the stage is entered, or None.
         activation_checkpointing: store nothing inside a step for the backward pass.
-        compiled: compile a step once for each shape.
 
     Raises:
         ValueError: if there is no stage.
     """
-    step_of: Take = compiled_step if compiled else _step
-    take = checkpointed(step_of) if activation_checkpointing else step_of
+    take = checkpointed(_step) if activation_checkpointing else _step
     # Without latents there is no noise, and the conditioning gives the number of images.
     batch = next(len(tensor) for tensor in (*noise, *conditioning) if tensor is not None)
     h: Tensor | None = None
@@ -147,9 +141,6 @@ def _step(
     z = choose(prior, posterior, noise)
     h = cell.advance(h, z)
     return h, Step(z, prior, posterior, h)
-
-
-compiled_step = Region(_step)
 
 
 def from_posterior(temperature: float = 1.0) -> Choose:

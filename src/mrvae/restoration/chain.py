@@ -78,6 +78,7 @@ class ChainState:
     accepted: Tensor
 
 
+@torch.inference_mode()
 def sample_posterior(
     model: HVAE,
     conditional: Conditional,

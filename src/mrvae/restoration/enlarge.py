@@ -26,6 +26,7 @@ from mrvae.models.context.conditioner import ContextConditioner
 from mrvae.restoration.restored import PixelMoments, Restored
 
 
+@torch.inference_mode()
 def enlarge(model: HVAE, y: Tensor, n: int, temperature: float = 1.0, seed: int = 0) -> Restored:
     """Return n draws x ~ p(x | c) for each small picture, with their mean and spread.
 

@@ -92,6 +92,7 @@ class PlugAndPlay:
         return [tempered(t, self.spread) for stage, t in pairs for _ in stage.shapes]
 
 
+@torch.inference_mode()
 def restore(
     model: HVAE,
     degradation: Degradation,

@@ -83,7 +83,7 @@ def test_every_recipe_that_a_page_shows_exists() -> None:
         name
         for page in PAGES
         for block in blocks(page.read_text("utf-8"), "bash")
-        for name in re.findall(r"\bmrvae (?:train|describe) (\S+)", block)
+        for name in re.findall(r"\bmrvae (?:train|describe) (\w[\w-]*)(?![\w./-])", block)
     }
     assert {mrvae.recipe(name).name for name in shown} == shown
 

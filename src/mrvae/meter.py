@@ -102,8 +102,10 @@ class Meter(FlopCounter):  # type: ignore[no-untyped-call]
     ) -> object:
         """Call an operation, and count the storages that it returns."""
         result = super().__torch_dispatch__(func, types, args, kwargs)
+        # A view of a weight is nothing new.
+        given = {storage_key(arg) for arg in args if isinstance(arg, Tensor)}
         for value in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(value, Tensor):
+            if isinstance(value, Tensor) and storage_key(value) not in given:
                 self._track(value)
         return result
 

@@ -24,7 +24,7 @@ NEEDED = {
     "score": "{run} digits --out {out}/a.png",
     "encode": "{run} digits --out {out}/a.npz",
     "decode": "{run} {run}/samples.png --out {out}/folder",
-    "restore": "{run} digits denoise --sigma 0.1 --out {out}/folder",
+    "restore": "{run} {run}/samples.png denoise --sigma 0.1 --out {out}/folder",
     "report": "{run} --out {out}/a.html",
     "compress": "{run} {run}/samples.png --out {out}/a.mrv",
     "decompress": "{run}/samples.png --out {out}/folder",

@@ -64,5 +64,5 @@ def test_wrong_shapes_and_sides_are_refused() -> None:
         cut_patches(torch.zeros(4, 4), 2)
     with pytest.raises(ValueError, match="size is 0"):
         cut_patches(torch.zeros(1, 4, 4), 0)
-    with pytest.raises(ValueError, match="5×4 has 3 × 2 square ones of 2"):
+    with pytest.raises(ValueError, match="5×4 has 3 × 2 of 2×2 pixels"):
         join_patches(torch.zeros(4, 1, 2, 2), 5, 4)

@@ -27,8 +27,10 @@ class Alive(TorchDispatchMode):
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
         result = func(*args, **(kwargs or {}))
+        # A view of a weight is nothing new.
+        given = {arg.untyped_storage().data_ptr() for arg in args if isinstance(arg, Tensor)}
         for value in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(value, Tensor):
+            if isinstance(value, Tensor) and value.untyped_storage().data_ptr() not in given:
                 self._watch(value.untyped_storage())
         return result
 

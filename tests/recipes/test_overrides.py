@@ -13,6 +13,7 @@ from mrvae.recipes import ALL, Recipe, from_json, override, recipe, to_json
 from mrvae.recipes.optimizers import Adamax
 from mrvae.recipes.overrides import resolve
 from mrvae.recipes.schema import CategoricalPixels, Constant, Cosine, LogisticMixturePixels, Model
+from mrvae.sizes import size_text
 
 DIGITS = recipe("digits-vdvae")
 
@@ -21,7 +22,7 @@ DIGITS = recipe("digits-vdvae")
 def test_assigning_what_is_there_changes_nothing(known: Recipe) -> None:
     same = [
         f"training.steps={known.training.steps}",
-        f"model.size={known.model.size}",
+        f"model.size={size_text(known.model.size)}",
         f"data={known.data.source}",
         f"clip={known.training.clip}",
         f"binary={known.data.binary}",

@@ -47,8 +47,8 @@ class Decode:
             weights_digest,
         )
 
-        archive = read_archive(self.file)
         run = open_run(self.run_path, self.best, device=self.device)
+        archive = read_archive(self.file)
         check_latent_shapes(run.model, archive.latents)
         if archive.model != weights_digest(run.model):
             warn(f"{self.file} was encoded by a model with other weights than {self.run_path}")

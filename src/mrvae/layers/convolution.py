@@ -99,7 +99,10 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     few = x.shape[2] * x.shape[3] <= _FEW_PIXELS
     if not few or not fast_float(x) or torch.compiler.is_compiling():
         return functional.conv2d(x, weight, bias)
-    return functional.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+    images, channels, height, width = x.shape
+    pixels, matrix = x.permute(0, 2, 3, 1).reshape(-1, channels), weight.flatten(1).T
+    product = pixels @ matrix if bias is None else torch.addmm(bias, pixels, matrix)
+    return product.view(images, height, width, -1).permute(0, 3, 1, 2)
 
 
 class Depthwise(nn.Conv2d):

@@ -122,7 +122,9 @@ class SelfAttention(nn.Module):
         # (B, 3, heads, width/heads, H·W), and attention wants the pixels before the channels.
         parts = self.ask(self.norm(x)).view(batch, 3, self.heads, -1, height * width)
         query, key, value = parts.transpose(-1, -2).unbind(1)
-        attended = functional.scaled_dot_product_attention(query, key, value)
+        # Not torch's fused attention: it counts no operations, and there are few pixels.
+        weights = torch.softmax(query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5, dim=-1)
+        attended = weights @ value
         result: Tensor = x + self.answer(attended.transpose(-1, -2).reshape(x.shape))
         return result
 

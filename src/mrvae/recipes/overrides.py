@@ -157,10 +157,10 @@ def _differences(path: str, base: object, changed: object) -> Iterator[str]:
             if key != "kind" and (path or key not in _LABELS):
                 yield from _differences(f"{path}.{key}" if path else key, base.get(key), value)
     elif base != changed and not isinstance(changed, dict):
-        yield f"{path}={_text(changed)}"
+        yield f"{path}={_text(changed, 'x' if path == 'model.size' else ',')}"
 
 
-def _text(value: object) -> str:
+def _text(value: object, separator: str) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return separator.join(map(str, value)) if isinstance(value, list) else str(value)

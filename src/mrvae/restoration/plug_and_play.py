@@ -148,7 +148,7 @@ def tempered(temperature: float, spread: float = 0.0) -> Choose:
 
     Example:
         >>> q, p = (Gaussian(torch.full((1,), m), torch.zeros(1)) for m in (4.0, 0.0))
-            >>> round(float(tempered(0.5**0.5)(p, q, torch.zeros(1))), 4)
+        >>> round(float(tempered(0.5**0.5)(p, q, torch.zeros(1))), 4)
         2.0
     """
     strength = 1 / temperature**2 - 1

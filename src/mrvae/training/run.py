@@ -93,21 +93,20 @@ def train(
         data_dir: local folder with the data; see :mod:`mrvae.data.loading`.
         resume: start from the newest checkpoint in ``out``; at step 0 if there is none.
         tracker: a tracker of accelerate, such as ``"tensorboard"``.
-        quiet: show no progress bar.
-        large: train a model beyond :data:`mrvae.models.build.size.LARGEST`, too.
+        quiet: no progress bar.
+        large: train a model beyond :data:`mrvae.models.build.size.LARGEST`.
         device: such as ``"cuda:1"``; by default the process's, which is the fastest that there is.
         threads: on the CPU; by default the resumed run's, those of OMP_NUM_THREADS, or measured.
 
     Raises:
         ValueError: if recipe, data, directory or device do not allow the run, or it is too large.
         Diverged: if losses or gradients stay not finite.
-        OutOfMemory: if a step does not fit into the memory, contrary to its prediction.
+        OutOfMemory: if a step does not fit into the memory.
         Interrupted: on SIGINT or SIGTERM, after saving.
         Failed: if a file cannot be written, or another process has ended.
     """
-    directory = RunDirectory(Path(out))
+    directory, place = RunDirectory(Path(out)), None if device is None else choose_device(device)
     check_tracker(tracker)
-    place = None if device is None else choose_device(device)
     with directory.lock as lock, lost_peer_fails(directory), within_memory(recipe.training):
         accelerator = make_accelerator(directory.path, tracker, place)
         main = accelerator.is_main_process

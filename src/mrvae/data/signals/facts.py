@@ -46,7 +46,7 @@ def signal_facts(source: str, data_dir: Path | str | None) -> SignalFacts | None
     Example:
         >>> facts = signal_facts("ecg", None)
         >>> facts.window, facts.spec.quantiser.lowest, signal_facts("digits", None) is None
-        (32, -112.0, True)
+        (32, -97.0, True)
     """
     root = data_folder(data_dir)
     if source == "ecg":

@@ -70,11 +70,7 @@ def hierarchy(
             many blocks as cells, the wavelet is unknown or not orthogonal, or the context does not
             fit the images or their places.
     """
-    if frame.space_to_depth > 1 and not isinstance(context, spec.NoContextSpec):
-        raise ValueError(
-            f"a place of this hierarchy is {frame.space_to_depth} pixels wide, and a context needs "
-            "one for each pixel; leave out the encoder's piece with 's', or the context"
-        )
+    _check_places(frame, context)
     ladder = _ladder(levels)
     resampling = None if wavelet == "haar" else _pooling(wavelet, ladder)
     cells = make_cells(cell, levels, bottleneck, scale)
@@ -95,6 +91,15 @@ def hierarchy(
         begin_at(head, frame.mean)
     conditioner = make_conditioner(context, levels, frame, ladder)
     return HVAE(encoder, decoder, head, frame, conditioner)
+
+
+def _check_places(frame: ImageFrame, context: spec.Context) -> None:
+    """Refuse a context for a network that has not a place for each pixel."""
+    if frame.space_to_depth > 1 and not isinstance(context, spec.NoContextSpec):
+        raise ValueError(
+            f"a place of this hierarchy is {frame.space_to_depth} pixels wide, and a context needs "
+            "one for each pixel; leave out the encoder's piece with 's', or the context"
+        )
 
 
 def _stages(

@@ -30,7 +30,7 @@ NEEDED = {
     "decompress": "{run}/samples.png --out {out}/folder",
     "reproduce": "falck2022 theory --budget smoke --out {out}/paper",
 }
-COMPUTE_NOTHING = {"recipes", "cut"}
+COMPUTE_NOTHING = {"recipes", "models", "cut"}
 
 
 def test_every_command_that_computes_refuses_a_device_that_is_not_there(

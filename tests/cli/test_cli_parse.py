@@ -94,9 +94,9 @@ def test_a_negative_number_is_a_value_and_no_option(value: str, joined: bool) ->
 
 
 MISTAKES: list[tuple[list[str], list[str]]] = [
-    ([], ["give a command: recipes, describe, train", "mrvae --help"]),
+    ([], ["give a command: recipes, models, describe, train", "mrvae --help"]),
     (["trian"], ["no command 'trian'", "did you mean train?", "mrvae --help"]),
-    (["zzzz"], ["no command 'zzzz'", "there are recipes, describe, train"]),
+    (["zzzz"], ["no command 'zzzz'", "there are recipes, models, describe, train"]),
     (["--verbose"], ["no command '--verbose'"]),
     # what must be given
     (["reproduce", "falck2022"], ["required: ITEM"]),

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from cli_tools import STEPS, Capture, ask, lively, refuse, trained
 
+import mrvae
+
 SMALL = ["--split", "validation", "--limit", "8", "--importance-samples", "2"]
 
 
@@ -37,3 +39,12 @@ def test_a_page_that_cannot_be_written_is_refused(tmp_path: Path, capsys: Captur
     for name, reason in (("page.png", "end its name in .html"), ("file/page.html", "file")):
         assert reason in refuse(capsys, "report", trained(), "--out", tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_every_model_that_ships_is_listed_and_loads(capsys: Capture) -> None:
+    listed = ask(capsys, "models")["models"]
+    assert {"digits-vdvae", "mnist-fast"} <= {entry["model"] for entry in listed}
+    for entry in listed:
+        model = mrvae.load(entry["model"])
+        assert sum(p.numel() for p in model.parameters()) == entry["parameters"]
+        assert f"{entry['parameters']:,}" in Path(entry["card"]).read_text("utf-8")

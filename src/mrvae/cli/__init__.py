@@ -26,6 +26,7 @@ from mrvae.cli.describe import Describe
 from mrvae.cli.encode import Encode
 from mrvae.cli.evaluate import Evaluate
 from mrvae.cli.inspect import Inspect
+from mrvae.cli.models import Models
 from mrvae.cli.parse import overview, parse
 from mrvae.cli.recipes import Recipes
 from mrvae.cli.reconstruct import Reconstruct
@@ -48,6 +49,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS: dict[str, type[Command]] = {
     "recipes": Recipes,
+    "models": Models,
     "describe": Describe,
     "train": Train,
     "evaluate": Evaluate,

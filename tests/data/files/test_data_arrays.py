@@ -194,3 +194,15 @@ def test_an_array_is_fitted_when_asked(tmp_path: Path) -> None:
 def test_a_small_image_of_three_pixels_is_ambiguous(channels: int) -> None:
     with pytest.raises(ValueError, match="may be"):
         layout((9, channels, 5, 3), "set")
+
+
+def test_an_npz_of_a_single_array_is_split_as_a_npy_is(tmp_path: Path) -> None:
+    pixels = np.arange(40 * 28 * 20, dtype=np.uint8).reshape(40, 28, 20)
+    np.save(tmp_path / "faces.npy", pixels)
+    np.savez(tmp_path / "faces.npz", ff=pixels)
+    for split in ("train", "validation", "test"):
+        alone, archived = (load(str(tmp_path / f"faces.{end}"), split) for end in ("npy", "npz"))
+        assert torch.equal(alone.tensor(), archived.tensor())
+    np.savez(tmp_path / "two.npz", a=pixels, b=pixels)
+    with pytest.raises(ValueError, match="holds no array 'x_train'"):
+        load(str(tmp_path / "two.npz"), "train")

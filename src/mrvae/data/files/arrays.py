@@ -63,9 +63,20 @@ def load_npy(path: Path, split: str) -> Images:
 
     Raises ``ValueError`` if the file is damaged, not uint8, or of another layout.
     """
-    images = Images(open_npy(path), path.stem, split)
+    return _split(Images(open_npy(path), path.stem, split))
+
+
+def _split(images: Images) -> Images:
+    """Return the images of their split: 80 % training and 10 % each of the others."""
     tenth = len(images) // 10
-    return images.subset(held_out(split, len(images), tenth, tenth))
+    return images.subset(held_out(images.split, len(images), tenth, tenth))
+
+
+def _single(archive: zipfile.ZipFile) -> str | None:
+    """Return the name of an archive's only array, unless it is that of a split."""
+    names = archive.namelist()
+    name = names[0].removesuffix(".npy") if len(names) == 1 else None
+    return None if name in (None, "x_train", "x_test", *_VALIDATION_KEYS) else name
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +155,8 @@ def load_npz(path: Path, split: str, expected: tuple[int, int, int] | None = Non
     """Return a split of an .npz file with the uint8 arrays x_train and x_test.
 
     Validation images are x_validation (or x_val) if there, else min(5000, N // 10) of x_train, by
-    the fixed order. Raises ``ValueError`` if an array is missing, damaged, not uint8, or of
+    the fixed order. A file of a single array of another name is split as a .npy file is. Raises
+    ``ValueError`` if an array is missing, damaged, not uint8, or of
     another layout, or if its images are not of the shape ``expected``.
 
     Example:
@@ -159,6 +171,9 @@ def load_npz(path: Path, split: str, expected: tuple[int, int, int] | None = Non
 
     """
     with opened(path) as stream, zipfile.ZipFile(stream) as archive:
+        single = _single(archive)
+        if single is not None:
+            return _split(Images(_read_member(archive, single, path, expected), path.stem, split))
         own = [key for key in _VALIDATION_KEYS if f"{key}.npy" in archive.namelist()]
         keys = {"train": "x_train", "test": "x_test", "validation": [*own, "x_train"][0]}
         pixels = _read_member(archive, keys[split], path, expected)

@@ -75,8 +75,10 @@ def _split(images: Images) -> Images:
 def _single(archive: zipfile.ZipFile) -> str | None:
     """Return the name of an archive's only array, unless it is that of a split."""
     names = archive.namelist()
-    name = names[0].removesuffix(".npy") if len(names) == 1 else None
-    return None if name in (None, "x_train", "x_test", *_VALIDATION_KEYS) else name
+    name = names[0].removesuffix(".npy") if len(names) == 1 else ""
+    of_splits = name in ("x_train", "x_test", *_VALIDATION_KEYS)
+    # numpy.savez writes names of Python; any other is refused as a missing array, and escaped.
+    return name if name.isidentifier() and not of_splits else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -158,7 +158,9 @@ def test_peak_memory_is_what_a_step_needs_at_once() -> None:
         _both = [torch.ones(1 << 24) for _ in range(2)]
 
     for step, expected in ((one_after_the_other, 64 << 20), (together, 128 << 20)):
-        assert peak_memory(step, 0, CPU) == pytest.approx(expected, rel=0.1)
+        # The system may give memory back late, so the least of a few is what the step needs.
+        peaks = [peak for index in range(3) if (peak := peak_memory(step, index, CPU)) is not None]
+        assert min(peaks) == pytest.approx(expected, rel=0.1)
 
 
 def test_a_process_is_measured_from_its_beginning_to_its_end() -> None:

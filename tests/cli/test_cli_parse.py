@@ -106,7 +106,10 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     # options that do not exist, wherever they stand
     (["train", "digits-vdvae", "--stpes", "3"], ["no option --stpes", "did you mean --steps?"]),
     (["train", "--stpes=3"], ["no option --stpes", "did you mean --steps?"]),
-    (["train", "digits-vdvae", "--zzzz", "3"], ["no option --zzzz", "there are --", "--steps"]),
+    (
+        ["train", "digits-vdvae", "--zzzz", "3"],
+        ["no option --zzzz", "there are --data, --scale, --out, --steps"],
+    ),
     (["sample", "r", "--temp", "1"], ["no option --temp", "did you mean --temperature?"]),
     (["sample", "-n", "5", "r"], ["no option -n", "did you mean --n?"]),
     (["sample", "r", "-5"], ["no option -5"]),

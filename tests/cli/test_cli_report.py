@@ -48,3 +48,7 @@ def test_every_model_that_ships_is_listed_and_loads(capsys: Capture) -> None:
         model = mrvae.load(entry["model"])
         assert sum(p.numel() for p in model.parameters()) == entry["parameters"]
         assert f"{entry['parameters']:,}" in Path(entry["card"]).read_text("utf-8")
+
+
+def test_train_needs_a_recipe_or_data(capsys: Capture) -> None:
+    assert refuse(capsys, "train").startswith("give a recipe")

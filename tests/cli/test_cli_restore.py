@@ -11,7 +11,7 @@ import torch
 from cli_tools import Capture, ask, refuse, trained
 from PIL import Image
 
-from mrvae.cli.step_bar import StepBar
+from mrvae.cli.coding_bar import CodingBar
 from mrvae.data import load
 from mrvae.resolution import Ladder
 
@@ -118,6 +118,6 @@ def test_a_bar_is_shown_on_terminals_only() -> None:
 
     for stream, quiet, seen in ((Terminal(), False, True), (Terminal(), True, False),
                                 (io.StringIO(), False, False)):  # fmt: skip
-        with StepBar("restore", 20, quiet, after=0.0, stream=stream) as bar:
+        with CodingBar("restore", 20, quiet, after=0.0, stream=stream, unit="steps") as bar:
             bar(10)
         assert ("10/20" in stream.getvalue()) == seen

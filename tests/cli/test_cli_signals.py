@@ -45,3 +45,19 @@ def test_train_sample_compress_and_decompress_an_ecg(tmp_path: Path, capsys: Cap
     assert names == [f"{i:04}-{kind}.wav" for i in range(2) for kind in ("image", "reconstruction")]
     measured = ask(capsys, "evaluate", run, "--importance-samples", 2, "--quiet")
     assert measured["images"] == 3
+
+
+def test_images_are_written_each_as_they_are_in_the_picture(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    from mrvae.reports.image_grid import ImageGrid
+
+    picture, each = tmp_path / "s.png", tmp_path / "each"
+    ask(capsys, "sample", "digits-vdvae", "--n", 4, "--out", picture)
+    ask(capsys, "sample", "digits-vdvae", "--n", 4, "--each", each)
+    grid, whole = ImageGrid(4, 2, 8, 8, 8), np.asarray(Image.open(picture))
+    for index, path in enumerate(sorted(each.iterdir())):
+        top, left = grid.corner(index)
+        image = np.asarray(Image.open(path))
+        assert np.array_equal(image, whole[top : top + 64 : 8, left : left + 64 : 8, 0])
+    assert index == 3

@@ -46,4 +46,5 @@ def check(recipe: Recipe) -> None:
     found = describe(recipe)
     assert (found.parameters, found.stochastic_depth) == (recipe.parameters, recipe.depth)
     context = sum(channels * height * width for channels, height, width in model.context.shapes)
-    assert found.latents == model.latent_noise_size + context
+    listed = sum(int(str(level["latents"])) for level in found.levels)
+    assert listed == found.latents == model.latent_noise_size + context

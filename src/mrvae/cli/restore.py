@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from mrvae.cli.checks import check_folder, check_positive, check_seed
+from mrvae.cli.coding_bar import CodingBar
 from mrvae.cli.command import Answer
 from mrvae.cli.declaration import Argument, Option
 from mrvae.cli.options import Best, Device, Json, Quiet, RunPath, Seed
-from mrvae.cli.step_bar import StepBar
 from mrvae.cli.tables import table
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Restore:
         damaged = self._damaged(run)
         comparison, count = Comparison(damaged), len(damaged.names)
         steps = self._steps if not self.context else 1
-        with StepBar("restore", count * steps, self.quiet) as bar:
+        with CodingBar("restore", count * steps, self.quiet, unit="steps") as bar:
             for index in range(count):
                 made = self._restored(run, damaged, index, _after(bar, index * steps))
                 write_restored(self.out, damaged, index, made)
@@ -213,6 +213,6 @@ class Restore:
         return made.to("cpu")
 
 
-def _after(bar: StepBar, done: int) -> Progress:
+def _after(bar: CodingBar, done: int) -> Progress:
     """Return a progress whose steps come after those that are done."""
     return lambda steps: bar(done + steps)

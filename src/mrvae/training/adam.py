@@ -7,6 +7,7 @@ and so are the states.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.optim.adamw import adamw
 _EPSILON = 1e-8
 
 
-class _Adam(torch.optim.Optimizer):
+class _Adam(torch.optim.Optimizer, ABC):
     """What both share: groups, gradients, and the state of a weight.
 
     Attributes:
@@ -71,11 +72,13 @@ class _Adam(torch.optim.Optimizer):
                 state[name] = torch.zeros_like(weight, memory_format=torch.preserve_format)
         return state
 
+    @abstractmethod
     def _first_step(self, weight: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Return the count of updates of a weight that had none."""
 
+    @abstractmethod
     def _update(self, group: dict[str, Any], *lists: list[Tensor]) -> None:
-        raise NotImplementedError
+        """Update weights by gradients, both moments and counts."""
 
 
 class FusedAdamW(_Adam):
